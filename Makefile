@@ -1,0 +1,56 @@
+# Two commands do everything: `make play` (the main job) and `make test`.
+# A stamp file under .venv records each finished set-up, so a second call skips it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+INPUTS := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help play test test-all test-theorems check format bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: $(INPUTS)
+	@echo "Setting up $(VENV) (once; some minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing the development tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	@echo "Installing the peers that the benchmarks compare with"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+play: $(VENV)/.installed ## find lottery tickets on real images, compare the methods, draw the picture
+	@$(BIN)/lottery compare
+
+test: $(VENV)/.installed-dev ## the test suite (under 10 minutes on 2 cores)
+	@$(BIN)/python -m pytest -q -n $(WORKERS)
+
+test-all: $(VENV)/.installed-dev ## the test suite with its long runs
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m ""
+
+test-theorems: $(VENV)/.installed-dev ## thousands of random problems per theorem
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m theorems
+
+check: $(VENV)/.installed-dev ## lint, formatting and strict types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## mend formatting and what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-bench ## the benchmarks, side by side with their peers
+	@$(BIN)/python benchmarks/convex.py
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
