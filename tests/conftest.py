@@ -1,0 +1,30 @@
+"""Settings shared by all tests: one thread a process, reproducible hypothesis runs, where the real data lie."""
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("theorems", parent=settings.get_profile("default"), max_examples=3000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets, or a skip that says how to name it."""
+    named = os.environ.get("CONCAVE_SPARSITY_DATA")
+    if not named or not Path(named).is_dir():
+        pytest.skip("set CONCAVE_SPARSITY_DATA to the folder of data sets to run this test")
+    return Path(named)
