@@ -1,1 +1,82 @@
-"""Placeholder."""
+"""Concave-penalised linear and logistic models: solvers, certificates and theorems that run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convex_analysis import losses, reference
+    from convex_analysis.convex_step import ConvexSolution, ConvexStep
+    from convex_analysis.duality import dual_value
+    from convex_analysis.majorize_minimize import majorize_minimize, solve
+    from convex_analysis.problems import CopyWarning, MaskProblem, Problem, RegressionProblem
+    from convex_analysis.solution import ConvergenceWarning, Solution, Status
+    from convex_analysis.suboptimality import chord_envelope
+
+_MODULE_OF = {
+    "ConcaveClassifier": "convex_analysis.estimators",
+    "ConcaveClassifierCV": "convex_analysis.estimators",
+    "ConcaveRegressor": "convex_analysis.estimators",
+    "ConcaveRegressorCV": "convex_analysis.estimators",
+    "ConvergenceWarning": "convex_analysis.solution",
+    "ConvexSolution": "convex_analysis.convex_step",
+    "ConvexStep": "convex_analysis.convex_step",
+    "CopyWarning": "convex_analysis.problems",
+    "MaskProblem": "convex_analysis.problems",
+    "Problem": "convex_analysis.problems",
+    "RegressionProblem": "convex_analysis.problems",
+    "Solution": "convex_analysis.solution",
+    "Status": "convex_analysis.solution",
+    "chord_envelope": "convex_analysis.suboptimality",
+    "dual_value": "convex_analysis.duality",
+    "global_minimum": "convex_analysis.global_minimum",
+    "majorize_minimize": "convex_analysis.majorize_minimize",
+    "solve": "convex_analysis.majorize_minimize",
+}
+_SUBMODULES = {"losses", "reference", "theorems"}
+
+__all__ = [
+    "ConvergenceWarning",
+    "ConvexSolution",
+    "ConvexStep",
+    "CopyWarning",
+    "MaskProblem",
+    "Problem",
+    "RegressionProblem",
+    "Solution",
+    "Status",
+    "chord_envelope",
+    "dual_value",
+    "losses",
+    "majorize_minimize",
+    "reference",
+    "solve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"convex_analysis.{name}")
+    if name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'convex_analysis' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF, *_SUBMODULES})
+
+
+class _Package(ModuleType):
+    """A package in which a public function keeps its name though its file has the same one."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in _MODULE_OF):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

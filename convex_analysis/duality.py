@@ -1,0 +1,137 @@
+"""Dual values of a convex step: rigorous lower bounds, and how to make a dual point feasible."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convex_analysis.losses.loss import Vector
+
+if TYPE_CHECKING:
+    from convex_analysis.problems.problem import Problem
+
+
+def dual_value(
+    problem: Problem,
+    weights: Vector,
+    nu: Vector,
+    linear: Vector | None = None,
+    correlation: Vector | None = None,
+) -> float:
+    """Return the dual value at ``nu``: a lower bound of the convex step's minimum, for every ``nu``.
+
+    The convex step is ``min f(A x + b) + linear'x + weights'|x|`` over the box, and
+
+    ``D(nu) = -sum_i s_i phi*(-nu_i / s_i) - sum_j max over [l_j, u_j] of (a_j'nu - linear_j) x - w_j |x|``.
+
+    On a finite box every ``nu`` in the domain of the conjugate gives a finite value (theory.md,
+    "Duality gap on the box"); a coordinate without bound needs ``|a_j'nu - linear_j| <= w_j``, an
+    intercept ``sum nu = 0``, else the value is -inf. The last two are checked to within rounding
+    (1e-12 of the largest value that the product could have).
+
+    Parameters
+    ----------
+    problem
+        Supplies loss, design, row weights, box; its penalty and lam are not used.
+    weights
+        Weights of ``|x_j|``, shape (n_features,), not negative; inf fixes a coordinate at zero.
+    nu
+        Dual point, shape (n_samples,); ``-s_i phi'(z_i)`` at the optimum.
+    linear
+        Coefficients of an added linear term, shape (n_features,); none by default.
+    correlation
+        ``A' nu`` where it is known already.
+    """
+    if problem.fit_intercept and abs(float(nu.sum())) > 1e-12 * float(np.abs(nu).sum()):
+        return -np.inf
+    if correlation is None:
+        correlation = problem.design.rmatvec(nu)
+    return conjugate_value(problem, nu) - box_support(problem, weights, correlation, linear, nu)
+
+
+def conjugate_value(problem: Problem, nu: Vector) -> float:
+    """Return ``-sum_i s_i phi*(-nu_i / s_i)``, the dual value's part that does not depend on the box."""
+    s = problem.row_weights
+    counted = s > 0
+    if not counted.all():
+        if (nu[~counted] != 0).any():
+            return -np.inf
+        nu, s, y = nu[counted], s[counted], problem.y[counted]
+    else:
+        y = problem.y
+    return -float(s @ problem.loss.conjugate(-nu / s, y))
+
+
+def box_support(
+    problem: Problem, weights: Vector, correlation: Vector, linear: Vector | None, nu: Vector
+) -> float:
+    """Return ``sum_j max over [l_j, u_j] of t_j x - w_j |x|`` with ``t = correlation - linear``."""
+    lower, upper = problem.lower, problem.upper
+    t = correlation if linear is None else correlation - linear
+    at_lower = _at_bound(t, weights, lower)
+    at_upper = _at_bound(t, weights, upper)
+    best = np.maximum(at_lower, at_upper)
+    holds_zero = (lower <= 0) & (upper >= 0)
+    best[holds_zero] = np.maximum(best[holds_zero], 0.0)
+    if np.isinf(best).any():
+        # Rounding aside, an unbounded direction makes the dual value -inf.
+        size = float(np.abs(nu).sum())
+        for j in np.flatnonzero(best == np.inf):
+            column = problem.design.columns(np.array([j]))
+            largest = float(abs(column).max()) * size
+            if max(t[j] - weights[j], -t[j] - weights[j]) > 1e-12 * largest:
+                return np.inf
+            best[j] = max(0.0, *(v for v in (at_lower[j], at_upper[j]) if v < np.inf))
+    return float(best.sum())
+
+
+def _at_bound(t: Vector, weights: Vector, bound: Vector) -> Vector:
+    """Return ``t x - w |x|`` at a bound; for an infinite bound inf if it grows without limit, else -inf."""
+    finite = np.isfinite(bound) & np.isfinite(weights)
+    x = np.where(finite, bound, 0.0)
+    value = t * x - np.where(finite, weights, 0.0) * np.abs(x)
+    unbounded = np.isinf(bound) & (t * np.sign(np.where(np.isinf(bound), bound, 1.0)) > weights)
+    return np.where(finite, value, np.where(unbounded, np.inf, -np.inf))
+
+
+def feasible_dual_point(
+    problem: Problem, weights: Vector, nu: Vector, row_curvature: Vector, correlation: Vector | None = None
+) -> tuple[Vector, Vector]:
+    """Return a dual point near ``nu`` at which the dual value is finite, and its correlation ``A' nu``.
+
+    First the unpenalised, unbounded directions (the intercept among them) are made orthogonal by
+    a projection in the metric of ``row_curvature`` (so that it stays in the conjugate's domain);
+    then, for coordinates with an infinite bound, ``nu`` is scaled down until ``|a_j'nu| <= w_j``,
+    as for the lasso. On a finite box ``nu`` comes back as it is.
+    """
+    open_above, open_below = np.isinf(problem.upper), np.isinf(problem.lower)
+    unbounded = open_above | open_below
+    if correlation is None:
+        correlation = problem.design.rmatvec(nu)
+    free = np.flatnonzero(unbounded & (weights == 0.0))
+    if problem.fit_intercept or free.size:
+        nu, correlation = _project(problem, nu, row_curvature, free)
+    if unbounded.any():
+        outward = np.where(open_above, correlation, 0.0)
+        outward = np.maximum(outward, np.where(open_below, -correlation, 0.0))
+        tight = unbounded & (weights > 0) & (outward > weights)
+        if tight.any():
+            shrink = float(np.min(weights[tight] / outward[tight])) * (1.0 - 2e-16)
+            nu, correlation = shrink * nu, shrink * correlation
+    return nu, correlation
+
+
+def _project(problem: Problem, nu: Vector, row_curvature: Vector, free: np.ndarray) -> tuple[Vector, Vector]:
+    basis = np.ones((problem.n_samples, int(problem.fit_intercept)))
+    if free.size:
+        columns = problem.design.columns(free)
+        columns = columns.toarray() if problem.design.sparse else columns
+        basis = np.hstack([basis, columns])
+    weighted = row_curvature[:, None] * basis
+    gram = basis.T @ weighted
+    for _ in range(2):  # the second pass removes the rounding of the first
+        step = np.linalg.lstsq(gram, basis.T @ nu, rcond=None)[0]
+        nu = nu - weighted @ step
+    correlation = problem.design.rmatvec(nu)
+    return nu, correlation

@@ -1,0 +1,70 @@
+"""Logistic loss of two-class classification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convex_analysis.losses.loss import Loss, Vector
+
+
+def _entropy_term(t: Vector) -> Vector:
+    """Return ``t log t`` with its limit 0 at 0 and below."""
+    return t * np.log(np.where(t > 0, t, 1.0))
+
+
+@dataclass(frozen=True)
+class Logistic(Loss):
+    """Logistic loss ``phi(z, y) = log(1 + exp(-y z))``, labels in {-1, 1} (or {0, 1}, converted)."""
+
+    name = "logistic"
+
+    def check_targets(self, y: Vector) -> Vector:
+        """Accept two classes, -1 and 1 or 0 and 1; return them as -1 and 1."""
+        labels = np.unique(y)
+        if np.isin(labels, (-1.0, 1.0)).all():
+            return y
+        if np.isin(labels, (0.0, 1.0)).all():
+            return 2.0 * y - 1.0
+        shown = ", ".join(f"{label:g}" for label in labels[:5]) + (", ..." if labels.size > 5 else "")
+        raise ValueError(
+            f"The logistic loss needs labels -1 and 1, or 0 and 1; y holds {shown}. Recode y to two classes."
+        )
+
+    def value(self, z: Vector, y: Vector) -> Vector:
+        """Logistic loss of each sample, without overflow."""
+        margin = y * z
+        return np.log1p(np.exp(-np.abs(margin))) - np.minimum(margin, 0.0)
+
+    def derivative(self, z: Vector, y: Vector) -> Vector:
+        """Return the derivative ``-y / (1 + exp(y z))``."""
+        return -y * self._probability_of_error(y * z)
+
+    def second_derivative(self, z: Vector, y: Vector) -> Vector:
+        """Second derivative ``s(z) (1 - s(z))`` with s the sigmoid."""
+        e = np.exp(-np.abs(z))
+        return e / (1.0 + e) ** 2
+
+    def conjugate(self, v: Vector, y: Vector) -> Vector:
+        """Negative entropy ``t log t + (1 - t) log(1 - t)`` of ``t = -v y`` in [0, 1]."""
+        t = -v * y
+        value = _entropy_term(t) + _entropy_term(1.0 - t)
+        return np.where((t >= 0) & (t <= 1), value, np.inf)
+
+    def expression(self, z: Any, y: Vector) -> Any:
+        """Logistic losses in cvxpy."""
+        import cvxpy
+
+        return cvxpy.logistic(cvxpy.multiply(-y, z))
+
+    @property
+    def smoothness(self) -> float:
+        """One quarter."""
+        return 0.25
+
+    @staticmethod
+    def _probability_of_error(margin: Vector) -> Vector:
+        e = np.exp(-np.abs(margin))
+        return np.where(margin > 0, e, 1.0) / (1.0 + e)

@@ -1,0 +1,156 @@
+"""Checks of what a user passes to a problem: each fault gets one sentence with the value and the remedy."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from convex_analysis.losses.loss import Vector
+
+COPY_WARNING_BYTES = 1 << 24
+"""Conversions of X larger than this (16 MiB) are announced by a CopyWarning."""
+
+
+class CopyWarning(UserWarning):
+    """X had to be copied once, because of its dtype or its memory order."""
+
+
+def check_design(X: Any) -> Any:
+    """Return X as a dense float32/float64 array or a CSC matrix, finite, copied only if it must be."""
+    original = X
+    if hasattr(X, "tocsc") and hasattr(X, "nnz"):
+        X = _check_sparse(X)
+        values, shape = X.data, X.shape
+    else:
+        X = _check_dense(X)
+        values, shape = X, X.shape
+    if shape[0] == 0 or shape[1] == 0:
+        raise ValueError(f"X is empty, of shape {shape}: at least one sample and one feature are needed.")
+    _require_finite(values, "X")
+    if isinstance(original, np.ndarray) or X is not original:
+        _announce_copy(original, X)
+    return X
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype == np.float16:
+        raise TypeError("X is float16, too coarse to solve with: convert it, X.astype(np.float32).")
+    if dtype.kind not in "fiub" or dtype.itemsize > 8:
+        raise TypeError(f"X has dtype {dtype}: pass real numbers, for instance X.astype(np.float64).")
+
+
+def _check_dense(X: Any) -> Any:
+    X = np.asarray(X)
+    _check_dtype(X.dtype)
+    if X.ndim != 2:
+        remedy = "reshape a single feature with X.reshape(-1, 1)" if X.ndim == 1 else "pass a matrix"
+        raise ValueError(f"X must have two dimensions (samples, features), got shape {X.shape}: {remedy}.")
+    if X.dtype not in (np.float32, np.float64) or not X.dtype.isnative:
+        X = X.astype(np.float64)
+    if not (X.flags.c_contiguous or X.flags.f_contiguous):
+        X = np.asfortranarray(X)
+    return X
+
+
+def _check_sparse(X: Any) -> Any:
+    _check_dtype(X.dtype)
+    if X.ndim != 2:
+        raise ValueError(f"X must have two dimensions (samples, features), got shape {X.shape}.")
+    if X.format != "csc":
+        X = X.tocsc()
+    if X.dtype not in (np.float32, np.float64):
+        X = X.astype(np.float64)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def _announce_copy(original: Any, X: Any) -> None:
+    if isinstance(X, np.ndarray):
+        copied = isinstance(original, np.ndarray) and not np.may_share_memory(original, X)
+        size, kind = X.nbytes, "a C- or Fortran-ordered float32 or float64 array"
+    else:
+        copied = X is not original
+        size, kind = X.data.nbytes + X.indices.nbytes, "a CSC matrix of float32 or float64 without duplicates"
+    if copied and size > COPY_WARNING_BYTES:
+        message = f"X was copied once ({size / 2**20:.0f} MiB); pass {kind} to avoid it."
+        warnings.warn(message, CopyWarning, stacklevel=5)
+
+
+def _require_finite(values: Any, name: str) -> None:
+    # A sum is finite only if no entry is NaN or infinite, or if it overflows: then look closer.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.sum(values, dtype=np.float64)
+    if not np.isfinite(total) and not np.isfinite(values).all():
+        raise ValueError(f"{name} contains NaN or infinity: remove or impute those entries.")
+
+
+def check_vector(value: Any, name: str, size: int, what: str) -> Vector:
+    """Return a finite float64 vector of the size wanted; a scalar is not broadcast."""
+    vector = np.asarray(value)
+    if vector.dtype.kind not in "fiub" or vector.dtype == np.float16:
+        raise TypeError(f"{name} has dtype {vector.dtype}: pass real numbers, for instance as float64.")
+    if vector.shape != (size,):
+        raise ValueError(f"{name} must have shape ({size},), one entry a {what}; got shape {vector.shape}.")
+    vector = np.array(vector, dtype=np.float64)
+    _require_finite(vector, name)
+    return vector
+
+
+def check_bounds(lower: Any, upper: Any, n_features: int) -> tuple[Vector, Vector]:
+    """Return both bounds as float64 vectors, ``lower <= upper``; scalars are broadcast, inf allowed."""
+    bounds = []
+    for value, name in ((lower, "lower"), (upper, "upper")):
+        bound = np.asarray(value)
+        if bound.dtype.kind not in "fiub":
+            raise TypeError(f"{name} has dtype {bound.dtype}: pass numbers, a scalar or one a feature.")
+        if bound.ndim and bound.shape != (n_features,):
+            raise ValueError(
+                f"{name} must be a scalar or have shape ({n_features},), got shape {bound.shape}."
+            )
+        bound = np.array(np.broadcast_to(bound, (n_features,)), dtype=np.float64)
+        if np.isnan(bound).any():
+            raise ValueError(f"{name} contains NaN: use -inf or inf for a bound that is absent.")
+        bounds.append(bound)
+    low, high = bounds
+    wrong = np.flatnonzero((low > high) | (low == np.inf) | (high == -np.inf))
+    if wrong.size:
+        j = wrong[0]
+        raise ValueError(f"No value lies between lower = {low[j]:g} and upper = {high[j]:g} (feature {j}).")
+    return low, high
+
+
+def check_lam(lam: Any) -> float:
+    """Return lam as a float, finite and not negative."""
+    if isinstance(lam, bool) or not isinstance(lam, int | float | np.integer | np.floating):
+        raise TypeError(f"lam must be a real number, got {lam!r}.")
+    if not (np.isfinite(lam) and lam >= 0):
+        raise ValueError(f"lam must be finite and not negative, got {lam!r}.")
+    return float(lam)
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int) -> Vector | None:
+    """Return the weights divided by their sum, or None for equal weights."""
+    if sample_weight is None:
+        return None
+    weight = check_vector(sample_weight, "sample_weight", n_samples, "sample")
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight must not be negative, got {weight.min():g}.")
+    total = weight.sum()
+    if total <= 0:
+        raise ValueError("sample_weight sums to zero: at least one sample must count.")
+    normalised: Vector = weight / total
+    return normalised
+
+
+def check_penalty_factor(factor: Any, n_features: int) -> Vector | None:
+    """Return the penalty factors as a vector, or None for ones; zero leaves a feature unpenalised."""
+    if factor is None:
+        return None
+    vector = check_vector(factor, "penalty_factor", n_features, "feature")
+    if (vector < 0).any():
+        raise ValueError(f"penalty_factor must not be negative, got {vector.min():g}.")
+    return vector

@@ -1,0 +1,76 @@
+"""The convex step stated in cvxpy and solved by Clarabel: an independent check of our own kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from convex_analysis.losses.loss import Vector
+
+if TYPE_CHECKING:
+    from convex_analysis.problems.problem import Problem
+
+
+class ReferenceStep(NamedTuple):
+    """Minimiser and minimum of a convex step as an interior-point method finds them."""
+
+    x: Vector
+    intercept: float
+    value: float
+    """Value of the convex step, ``f(A x + b) + linear'x + weights'|x|``, at x clipped to the box."""
+
+
+def convex_step(
+    problem: Problem, weights: Vector, *, linear: Vector | None = None, tolerance: float = 1e-11
+) -> ReferenceStep:
+    """Minimise ``f(A x + b) + linear'x + weights'|x|`` over the box with cvxpy and Clarabel.
+
+    Parameters
+    ----------
+    problem
+        Any problem; its penalty and lam are not used.
+    weights
+        Weights of ``|x_j|``, shape (n_features,), not negative; inf fixes a coordinate at zero.
+    linear
+        Coefficients of an added linear term; none by default.
+    tolerance
+        Clarabel's absolute and relative gap and feasibility tolerance.
+    """
+    import cvxpy
+
+    weights = np.asarray(weights, dtype=np.float64)
+    x = cvxpy.Variable(problem.n_features)
+    b: Any = cvxpy.Variable() if problem.fit_intercept else 0.0
+    scale = problem.design.scale
+    scaled = x if scale is None else cvxpy.multiply(scale, x)
+    losses = problem.loss.expression(problem.X @ scaled + b, problem.y)
+    finite = np.isfinite(weights)
+    objective = problem.row_weights @ losses + np.where(finite, weights, 0.0) @ cvxpy.abs(x)
+    if linear is not None:
+        objective += linear @ x
+    constraints = []
+    below = np.flatnonzero(np.isfinite(problem.lower) & finite)
+    above = np.flatnonzero(np.isfinite(problem.upper) & finite)
+    if below.size:
+        constraints.append(x[below] >= problem.lower[below])
+    if above.size:
+        constraints.append(x[above] <= problem.upper[above])
+    if not finite.all():
+        constraints.append(x[np.flatnonzero(~finite)] == 0)
+    statement = cvxpy.Problem(cvxpy.Minimize(objective), constraints)
+    statement.solve(
+        solver=cvxpy.CLARABEL,
+        tol_gap_abs=tolerance,
+        tol_gap_rel=tolerance,
+        tol_feas=tolerance,
+        max_iter=500,
+    )
+    if x.value is None:
+        raise RuntimeError(f"Clarabel found no solution of the convex step: {statement.status}.")
+    point = np.clip(np.where(finite, x.value, 0.0), problem.lower, problem.upper)
+    intercept = float(b.value) if problem.fit_intercept else 0.0
+    value = problem.data_fit(point, intercept) + float(np.where(finite, weights, 0.0) @ np.abs(point))
+    if linear is not None:
+        value += float(linear @ point)
+    return ReferenceStep(point, intercept, value)

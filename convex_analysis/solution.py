@@ -1,0 +1,85 @@
+"""What the solvers return: the point, its certificates and how the run ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convex_analysis.losses.loss import Vector
+
+
+class Status(Enum):
+    """How a run ended; the value of each member is a sentence."""
+
+    CONVERGED = "The point is first-order stationary within the tolerance."
+    ITERATION_LIMIT = "The iteration limit was reached before the tolerance."
+    STALLED = "No further decrease was possible in floating-point arithmetic before the tolerance was met."
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class ConvergenceWarning(UserWarning):
+    """A solver stopped before the tolerance asked; the message gives both figures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A point found by `majorize_minimize`, `solve` or `path`, with its certificates.
+
+    Attributes
+    ----------
+    x
+        The point, shape (n_features,), inside the box to the last bit.
+    intercept
+        The intercept, 0.0 unless the problem fits one.
+    objective
+        Data fit plus penalty at the point.
+    objectives
+        Objective at the start and after each step, never increasing.
+    stationarity
+        First-order violation at the point (`Problem.stationarity`), in units of the gradient.
+    tolerance
+        The stationarity asked for.
+    gap
+        Duality gap of the last convex step: how far the last majorizer is from its minimum at most.
+    status, message
+        How the run ended, as a `Status` and as a sentence with the figures.
+    n_iter
+        Number of majorize-minimize steps.
+    seconds
+        Wall-clock time.
+    suboptimality_bound
+        Upper bound of ``objective - global minimum`` (T1: the convex envelope of the penalty on
+        the box is bounded from below by a dual value); inf where the box is not finite and the
+        penalty bounded.
+    lam
+        Strength of the penalty in the problem solved.
+    """
+
+    x: Vector
+    intercept: float
+    objective: float
+    objectives: Vector = field(repr=False)
+    stationarity: float
+    tolerance: float
+    gap: float
+    status: Status
+    message: str
+    n_iter: int
+    seconds: float
+    suboptimality_bound: float
+    lam: float
+
+    @property
+    def support(self) -> NDArray[np.intp]:
+        """Indices of the entries that are not zero."""
+        return np.flatnonzero(self.x)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the stationarity asked for was reached."""
+        return self.status is Status.CONVERGED

@@ -1,0 +1,76 @@
+"""How far a point is from the global minimum at most: the envelope bound (theory.md, T1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convex_analysis.duality import dual_value
+from convex_analysis.losses.loss import Vector
+
+if TYPE_CHECKING:
+    from convex_analysis.problems.problem import Problem
+
+
+def chord_envelope(problem: Problem) -> tuple[Vector, Vector, float]:
+    """Return weights, linear term and constant of the penalty's convex minorant on the box.
+
+    ``weights'|x| + linear'x + constant <= lam sum_j factor_j r(|x_j|)`` on the box, with equality
+    at its ends (and at zero where the box holds it): the chord of T1, coordinate by coordinate,
+    which is the convex envelope. Where a bound is infinite the chord has slope zero, unless the
+    penalty is l1-like (a straight line), whose envelope is itself.
+    """
+    lower, upper = problem.lower, problem.upper
+    scale = problem.lam * problem.penalty_factor
+    below, above = _values(problem, lower), _values(problem, upper)
+    straight = _is_straight(problem)
+    slope_above = np.full(problem.n_features, 1.0 if straight else 0.0)
+    slope_below = slope_above.copy()
+    holds_zero = (lower <= 0) & (upper >= 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = holds_zero & (upper > 0) & np.isfinite(upper)
+        slope_above[inside] = (above / upper)[inside]
+        inside = holds_zero & (lower < 0) & np.isfinite(lower)
+        slope_below[inside] = (below / -lower)[inside]
+    empty = holds_zero & (upper == 0)
+    slope_above[empty] = slope_below[empty]
+    empty = holds_zero & (lower == 0)
+    slope_below[empty] = slope_above[empty]
+    constant = np.zeros(problem.n_features)
+    # A box on one side of zero: one straight chord in |x| from the nearer end to the farther.
+    near = np.where(lower > 0, lower, -upper)
+    far = np.where(lower > 0, upper, -lower)
+    aside = ~holds_zero
+    near_value = np.where(lower > 0, below, above)
+    far_value = np.where(lower > 0, above, below)
+    proper = aside & np.isfinite(far) & (far > near)
+    slope = np.where(aside & ~np.isfinite(far) & straight, 1.0, 0.0)
+    slope[proper] = ((far_value[proper] - near_value[proper]) / (far[proper] - near[proper])).clip(0.0)
+    slope_above[aside] = slope_below[aside] = slope[aside]
+    constant[aside] = near_value[aside] - slope[aside] * near[aside]
+    weights = 0.5 * scale * (slope_above + slope_below)
+    linear = 0.5 * scale * (slope_above - slope_below)
+    return weights, linear, float(scale @ constant)
+
+
+def suboptimality_bound(problem: Problem, objective: float, duals: list[Vector]) -> float:
+    """Return ``objective`` minus the envelope problem's best dual value: no minimum is farther below."""
+    weights, linear, constant = chord_envelope(problem)
+    term = linear if linear.any() else None
+    best = max(dual_value(problem, weights, nu, term) for nu in duals)
+    return max(objective - (best + constant), 0.0)
+
+
+def _values(problem: Problem, bound: Vector) -> Vector:
+    values = np.zeros_like(bound)
+    finite = np.isfinite(bound)
+    values[finite] = problem.penalty.value(np.abs(bound[finite]))
+    return values
+
+
+def _is_straight(problem: Problem) -> bool:
+    """Whether the penalty is a straight line from zero (l1): its slope at zero is its value at one."""
+    from concave_sparsity import L1
+
+    return isinstance(problem.penalty, L1)

@@ -1,0 +1,72 @@
+"""Each convex step against cvxpy, on problems that hypothesis invents."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from convex_analysis import ConvexStep, MaskProblem, RegressionProblem, reference
+
+BOXES = [(-np.inf, np.inf), (0.0, 1.0), (-0.5, 0.7), (0.0, np.inf), (0.2, 0.6)]
+
+
+@st.composite
+def problems(draw):
+    """Return a problem and weights of a convex step: every loss, box, kind of X and of weights."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    n, d = draw(st.integers(2, 25)), draw(st.integers(1, 25))
+    X = rng.standard_normal((n, d))
+    y = X[:, : min(3, d)].sum(1) + 0.3 * rng.standard_normal(n)
+    loss = draw(st.sampled_from(["linear", "logistic", "huber"]))
+    if loss == "logistic":
+        y = np.where(y > 0, 1.0, -1.0)
+    if draw(st.booleans()):
+        X = sparse.csc_matrix(np.where(rng.random((n, d)) < 0.5, X, 0.0))
+    lower, upper = draw(st.sampled_from(BOXES))
+    problem = RegressionProblem(
+        X,
+        y,
+        loss=loss,
+        lam=0.1,
+        lower=lower,
+        upper=upper,
+        sample_weight=rng.uniform(0.1, 2.0, n) if draw(st.booleans()) else None,
+        fit_intercept=draw(st.booleans()),
+    )
+    weights = draw(st.sampled_from([0.3, 0.1, 0.03])) * rng.uniform(0.3, 1.5, d)
+    if lower <= 0 <= upper and draw(st.booleans()):
+        weights[rng.random(d) < 0.2] = np.inf
+    return problem, weights
+
+
+@given(problems())
+@settings(max_examples=60)
+def test_agrees_with_cvxpy(case):
+    problem, weights = case
+    found = ConvexStep(problem).compute(weights)
+    expected = reference.convex_step(problem, weights)
+    assert abs(found.value - expected.value) <= 1e-8 * max(1.0, abs(expected.value))
+    assert found.dual <= expected.value + 1e-12 * max(1.0, abs(expected.value))
+    assert found.gap <= 1e-7
+    assert (found.x >= problem.lower).all()
+    assert (found.x <= problem.upper).all()
+    assert (found.x[np.isinf(weights)] == 0).all()
+
+
+def test_theta_scales_the_columns():
+    rng = np.random.default_rng(0)
+    X, theta = rng.standard_normal((20, 8)), rng.standard_normal(8)
+    y = X @ (theta * (np.arange(8) < 3))
+    scaled = MaskProblem(X, y, theta, lam=0.01)
+    multiplied = MaskProblem(X * theta, y, lam=0.01)
+    weights = np.full(8, 0.01)
+    one, other = ConvexStep(scaled).compute(weights), ConvexStep(multiplied).compute(weights)
+    np.testing.assert_allclose(one.x, other.x, atol=1e-12)
+
+
+def test_infinite_weight_outside_the_box_is_refused():
+    problem = RegressionProblem(np.eye(2), np.ones(2), lower=0.5, upper=1.0)
+    with pytest.raises(ValueError, match="box excludes zero"):
+        ConvexStep(problem).compute(np.array([np.inf, 1.0]))
