@@ -1,0 +1,1 @@
+"""The penalty families, one a file."""
