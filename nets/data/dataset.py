@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-#: A batched augmentation: (images, generator, fill) -> images of the same shape and dtype.
-Augmentation = Callable[[Tensor, torch.Generator, Tensor | float], Tensor]
+from nets.data.split import part_size, stratified_split
+
+#: A batched augmentation, (images, generator, fill) -> images of the same shape and dtype; see
+#: nets.data.Augmentation.
+BatchAugmentation = Callable[[Tensor, torch.Generator, Tensor | float], Tensor]
 
 PARTS = ("train", "validation", "test")
 
@@ -19,9 +24,9 @@ PARTS = ("train", "validation", "test")
 class Dataset:
     """A classification data set held as tensors, all of them on one device.
 
-    Inputs are stored either as float32, normalised already, or as uint8 where the float form would be
-    large; `normalise` turns a batch of either into float32, so a training loop always reads
-    ``data.normalise(data.augment(data.x_train[index], generator))``.
+    Inputs are stored either as float32, normalised already, or as uint8 where the float form would be large
+    (more than 256 MiB); `normalise` turns a batch of either into float32, so that a training loop always
+    reads ``data.normalise(data.augment(data.x_train[index], generator))``.
 
     Parameters
     ----------
@@ -29,6 +34,7 @@ class Dataset:
         Name of the data set.
     x_train, x_validation, x_test : Tensor
         Inputs, shape (n, ...), float32 (normalised) or uint8 (raw); images are (n, channels, height, width).
+        The validation part may be empty.
     y_train, y_validation, y_test : Tensor
         Class indices 0 .. n_classes - 1, shape (n,), int64.
     n_classes : int
@@ -36,11 +42,17 @@ class Dataset:
     augmentation : callable, optional
         Applied to training batches by `augment`; None trains on the images as they are.
     mean, std : Tensor, optional
-        Per-channel mean and standard deviation of the inputs divided by `scale`, shape (channels,) or ().
+        Per-channel mean and standard deviation of the raw inputs divided by `scale`, shape (channels,) or ().
+        Needed with uint8 inputs; with float inputs they tell what normalisation was applied.
     scale : float
         Raw value that stands for 1.0 (255 for bytes).
     class_names : tuple of str
         Names of the classes, in order; empty if they have none.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes, dtypes or labels do not fit together.
     """
 
     name: str
@@ -51,11 +63,37 @@ class Dataset:
     x_test: Tensor
     y_test: Tensor
     n_classes: int
-    augmentation: Augmentation | None = None
+    augmentation: BatchAugmentation | None = None
     mean: Tensor | None = None
     std: Tensor | None = None
     scale: float = 255.0
     class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in PARTS:
+            x, y = self.part(part)
+            if x.dtype not in (torch.float32, torch.uint8) or x.dtype != self.x_train.dtype:
+                raise TypeError(f"x_{part} must be float32 or uint8, the same for all parts, got {x.dtype}")
+            if y.dtype != torch.int64:
+                raise TypeError(f"y_{part} must be int64, got {y.dtype}")
+            if x.dim() < 2 or x.shape[1:] != self.x_train.shape[1:]:
+                expected = ", ".join(map(str, self.x_train.shape[1:]))
+                raise ValueError(f"x_{part} must have shape (n, {expected}), got {tuple(x.shape)}")
+            if y.shape != x.shape[:1]:
+                raise ValueError(
+                    f"y_{part} must have shape ({len(x)},) to match x_{part}, got {tuple(y.shape)}"
+                )
+            # On an accelerator this would wait for the device; what is there was checked on its way.
+            if y.device.type == "cpu" and len(y):
+                low, high = int(y.min()), int(y.max())
+                if low < 0 or high >= self.n_classes:
+                    raise ValueError(
+                        f"y_{part} holds labels {low} to {high}; they must lie in 0 .. {self.n_classes - 1}"
+                    )
+        if self.n_train == 0:
+            raise ValueError(f"data set {self.name!r} has no training samples")
+        if self.x_train.dtype == torch.uint8 and (self.mean is None or self.std is None):
+            raise ValueError("uint8 inputs need mean and std to be normalised by")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -72,6 +110,11 @@ class Dataset:
         """The device that holds the tensors."""
         return self.x_train.device
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the inputs and labels."""
+        return sum(tensor.nbytes for part in PARTS for tensor in self.part(part))
+
     def part(self, name: str) -> tuple[Tensor, Tensor]:
         """Return (inputs, labels) of "train", "validation" or "test", as stored."""
         if name not in PARTS:
@@ -87,21 +130,15 @@ class Dataset:
         return replace(self, **moved)
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Return a uint8 batch as float32 of zero mean and unit variance a channel; a float batch as it is."""
+        """Return a uint8 batch as float32, zero mean and unit variance a channel; a float batch as it is."""
         if x.dtype != torch.uint8:
             return x
-        x = x.to(torch.float32)
         if self.mean is None or self.std is None:
-            return x / self.scale
+            raise ValueError("this data set has no mean and std to normalise uint8 inputs by")
         shape = (-1,) + (1,) * (x.dim() - 2)
         factor = (1.0 / (self.scale * self.std)).reshape(shape)
         shift = (-self.mean / self.std).reshape(shape)
-        return x.mul_(factor).add_(shift)
-
-    def as_float(self) -> Dataset:
-        """Return the data set with its inputs stored as normalised float32."""
-        x: dict[str, Any] = {f"x_{part}": self.normalise(getattr(self, f"x_{part}")) for part in PARTS}
-        return replace(self, **x)
+        return x.to(torch.float32).mul_(factor).add_(shift)
 
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return an augmented training batch (the batch itself where the data set has no augmentation)."""
@@ -111,3 +148,34 @@ class Dataset:
         if x.dtype != torch.uint8 and self.mean is not None and self.std is not None:
             fill = -self.mean / self.std  # what a black pixel became
         return self.augmentation(x, generator, fill)
+
+    def as_float(self) -> Dataset:
+        """Return the data set with its inputs stored as normalised float32 (itself if they are already)."""
+        if self.x_train.dtype != torch.uint8:
+            return self
+        x: dict[str, Any] = {f"x_{part}": self.normalise(self.part(part)[0]) for part in PARTS}
+        return replace(self, **x)
+
+    def subset(self, n_train: int | float, *, seed: int = 0) -> Dataset:
+        """Return the data set with `n_train` training samples (a count or a share), chosen class by class."""
+        if isinstance(n_train, int) and n_train == self.n_train:
+            return self
+        size = part_size(n_train, self.n_train, "n_train")
+        if size == 0:
+            raise ValueError(f"n_train={n_train!r} leaves no training sample")
+        _, chosen = stratified_split(self.y_train.cpu().numpy(), size, seed)
+        index = torch.from_numpy(chosen).to(self.device)
+        return replace(self, x_train=self.x_train[index], y_train=self.y_train[index])
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of everything that a training sees: inputs, labels, split, normalisation."""
+        digest = hashlib.sha256()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                array: np.ndarray[Any, Any] = np.ascontiguousarray(value.cpu().numpy())
+                digest.update(f"{field.name}:{array.dtype.str}:{array.shape};".encode())
+                digest.update(array.data if array.size else b"")
+            elif field.name != "name":
+                digest.update(f"{field.name}={value!r};".encode())
+        return digest.hexdigest()

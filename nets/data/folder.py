@@ -1,11 +1,18 @@
-"""Where data sets lie: a folder given, else one named by the environment, else a cache folder."""
+"""Where data sets lie, what is there, and how the rest gets there."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from nets.data.source import Source
+from filelock import FileLock
+
+from nets.data.archive import unpack
+from nets.data.checksum import md5_of_file, refuse_unless_published
+from nets.data.download import DownloadError, Progress, download, flush_folder
+from nets.data.registry import SOURCES
+from nets.data.source import Form, PublishedFile, RawData, Source
 
 VARIABLE = "CONCAVE_SPARSITY_DATA"
 
@@ -21,13 +28,143 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     return Path(cache).expanduser() / "concave-sparsity"
 
 
-def find(source: Source, root: Path) -> Path | None:
-    """Return the folder below `root` that holds every file of `source`, gzip-compressed or plain, or None."""
-    for name in source.folders:
-        folder = root / name
-        if all(
-            (folder / f.name).is_file() or (folder / f.name.removesuffix(".gz")).is_file()
-            for f in source.files
-        ):
-            return folder
+def locate(source: Source, root: Path) -> tuple[Form, Path] | None:
+    """Return the form and folder below `root` that hold every file of `source`, or None."""
+    for form in source.forms:
+        for name in form.folders:
+            folder = root / name
+            if all(_is_there(folder, file) for file in form.files):
+                return form, folder
     return None
+
+
+def _is_there(folder: Path, file: PublishedFile) -> bool:
+    return (folder / file.name).is_file() or (
+        file.name.endswith(".gz") and (folder / file.name.removesuffix(".gz")).is_file()
+    )
+
+
+def locate_archive(source: Source, root: Path) -> tuple[Form, Path] | None:
+    """Return the form whose archive lies, not yet unpacked, in `root` or in a folder of the set's name."""
+    for form in source.forms:
+        for folder in (root, root / source.name):
+            if form.archive and (folder / form.archive.name).is_file():
+                return form, folder / form.archive.name
+    return None
+
+
+def read(
+    source: Source,
+    root: Path,
+    *,
+    fetch: bool = True,
+    verify: bool = True,
+    progress: Progress | None = None,
+) -> RawData:
+    """Read a data set from `root`, unpacking or downloading it first if need be.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there and `fetch` is False.
+    DownloadError
+        If it is not there and cannot be downloaded.
+    ValueError
+        If its files are damaged or not the published ones.
+    """
+    if source.bundled is not None:
+        return source.bundled()
+    form, folder = obtain(source, root, fetch=fetch, verify=verify, progress=progress)
+    return form.read(folder, verify)
+
+
+def obtain(
+    source: Source, root: Path, *, fetch: bool = True, verify: bool = True, progress: Progress | None = None
+) -> tuple[Form, Path]:
+    """Return the form and folder of a published data set, after unpacking or downloading it if need be."""
+    found = locate(source, root)
+    if found is not None:
+        return found
+    advice = f"{remedy(source, root)}, or name your data folder by data_dir or {VARIABLE}."
+    if not fetch and locate_archive(source, root) is None:
+        raise FileNotFoundError(f"{source.name} is not in {root}. {advice}")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{source.name}.lock"):
+            found = locate(source, root)  # another process may have been faster
+            return found if found is not None else _bring(source, root, verify, progress)
+    except DownloadError as error:
+        raise DownloadError(
+            f"{source.name} is not in {root}, and {error}. Without a network: {advice}"
+        ) from error
+    except PermissionError as error:
+        raise PermissionError(
+            f"{source.name} is not in {root}, which cannot be written ({error}); name a data folder of your "
+            f"own by data_dir or {VARIABLE}"
+        ) from error
+
+
+def remedy(source: Source, root: Path) -> str:
+    """Return how to get a data set into `root` by hand, in one sentence without its full stop."""
+    if not source.forms:
+        return "It comes with the installation"
+    form = source.forms[0]
+    files = form.downloads
+    site = files[0].urls[0].rsplit("/", 1)[0] + "/"
+    if form.archive is not None:
+        return f"Put {files[0].name} from {site} into {root} as it is"
+    return f"Put {', '.join(file.name for file in files)} from {site} into {root / form.folders[0]}"
+
+
+def _bring(source: Source, root: Path, verify: bool, progress: Progress | None) -> tuple[Form, Path]:
+    brought = locate_archive(source, root)
+    form = brought[0] if brought else source.forms[0]
+    folder = root / form.folders[0]
+    if form.archive is None:
+        for file in form.files:
+            if not _is_there(folder, file):
+                download(file, folder, progress)
+        return form, folder
+    if brought is not None:
+        archive = brought[1]
+        if verify:
+            refuse_unless_published(archive, md5_of_file(archive), form.archive.md5)
+    else:
+        archive = download(form.archive, root, progress)
+    unpack(archive, folder, form.unpacked_size)
+    flush_folder(root)
+    if brought is None:
+        archive.unlink()
+    return form, folder
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a data set can be used from a data folder.
+
+    `status` is "bundled", "here", "archive" (there, to be unpacked on first use) or "absent".
+    """
+
+    source: Source
+    status: str
+    path: Path | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be loaded without a download."""
+        return self.status != "absent"
+
+
+def inventory(root: Path) -> list[Availability]:
+    """Return, for every data set known by name, whether `root` has it."""
+    found = []
+    for source in SOURCES.values():
+        if source.bundled is not None:
+            found.append(Availability(source, "bundled", None))
+        elif (here := locate(source, root)) is not None:
+            found.append(Availability(source, "here", here[1]))
+        elif (archive := locate_archive(source, root)) is not None:
+            found.append(Availability(source, "archive", archive[1]))
+        else:
+            found.append(Availability(source, "absent", None))
+    return found

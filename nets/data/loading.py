@@ -1,27 +1,26 @@
-"""Load any data: a name, a pair of arrays, a data object, or a factory."""
+"""Load any data: a name, an image folder, arrays, a data object, or a factory."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from torch import Tensor
+from nets.data.assembly import assemble
+from nets.data.augmentation import Augmentation
+from nets.data.dataset import BatchAugmentation, Dataset
+from nets.data.download import Progress
+from nets.data.factory import import_object, is_import_path
+from nets.data.folder import data_folder, read
+from nets.data.image_folder import read_image_folder
+from nets.data.pairs import read_arrays
+from nets.data.registry import source
 
-from nets.data.dataset import Dataset
-from nets.data.folder import VARIABLE, data_folder, find
-from nets.data.pairs import from_pair
-from nets.data.registry import source as named_source
-from nets.data.source import RawData, Source
-from nets.data.split import part_size, stratified_split
+DataSpec = str | os.PathLike[str] | tuple[Any, ...] | list[Any] | Dataset | Callable[[], Any]
 
-#: Inputs whose float32 form is larger than this many bytes stay uint8 and are normalised batch by batch.
-FLOAT_LIMIT = 2**28
-
-DataSpec = str | tuple[Any, Any] | Dataset | Callable[[], Any]
+#: Share of the training part held out for validation where the data set does not say.
+VALIDATION = 0.1
 
 
 def load(
@@ -31,93 +30,95 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     validation: int | float | None = None,
     test: int | float = 0.2,
+    augmentation: BatchAugmentation | Literal["usual"] | None = "usual",
+    image_size: int | None = None,
     download: bool = True,
     verify: bool = True,
+    progress: Progress | None = None,
 ) -> Dataset:
     """Load a data set as tensors on the CPU.
 
     Parameters
     ----------
-    spec : str, (x, y), Dataset or callable
-        A name (see `nets.data.registry.SOURCES`), a pair of arrays or tensors, a data object (returned as it
-        is), a "package.module:factory" string or a callable without arguments that returns any of these.
+    spec : str, path, (x, y), (x_train, y_train, x_test, y_test), Dataset or callable
+        A name (digits, mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet), the path of an image folder
+        (a path object, or text with a "/"), arrays or tensors, a data object (returned as it is), or a
+        "package.module:factory" string or a callable without arguments that returns any of these.
     seed : int
-        Split seed: fixes which samples are held out. It is not the training seed, so that runs with
-        different training seeds compare on the same validation part.
+        Split seed: fixes which samples are held out. It is not the training seed, so that runs with different
+        training seeds compare on the same validation part.
     data_dir : path, optional
-        Data folder; default: the environment variable CONCAVE_SPARSITY_DATA, else a cache folder.
+        Data folder; default: the environment variable CONCAVE_SPARSITY_DATA, else concave-sparsity in the
+        cache folder of the user (XDG_CACHE_HOME, else ~/.cache).
     validation : int or float, optional
-        Samples (int) or share (float) of the training part held out for validation; default: the data
-        set's own (5,000 for MNIST), a tenth for pairs.
+        Samples (int) or share (float) of the training part held out for validation; default: the data set's
+        own (180 for digits, 5,000 for MNIST and CIFAR, 10,000 for Tiny-ImageNet), a tenth for other data.
     test : int or float
-        Held out first, where the data have no published test part.
+        Samples or share held out first, where the data have no test part of their own.
+    augmentation : callable, "usual" or None
+        What `Dataset.augment` does: the data set's usual one (crop and flip for photographs, nothing for
+        digits and clothes), None for nothing, or a callable such as ``nets.data.Augmentation(pad=4,
+        cutout=8)``.
+    image_size : int, optional
+        For image folders: side of the square that each image is resized and cropped to.
     download : bool
         Fetch a published data set that is not in the data folder.
     verify : bool
-        Check the files' md5 against the published ones.
+        Check the md5 of the files of a named data set against the published ones.
+    progress : callable, optional
+        Called with (bytes so far, bytes in all) during a download.
 
     Raises
     ------
     ValueError, TypeError
-        If the name is unknown or the data are malformed.
-    FileNotFoundError
-        If the files are not there and may not or cannot be downloaded.
+        If the name is unknown or the data are malformed or not the published ones.
+    FileNotFoundError, nets.data.download.DownloadError
+        If the files are not there, and may not or cannot be downloaded.
     """
-    if isinstance(spec, Dataset):
-        return spec
-    if isinstance(spec, str) and ":" not in spec:
-        return _load_named(named_source(spec), data_folder(data_dir), seed, validation, test, verify)
-    if isinstance(spec, (tuple, list)) and len(spec) == 2:
-        return from_pair(
-            spec[0], spec[1], seed=seed, validation=0.1 if validation is None else validation, test=test
-        )
-    raise TypeError(f"data must be a name, a pair (x, y), a Dataset or a factory, got {type(spec).__name__}")
-
-
-def _load_named(
-    source: Source, root: Path, seed: int, validation: int | float | None, test: int | float, verify: bool
-) -> Dataset:
-    folder = root if not source.files else find(source, root)
-    if folder is None:
-        raise FileNotFoundError(
-            f"{source.name} is not in {root}; put {source.remedy} there, "
-            f"or name your data folder by data_dir or the environment variable {VARIABLE}"
-        )
-    raw = source.read(folder, verify)
-    return dataset_from_raw(source, raw, seed=seed, validation=validation, test=test)
-
-
-def dataset_from_raw(
-    source: Source, raw: RawData, *, seed: int, validation: int | float | None, test: int | float
-) -> Dataset:
-    """Split, convert and normalise what a reader returned."""
-    x, y = raw.x_train, raw.y_train
-    if raw.x_test is None or raw.y_test is None:
-        kept, held = stratified_split(y, part_size(test, len(y), "test"), seed)
-        x, y, x_test, y_test = x[kept], y[kept], x[held], y[held]
-    else:
-        x_test, y_test = raw.x_test, raw.y_test
-    held_out = source.validation if validation is None else validation
-    kept, held = stratified_split(y, part_size(held_out, len(y), "validation"), seed)
-    data = Dataset(
-        name=source.name,
-        x_train=_tensor(x[kept]),
-        y_train=_tensor(y[kept]),
-        x_validation=_tensor(x[held]),
-        y_validation=_tensor(y[held]),
-        x_test=_tensor(x_test),
-        y_test=_tensor(y_test),
-        n_classes=source.n_classes,
-        augmentation=source.augmentation,
-        mean=torch.tensor(source.mean),
-        std=torch.tensor(source.std),
-        scale=source.scale,
-        class_names=raw.class_names,
-    )
-    if 4 * (len(x) + len(x_test)) * int(np.prod(x.shape[1:])) > FLOAT_LIMIT:
+    data = _made(spec)
+    if isinstance(data, Dataset):
         return data
-    return data.as_float()
+    default_validation: int | float = VALIDATION
+    usual: BatchAugmentation | None = None
+    mean = std = None
+    scale = 255.0
+    if isinstance(data, (tuple, list)):
+        if len(data) not in (2, 4):
+            raise TypeError(
+                f"arrays must be (x, y) or (x_train, y_train, x_test, y_test), got {len(data)} of them"
+            )
+        name, raw = "arrays", read_arrays(*data)
+    elif isinstance(data, str) and "/" not in data:
+        known = source(data)
+        name, raw = (
+            known.name,
+            read(known, data_folder(data_dir), fetch=download, verify=verify, progress=progress),
+        )
+        default_validation, usual = known.validation, known.augmentation
+        mean, std, scale = known.mean, known.std, known.scale
+    elif isinstance(data, (str, os.PathLike)):
+        folder = Path(data).expanduser()
+        name, raw = folder.name, read_image_folder(folder, image_size)
+        usual = Augmentation(pad=max(raw.x_train.shape[2:]) // 8, flip=True)
+    else:
+        raise TypeError(
+            "data must be a name, the path of an image folder, (x, y), a Dataset or a factory of these, "
+            f"got {type(data).__name__}"
+        )
+    return assemble(
+        raw,
+        name,
+        seed=seed,
+        validation=default_validation if validation is None else validation,
+        test=test,
+        mean=mean,
+        std=std,
+        scale=scale,
+        augmentation=usual if augmentation == "usual" else augmentation,
+    )
 
 
-def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
-    return torch.from_numpy(np.array(array, order="C"))
+def _made(spec: DataSpec) -> object:
+    """Return what a factory makes, by import path or callable; anything else as it is."""
+    found = import_object(spec) if isinstance(spec, str) and is_import_path(spec) else spec
+    return found() if callable(found) else found

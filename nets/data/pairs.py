@@ -1,74 +1,101 @@
-"""A data set from a pair of arrays or tensors."""
+"""A data set from arrays or tensors: (x, y), or (x_train, y_train, x_test, y_test)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from nets.data.dataset import Dataset
-from nets.data.split import part_size, stratified_split
+from nets.data.source import RawData
 
 
-def from_pair(
-    x: Any,
-    y: Any,
-    *,
-    seed: int = 0,
-    validation: int | float = 0.1,
-    test: int | float = 0.2,
-    name: str = "pairs",
-) -> Dataset:
-    """Make a data set of inputs and labels; test and validation parts are split off by seed, class by class.
+def read_arrays(x: Any, y: Any, x_test: Any = None, y_test: Any = None) -> RawData:
+    """Check and convert inputs and labels.
 
     Parameters
     ----------
     x : array or tensor, shape (n, ...)
-        Inputs. Floating point is used as it is (float32); uint8 of shape (n, channels, height, width) is
-        taken for images and normalised by the mean and standard deviation of the training part.
+        Inputs. Numbers of any floating or wide integer type become float32 as they are; bytes (uint8) are
+        taken for pixels, 255 being 1, and are normalised by the data set.
     y : array or tensor, shape (n,)
         Labels of any kind (integers, strings); their sorted distinct values become the classes.
+    x_test, y_test : array or tensor, optional
+        The same for the test part; without them one is split off.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not match, or values are missing, infinite, fractional labels, or not numbers.
     """
-    inputs = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
-    labels = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
-    if inputs.ndim < 2:
-        raise ValueError(f"x must have shape (n, ...) with at least two dimensions, got {inputs.shape}")
-    if labels.shape != inputs.shape[:1]:
-        raise ValueError(f"y must have shape ({len(inputs)},) to match x, got {labels.shape}")
-    if inputs.dtype.kind not in "fiub":
-        raise TypeError(f"x must hold numbers, got dtype {inputs.dtype}")
-    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        raise ValueError("x holds NaN or infinite values; remove or impute them first")
-    if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.round(labels)).all()):
-        raise ValueError("y must hold class labels; it holds fractional or missing values")
-    classes, indices = np.unique(labels, return_inverse=True)
+    inputs, targets = _inputs(x, "x"), _labels(y, "y")
+    _refuse_unequal(inputs, targets, "x", "y")
+    classes, indices = np.unique(targets, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y holds {len(classes)} distinct label; classification needs at least two")
-    values = torch.from_numpy(
-        np.array(inputs if inputs.dtype == np.uint8 else inputs.astype(np.float32), order="C")
+        raise ValueError(f"y holds {len(classes)} distinct labels; classification needs at least two")
+    names = tuple(str(name) for name in classes)
+    if x_test is None or y_test is None:
+        return RawData(inputs, indices.astype(np.int64), class_names=names)
+    inputs_test, targets_test = _inputs(x_test, "x_test"), _labels(y_test, "y_test")
+    _refuse_unequal(inputs_test, targets_test, "x_test", "y_test")
+    if inputs_test.shape[1:] != inputs.shape[1:] or inputs_test.dtype != inputs.dtype:
+        raise ValueError(
+            f"x_test has inputs of shape {inputs_test.shape[1:]} ({inputs_test.dtype}) where x has "
+            f"{inputs.shape[1:]} ({inputs.dtype})"
+        )
+    unknown = np.setdiff1d(targets_test, classes)
+    if len(unknown):
+        raise ValueError(f"y_test holds labels that y does not: {unknown[:5].tolist()}")
+    return RawData(
+        inputs,
+        indices.astype(np.int64),
+        inputs_test,
+        np.searchsorted(classes, targets_test).astype(np.int64),
+        class_names=names,
     )
-    y_all = indices.astype(np.int64)
-    kept, test_index = stratified_split(y_all, part_size(test, len(y_all), "test"), seed)
-    inner, outer = stratified_split(y_all[kept], part_size(validation, len(kept), "validation"), seed)
-    train_index, validation_index = kept[inner], kept[outer]
-    target = torch.from_numpy(y_all)
-    mean = std = None
-    if values.dtype == torch.uint8:
-        train = values[train_index].to(torch.float32) / 255.0
-        axes = [0, *range(2, train.dim())] if train.dim() == 4 else list(range(train.dim()))
-        mean, std = train.mean(axes), train.std(axes, correction=0).clamp_min(1e-6)
-    data = Dataset(
-        name=name,
-        x_train=values[train_index],
-        y_train=target[train_index],
-        x_validation=values[validation_index],
-        y_validation=target[validation_index],
-        x_test=values[test_index],
-        y_test=target[test_index],
-        n_classes=len(classes),
-        mean=mean,
-        std=std,
-        class_names=tuple(str(c) for c in classes),
+
+
+def _array(values: Any, name: str) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = (
+        values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
     )
-    return data.as_float()
+    if array.dtype == object:
+        raise TypeError(f"{name} is ragged or holds objects; give one array of numbers")
+    return array
+
+
+def _inputs(x: Any, name: str) -> npt.NDArray[Any]:
+    array = _array(x, name)
+    if array.ndim < 2 or 0 in array.shape:
+        raise ValueError(
+            f"{name} must have shape (n, ...), at least two dimensions and none empty, got {array.shape}"
+        )
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.dtype == np.uint8:
+        if array.ndim == 4 and array.shape[3] in (1, 3) and array.shape[1] not in (1, 3):
+            raise ValueError(
+                f"{name} of shape {array.shape} has its channels last; "
+                "transpose it to (n, channels, height, width)"
+            )
+        return array
+    with np.errstate(over="ignore"):
+        floats = array.astype(np.float32)
+    if not np.isfinite(floats).all():
+        raise ValueError(f"{name} holds NaN or infinite values (in float32); remove, impute or rescale them")
+    return floats
+
+
+def _labels(y: Any, name: str) -> npt.NDArray[Any]:
+    array = _array(y, name)
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.round(array)).all()):
+        raise ValueError(f"{name} must hold class labels; it holds fractional or missing values")
+    if array.dtype.kind not in "fiubUS":
+        raise TypeError(f"{name} must hold class labels (integers or strings), got dtype {array.dtype}")
+    return array
+
+
+def _refuse_unequal(x: npt.NDArray[Any], y: npt.NDArray[Any], x_name: str, y_name: str) -> None:
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"{y_name} must have shape ({len(x)},) to match {x_name}, got {y.shape}")

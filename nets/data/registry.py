@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from nets.data import digits, mnist
+from nets.data import cifar10, cifar100, digits, fashion_mnist, mnist, tiny_imagenet
 from nets.data.source import Source
 
-SOURCES: dict[str, Source] = {source.name: source for source in (digits.SOURCE, mnist.SOURCE)}
+SOURCES: dict[str, Source] = {
+    module.SOURCE.name: module.SOURCE
+    for module in (digits, mnist, fashion_mnist, cifar10, cifar100, tiny_imagenet)
+}
 
 
 def source(name: str) -> Source:
@@ -19,6 +22,7 @@ def source(name: str) -> Source:
     key = name.strip().lower().replace("_", "-")
     if key not in SOURCES:
         raise ValueError(
-            f"unknown data set {name!r}; choose one of {', '.join(SOURCES)}, or give 'package.module:factory'"
+            f"unknown data set {name!r}; choose one of {', '.join(SOURCES)}, or give the path of an "
+            "image folder or 'package.module:factory'"
         )
     return SOURCES[key]

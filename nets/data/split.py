@@ -34,15 +34,16 @@ def stratified_split(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Split 0 .. n-1 into (kept, held out) with `size` held out, in proportion to the classes.
 
-    Each class gives its share rounded down; what is missing goes to the largest remainders, ties to
-    the smaller class. Both results are sorted, so that the order of the data is kept.
+    Each class gives its share rounded down; what is missing goes to the largest remainders, ties to the
+    smaller class, and to a class that would be held out whole only when no other is left. Both results are
+    sorted, so that the order of the data is kept.
 
     Parameters
     ----------
     labels : array of int, shape (n,)
         Class indices.
     size : int
-        Number of samples to hold out, 0 <= size <= n.
+        Number of samples to hold out, 0 <= size < n, or 0 of none.
     seed : int
         Fixes the choice (PCG64), the same on every platform.
     """
@@ -50,18 +51,16 @@ def stratified_split(
     n = len(y)
     held = np.zeros(n, dtype=bool)
     if size:
-        random = np.random.Generator(np.random.PCG64(seed))
-        order = random.permutation(n)
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(n)
         _, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
         quota = counts * size // n
         remainder = counts * size - quota * n
-        extra = size - int(quota.sum())
-        quota[np.argsort(-remainder, kind="stable")[:extra]] += 1
-        # Rank of each sample among its class, in the random order.
+        emptied = quota + 1 >= counts
+        quota[np.lexsort((-remainder, emptied))[: size - int(quota.sum())]] += 1
+        # Rank of each sample within its class, in the random order.
         shuffled = inverse[order]
         by_class = np.argsort(shuffled, kind="stable")
-        starts = np.cumsum(counts) - counts
         rank = np.empty(n, dtype=np.int64)
-        rank[by_class] = np.arange(n) - np.repeat(starts, counts)
+        rank[by_class] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
         held[order] = rank < quota[shuffled]
     return np.flatnonzero(~held), np.flatnonzero(held)
