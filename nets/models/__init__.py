@@ -1,5 +1,6 @@
 """Networks of the lottery-ticket literature, and the user's own."""
 
-from nets.models.building import build
+from nets.models.building import build, reinitialise
+from nets.models.registry import ARCHITECTURES, Architecture
 
-__all__ = ["build"]
+__all__ = ["ARCHITECTURES", "Architecture", "build", "reinitialise"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from nets.data.dataset import Dataset
+from nets.data.factory import import_object, is_import_path
 from nets.models.registry import architecture
 
 ModelSpec = str | nn.Module | Callable[..., nn.Module]
@@ -27,27 +30,106 @@ def seeded(seed: int) -> Iterator[None]:
         generator.set_state(state)
 
 
-def build(model: ModelSpec, data: Any, n_classes: int | None = None, *, seed: int = 0) -> nn.Module:
-    """Build a network on the CPU.
+def build(
+    model: ModelSpec, data: Sequence[int] | Dataset, n_classes: int | None = None, *, seed: int = 0
+) -> nn.Module:
+    """Build a network on the CPU, in training mode.
 
     Parameters
     ----------
     model : str, nn.Module or callable
-        A name (see `nets.models.registry.ARCHITECTURES`), a module (deep-copied, its weights kept), a
-        "package.module:factory" string or a callable ``factory(input_shape, n_classes)``.
-    data : tuple of int or Dataset
-        Shape of one input, or a data set, which gives shape and number of classes.
+        A name (see `nets.models.ARCHITECTURES`), a module (deep-copied, its weights kept), or a factory: a
+        callable, or "package.module:name" of one. A factory is called with what it asks for: parameters named
+        `input_shape` and `n_classes` (or `num_classes`) by name, else two required positional ones in this
+        order, else nothing.
+    data : Dataset or tuple of int
+        The data set, which gives both; or the shape of one input.
     n_classes : int, optional
         Number of classes; needed with a shape.
     seed : int
-        Fixes the initial weights to the bit; torch's global generator is left as it was.
+        Fixes the initial weights to the bit (torch's CPU generator is seeded while the network is made, and
+        restored). A module that is given keeps the weights it has.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the name is unknown, the network cannot take the inputs, or its output is not (n, n_classes).
     """
+    if isinstance(data, Dataset):
+        shape, classes = data.input_shape, data.n_classes if n_classes is None else n_classes
+    elif n_classes is None:
+        raise TypeError("give n_classes along with an input shape, or a data set instead of the shape")
+    else:
+        shape, classes = tuple(int(side) for side in data), n_classes
+    if classes < 2:
+        raise ValueError(f"n_classes must be at least 2, got {classes}")
+    if isinstance(model, str) and not is_import_path(model):
+        with seeded(seed):
+            return architecture(model).factory(shape, classes)
+    with seeded(seed):
+        built = _made(import_object(model) if isinstance(model, str) else model, shape, classes)
+        if not isinstance(built, nn.Module):
+            raise TypeError(
+                f"a model must be a torch.nn.Module or a factory of one, got {type(built).__name__}"
+            )
+        _refuse_unfit(built, shape, classes)
+    return built
+
+
+def _made(model: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     if isinstance(model, nn.Module):
         return copy.deepcopy(model)
-    shape = data.input_shape if hasattr(data, "input_shape") else tuple(data)
-    classes = data.n_classes if n_classes is None and hasattr(data, "n_classes") else n_classes
-    if classes is None:
-        raise ValueError("give n_classes along with an input shape, or a data set instead of the shape")
-    factory = architecture(model).factory if isinstance(model, str) else model
+    if not callable(model):
+        return model
+    parameters = inspect.signature(model).parameters.values()
+    known = {"input_shape": shape, "n_classes": n_classes, "num_classes": n_classes}
+    named = {p.name: known[p.name] for p in parameters if p.name in known and p.kind is not p.POSITIONAL_ONLY}
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [p for p in parameters if p.default is p.empty and p.kind in positional]
+    if named:
+        return model(**named)
+    return model(shape, n_classes) if len(required) == 2 else model()
+
+
+def _refuse_unfit(model: nn.Module, shape: tuple[int, ...], n_classes: int) -> None:
+    """Run two zero inputs through a user's network, in evaluation mode so that nothing in it changes."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    parameter = next(model.parameters(), None)
+    device = parameter.device if parameter is not None else torch.device("cpu")
+    try:
+        with torch.no_grad():
+            out = model(torch.zeros((2, *shape), device=device))
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(f"the model cannot take inputs of shape {shape}: {error}") from error
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if not isinstance(out, torch.Tensor) or out.shape != (2, n_classes):
+        found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        raise ValueError(f"the model must return logits of shape (n, {n_classes}); for n = 2 it gave {found}")
+
+
+def reinitialise(model: nn.Module, *, seed: int) -> nn.Module:
+    """Return a copy of any network, drawn anew by the `reset_parameters` of its modules, in their order.
+
+    For a network that was built by name or factory, ``build`` with another seed is the same and keeps that
+    network's own initialisation.
+
+    Raises
+    ------
+    ValueError
+        If a module that owns parameters has no `reset_parameters`.
+    """
+    fresh = copy.deepcopy(model)
     with seeded(seed):
-        return factory(shape, classes)
+        for name, module in fresh.named_modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+            elif next(module.parameters(recurse=False), None) is not None:
+                raise ValueError(
+                    f"{name or type(module).__name__} owns parameters but has no reset_parameters(), so the "
+                    "model cannot be re-initialised; give a factory instead of a module"
+                )
+    return fresh
