@@ -1,1 +1,66 @@
-"""Placeholder."""
+"""Lottery tickets in deep networks, found by concave regularizers and by their rivals, under one protocol.
+
+Names are loaded when first used, so that ``import nets`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nets.comparison import compare
+    from nets.configuration import Play, Training
+    from nets.evaluation import evaluate
+    from nets.hooks import Hook
+    from nets.parametrization import attach, make_permanent
+    from nets.playing import find_ticket, find_tickets, play, retrain
+    from nets.result import Result
+    from nets.tickets import Ticket
+
+__all__ = [
+    "Hook",
+    "Play",
+    "Result",
+    "Ticket",
+    "Training",
+    "attach",
+    "compare",
+    "evaluate",
+    "find_ticket",
+    "find_tickets",
+    "make_permanent",
+    "play",
+    "retrain",
+]
+
+_WHERE = {
+    "Hook": "hooks",
+    "Play": "configuration",
+    "Result": "result",
+    "Ticket": "tickets",
+    "Training": "configuration",
+    "attach": "parametrization",
+    "compare": "comparison",
+    "evaluate": "evaluation",
+    "find_ticket": "playing",
+    "find_tickets": "playing",
+    "make_permanent": "parametrization",
+    "play": "playing",
+    "retrain": "playing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module when it is first used."""
+    if name in _WHERE:
+        value = getattr(importlib.import_module(f"nets.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in ("data", "models", "methods"):
+        return importlib.import_module(f"nets.{name}")
+    raise AttributeError(f"module 'nets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "data", "methods", "models"})

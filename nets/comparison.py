@@ -1,0 +1,207 @@
+"""Compare methods under one protocol: the same data, network, training and seeds for all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nets.configuration import Play
+from nets.job_pool import Progress, run_jobs
+from nets.result import Result
+
+METHODS = ("dense", "concave", "l1", "imp", "random")
+DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """Plays that one worker makes in one go: they differ in the density alone.
+
+    Parameters
+    ----------
+    play : Play
+        What they have in common.
+    densities : tuple of float
+        Their densities.
+    """
+
+    play: Play
+    densities: tuple[float, ...]
+
+    @property
+    def epochs(self) -> float:
+        """Epochs of training that the job takes: its size, for the order of work and the progress bar."""
+        from nets.methods import method
+
+        chosen = method(self.play.method)
+        options = chosen.settle(dict(self.play.options))
+        search = self.play.search_training.epochs
+        costs = [chosen.cost(density, search, options) for density in self.densities]
+        retraining = len(self.densities) * self.play.epochs
+        return (max(costs) if chosen.chain else sum(costs)) + retraining
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns.
+
+    Parameters
+    ----------
+    results : tuple of Result
+        One for every method, density and seed; for "dense" one a seed.
+    """
+
+    results: tuple[Result, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row for every method and density.
+
+        Each holds method, penalty, density, seeds, accuracy (mean over the seeds, test), interval (half width
+        of its 95% confidence interval by Student's t; NaN for one seed), validation_accuracy (mean), search
+        epochs and seconds (means; seconds count the search and the retraining).
+        """
+        groups: dict[tuple[str, str, float], list[Result]] = {}
+        for result in self.results:
+            penalty = result.play.penalty if result.play.method == "concave" else ""
+            groups.setdefault((result.play.method, penalty, result.play.density), []).append(result)
+        rows = []
+        for (method, penalty, density), group in groups.items():
+            accuracy, interval = mean_interval([r.test_accuracy for r in group])
+            rows.append(
+                {
+                    "method": method,
+                    "penalty": penalty,
+                    "density": density,
+                    "seeds": len(group),
+                    "accuracy": accuracy,
+                    "interval": interval,
+                    "validation_accuracy": _mean([r.validation_accuracy for r in group]),
+                    "search_epochs": _mean([r.search_epochs for r in group]),
+                    "seconds": _mean([r.search_seconds + r.retrain_seconds for r in group]),
+                }
+            )
+        return rows
+
+    def save(self, path: str | os.PathLike[str], command: str = "") -> Path:
+        """Write rows, results, versions and the command as JSON, atomically."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "command": command,
+            "versions": versions(),
+            "table": self.table(),
+            "results": [result.row() for result in self.results],
+        }
+        text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+        return path
+
+
+def compare(
+    play: Play | None = None,
+    *,
+    methods: Sequence[str] = METHODS,
+    densities: Sequence[float] = DENSITIES,
+    seeds: int | Sequence[int] = SEEDS,
+    workers: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    **changes: Any,
+) -> Comparison:
+    """Compare methods: every method at every density with every seed, and the dense network once a seed.
+
+    Parameters
+    ----------
+    play : Play, optional
+        What all have in common; default ``Play()``: LeNet-300-100 on digits.
+    methods : sequence of str
+        Names of methods.
+    densities : sequence of float
+        Densities of the tickets.
+    seeds : int or sequence of int
+        Seeds, or their number.
+    workers : int, optional
+        Worker processes of one thread each; default: one a core. The results do not depend on it.
+    on_progress : callable, optional
+        Called with a `Progress` whenever a job has ended.
+    **changes
+        Fields of the play, e.g. ``data="mnist"``.
+
+    Returns
+    -------
+    Comparison
+        Results in the order seed, method, density.
+    """
+    play = Play(**changes) if play is None else replace(play, **changes)
+    chosen_seeds = range(seeds) if isinstance(seeds, int) else tuple(seeds)
+    dense = [replace(play, method="dense", density=1.0, seed=seed) for seed in chosen_seeds]
+    jobs = list(plan([replace(play, seed=seed) for seed in chosen_seeds], methods, densities))
+    done = run_jobs(dense, jobs, workers=workers, on_progress=on_progress)
+    order = {method: i for i, method in enumerate(("dense", *methods))}
+    if "dense" not in methods:
+        done = [result for result in done if result.play.method != "dense"]
+    done.sort(key=lambda r: (r.play.seed, order[r.play.method], -r.play.density))
+    return Comparison(tuple(done))
+
+
+def plan(plays: Sequence[Play], methods: Sequence[str], densities: Sequence[float]) -> Iterator[Job]:
+    """Yield the jobs of a comparison; densities that share a chain of trainings stay in one job."""
+    from nets.methods import method
+
+    for play in plays:
+        for name in methods:
+            if name == "dense":
+                continue
+            chosen = method(name)
+            common = replace(play, method=chosen.name)
+            if chosen.chain:
+                yield Job(common, tuple(densities))
+            else:
+                yield from (Job(common, (density,)) for density in densities)
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Return the mean and the half width of its confidence interval by Student's t (NaN for one value)."""
+    n = len(values)
+    mean = _mean(values)
+    if n < 2:
+        return mean, math.nan
+    from scipy.special import stdtrit
+
+    deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
+    return mean, float(stdtrit(n - 1, 0.5 + level / 2)) * deviation / math.sqrt(n)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    from importlib.metadata import version
+
+    names = ("concave-sparsity", "torch", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with NaN as None, which JSON can hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return value

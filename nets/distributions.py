@@ -1,0 +1,81 @@
+"""How a number of weights is shared out over the layers: globally, uniformly, or by Erdős–Rényi kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from concave_sparsity import largest
+from nets.layout import Layout
+
+DISTRIBUTIONS = ("global", "uniform", "erk")
+
+
+def select(scores: Tensor, layout: Layout, count: int, distribution: str = "global") -> Tensor:
+    """Return the mask that keeps exactly `count` weights of highest score.
+
+    Parameters
+    ----------
+    scores : Tensor
+        Shape (n,), no NaN; ties go to the lowest index.
+    layout : Layout
+        The layers.
+    count : int
+        Number of weights kept.
+    distribution : str
+        "global": one ranking for all layers; "uniform": the same density in every layer; "erk": density
+        proportional to (sum of the dimensions) / (product of the dimensions) (Evci et al. 2020), full layers
+        capped and the rest shared out again.
+
+    Returns
+    -------
+    Tensor
+        Boolean, shape (n,).
+    """
+    if torch.isnan(scores).any():
+        raise ValueError(f"{int(torch.isnan(scores).sum())} scores are NaN: the training has diverged")
+    if distribution == "global":
+        chosen: Tensor = largest(scores, count)
+        return chosen
+    counts = layer_counts(layout, count, distribution)
+    return torch.cat([largest(s, k) for s, k in zip(layout.segments(scores), counts)])
+
+
+def layer_counts(layout: Layout, count: int, distribution: str) -> list[int]:
+    """Return how many weights each layer keeps; they sum to `count` exactly."""
+    if distribution == "uniform":
+        shares = [1.0] * len(layout.sizes)
+    elif distribution == "erk":
+        shares = [sum(shape) / size for shape, size in zip(layout.shapes, layout.sizes)]
+    else:
+        raise ValueError(f"unknown distribution {distribution!r}; choose one of {', '.join(DISTRIBUTIONS)}")
+    return _exact(_capped(shares, layout.sizes, count), layout.sizes, count)
+
+
+def _capped(shares: Sequence[float], sizes: Sequence[int], count: int) -> list[float]:
+    """Return the densities proportional to `shares` and at most 1 that keep `count` weights in all."""
+    full: set[int] = set()
+    while True:
+        rest = sum(shares[i] * sizes[i] for i in range(len(sizes)) if i not in full)
+        left = count - sum(sizes[i] for i in full)
+        factor = left / rest if rest else 0.0
+        over = {i for i in range(len(sizes)) if i not in full and shares[i] * factor > 1}
+        if not over:
+            return [1.0 if i in full else shares[i] * factor for i in range(len(sizes))]
+        full |= over
+
+
+def _exact(densities: Sequence[float], sizes: Sequence[int], count: int) -> list[int]:
+    """Round to whole numbers that sum to `count`, the largest remainders up; ties go to the first layer."""
+    wanted = [d * s for d, s in zip(densities, sizes)]
+    counts = [min(int(w), s) for w, s in zip(wanted, sizes)]
+    order = sorted(range(len(sizes)), key=lambda i: (counts[i] - wanted[i], i))
+    missing = count - sum(counts)
+    while missing > 0:
+        for i in order:
+            if missing and counts[i] < sizes[i]:
+                counts[i] += 1
+                missing -= 1
+    return counts

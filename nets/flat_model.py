@@ -1,0 +1,111 @@
+"""A network whose trained parameters lie in one flat vector, the maskable ones first.
+
+Every step on weights, masks and gradients is then one call for all layers. The network itself is left as it
+is: its parameters become views of the flat vector and its forward pass is the dense one, whatever mask acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nets.layout import Layout, maskable
+
+
+class FlatModel:
+    """Flat views on the parameters and gradients of a network.
+
+    Parameters
+    ----------
+    model : Module
+        The network, changed in place: its trained parameters become views of `weights`.
+    include, exclude : sequence of str
+        Which tensors are maskable; see `nets.layout.maskable`.
+
+    Attributes
+    ----------
+    model : Module
+        The network.
+    layout : Layout
+        Names and shapes of the maskable tensors.
+    n : int
+        Number of maskable weights.
+    parameter : Parameter
+        Flat vector that the optimiser steps on, shape (total,); its ``grad`` is `gradients`.
+    weights, gradients : Tensor
+        Views of the first `n` entries of the parameter and of its gradient.
+    effective : Tensor
+        The maskable weights as the network sees them, shape (n,): `weights` itself until `separate`.
+    """
+
+    def __init__(self, model: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        for name, p in parameters.items():
+            if isinstance(p, nn.parameter.UninitializedParameter):
+                raise ValueError(f"{name} has no shape yet: run the network once before it is masked")
+        kinds = {(p.dtype, p.device) for p in parameters.values()}
+        if len(kinds) > 1:
+            found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
+            raise ValueError(f"the trained parameters must share one dtype and device, found {found}")
+        names = maskable(model, include, exclude)
+        ordered = [*names, *(name for name in parameters if name not in set(names))]
+        self.model = model
+        self.layout = Layout.of(model, names)
+        self.n = self.layout.total
+        self._all = Layout.of(model, ordered)
+        self._parameters = [parameters[name] for name in ordered]
+        flat = torch.cat([p.detach().reshape(-1) for p in self._parameters])
+        self.parameter = nn.Parameter(flat)
+        self.parameter.grad = torch.zeros_like(flat)
+        self.gradients = self.parameter.grad[: self.n]
+        self.weights = self.parameter.data[: self.n]
+        self.effective = self.weights
+        self._point(self._parameters, self._all, self.parameter.data, self.parameter.grad)
+
+    @property
+    def gradients_of_all(self) -> Tensor:
+        """Gradient of the whole flat parameter, shape (total,)."""
+        assert self.parameter.grad is not None
+        return self.parameter.grad
+
+    @staticmethod
+    def _point(parameters: Sequence[nn.Parameter], layout: Layout, data: Tensor, grad: Tensor | None) -> None:
+        for p, view in zip(parameters, layout.split(data).values()):
+            p.data = view
+        if grad is not None:
+            for p, view in zip(parameters, layout.split(grad).values()):
+                p.grad = view
+
+    @property
+    def _maskable_parameters(self) -> list[nn.Parameter]:
+        return self._parameters[: len(self.layout.names)]
+
+    def separate(self) -> None:
+        """Let the network see `effective`, a vector of its own, while the optimiser steps on `weights`.
+
+        A relaxed mask m then costs one product a step for all layers, ``effective = weights * m``, and the
+        gradient that arrives in `gradients` is that of the effective weights.
+        """
+        if self.effective is self.weights:
+            self.effective = self.weights.clone()
+            self._point(self._maskable_parameters, self.layout, self.effective, None)
+
+    def unite(self) -> None:
+        """Let the network see `weights` again."""
+        if self.effective is not self.weights:
+            self.effective = self.weights
+            self._point(self._maskable_parameters, self.layout, self.weights, None)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """Return a copy of the network's whole state (parameters as optimised, buffers), by name."""
+        state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        if self.effective is not self.weights:
+            state |= {name: t.clone() for name, t in self.layout.split(self.weights).items()}
+        return state
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Copy a state returned by `snapshot` into the network, in place; it sees `weights` again."""
+        self.unite()
+        self.model.load_state_dict(state)  # copies into the views

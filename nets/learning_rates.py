@@ -1,0 +1,86 @@
+"""Learning-rate schedules as plain functions of the step: nothing to store, nothing to resume wrongly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+#: Share of the peak at which the one-cycle schedule starts and (far below) at which it ends.
+ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_PEAK = 1 / 25, 1e-4, 0.3
+
+
+def constant(share: float) -> float:
+    """Keep the peak."""
+    return 1.0
+
+
+def cosine(share: float) -> float:
+    """Fall from the peak to zero along half a cosine (Loshchilov and Hutter 2017)."""
+    return 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def linear(share: float) -> float:
+    """Fall from the peak to zero along a line."""
+    return 1.0 - share
+
+
+def one_cycle(share: float) -> float:
+    """Rise to the peak over the first 30%, then fall to nothing, both along half a cosine (Smith 2018)."""
+    if share < ONE_CYCLE_PEAK:
+        low, high, part = ONE_CYCLE_START, 1.0, share / ONE_CYCLE_PEAK
+    else:
+        low, high, part = 1.0, ONE_CYCLE_END, (share - ONE_CYCLE_PEAK) / (1.0 - ONE_CYCLE_PEAK)
+    return high + 0.5 * (low - high) * (1.0 + math.cos(math.pi * part))
+
+
+SHAPES: dict[str, Callable[[float], float]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "linear": linear,
+    "one-cycle": one_cycle,
+}
+SCHEDULES = (*SHAPES, "step")
+
+
+def learning_rates(
+    schedule: str,
+    peak: float,
+    steps: int,
+    *,
+    warm_up: int = 0,
+    milestones: Sequence[float] = (0.5, 0.75),
+    factor: float = 0.1,
+) -> list[float]:
+    """Return the learning rate of every step.
+
+    Parameters
+    ----------
+    schedule : str
+        "constant", "cosine", "linear", "one-cycle" or "step".
+    peak : float
+        Largest learning rate.
+    steps : int
+        Number of steps of the whole training.
+    warm_up : int
+        Steps over which the rate first rises linearly to its scheduled value.
+    milestones : sequence of float
+        For "step": shares of the training at which the rate is multiplied by `factor`.
+    factor : float
+        For "step": the multiplier.
+
+    Returns
+    -------
+    list of float
+        Length `steps`.
+    """
+    if schedule == "step":
+        shares = sorted(milestones)
+        rates = [peak * factor ** sum(i >= round(m * steps) for m in shares) for i in range(steps)]
+    elif schedule in SHAPES:
+        shape = SHAPES[schedule]
+        rates = [peak * shape(i / max(1, steps - 1)) for i in range(steps)]
+    else:
+        raise ValueError(f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}")
+    for i in range(min(warm_up, steps)):
+        rates[i] *= (i + 1) / (warm_up + 1)
+    return rates

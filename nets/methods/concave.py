@@ -1,0 +1,68 @@
+"""Tickets by a concave regulariser: a relaxed mask trained jointly with the weights, in one training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from concave_sparsity import Penalty
+from nets.distributions import select
+from nets.evaluation import evaluate
+from nets.methods.method import Method, Option
+from nets.relaxed_mask import RelaxedMask
+from nets.search import Found, Search
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Train mask and weights jointly with the penalty of the search."""
+    if search.penalty is None:
+        raise ValueError('method "concave" needs a penalty, e.g. Log(0.02)')
+    return find_with(search, search.penalty)
+
+
+def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
+    """Train mask and weights jointly, cut the mask to the exact count, rewind; lam follows the density."""
+
+    def one(density: float) -> Found:
+        hook = RelaxedMask(penalty, density, **search.options)
+        search.train(hook)
+        flat = search.flat
+        relaxed = evaluate(flat.model, search.data)
+        # ties of the mask (entries at exactly 1, or at 0) are broken by the size of the effective weight
+        order = flat.weights.abs().argsort(stable=True)
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(search.n, device=rank.device)
+        scores = hook.mask.to(torch.float64) + rank.to(torch.float64) * (1e-9 / search.n)
+        mask = select(scores, search.layout, search.count(density))
+        torch.mul(flat.weights, mask, out=flat.effective)
+        cut = evaluate(flat.model, search.data)
+        flat.unite()
+        report = {
+            "relaxed_accuracy": relaxed.accuracy,
+            "cut_accuracy": cut.accuracy,
+            "cut_loss": relaxed.accuracy - cut.accuracy,
+            "lam": hook.trace["lam"][-1] if hook.trace["lam"] else 0.0,
+            "mean_mask": hook.mask.mean().item(),
+        }
+        return search.found(mask, density, report=report, trace=hook.trace)
+
+    return search.each(one)
+
+
+OPTIONS = (
+    Option("travel", 20.0, "how often a mask entry without gain could fall from 1 to 0 within the training"),
+    Option("descent", 0.5, "share of the training over which the target density falls"),
+    Option("interval", 5, "steps between two updates of the mask"),
+    Option("memory", 0.05, "share of the training over which the gains are averaged"),
+)
+
+METHOD = Method(
+    name="concave",
+    summary="relaxed mask with a concave penalty, trained with the weights, lam steered to the density",
+    reference="Fracastoro et al., Playing the lottery with concave regularizers, IEEE TNNLS 2024",
+    find=find,
+    cost=lambda density, epochs, options: epochs,
+    needs=("penalty",),
+    options=OPTIONS,
+)

@@ -1,0 +1,29 @@
+"""Iterative magnitude pruning: train, prune the smallest weights, rewind the survivors, repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nets import criteria
+from nets.methods.method import Method, Option
+from nets.rounds import in_rounds, rounds_needed
+from nets.search import Found, Search
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Prune by magnitude in rounds."""
+    return in_rounds(search, criteria.magnitude, search.options["keep"], search.options["distribution"])
+
+
+METHOD = Method(
+    name="imp",
+    summary="iterative magnitude pruning with rewinding",
+    reference="Frankle, Carbin, ICLR 2019; rewinding to step k: Frankle et al., ICML 2020",
+    find=find,
+    cost=lambda density, epochs, options: epochs * rounds_needed(density, options["keep"]),
+    options=(
+        Option("keep", 0.8, "share of the weights that survives a round"),
+        Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+    ),
+    chain=True,
+)

@@ -1,0 +1,103 @@
+"""What a method of finding tickets is: a search and what is to be known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nets.configuration import Scalar
+from nets.search import Found, Search
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a method.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    default : bool, int, float or str
+        Its default, which also fixes its type.
+    help : str
+        What it does, in one sentence.
+    """
+
+    name: str
+    default: Scalar
+    help: str
+
+    def parse(self, value: Any) -> Scalar:
+        """Return the value in the option's type.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be read as one.
+        """
+        kind = type(self.default)
+        try:
+            if kind is bool and isinstance(value, str):
+                return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
+                    value.lower()
+                ]
+            if kind is int and float(value) != int(float(value)):
+                raise ValueError
+            return kind(float(value)) if kind is int else kind(value)
+        except (KeyError, ValueError, TypeError):
+            raise ValueError(f"option {self.name} takes a {kind.__name__}, got {value!r}") from None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of finding tickets, composed of functions; one small file each in `nets.methods`.
+
+    Parameters
+    ----------
+    name : str
+        Name on the command line and in results; the file is called the same, with underscores.
+    summary : str
+        What it does, in one line.
+    reference : str
+        Paper.
+    find : callable
+        Takes the `Search` and returns (or yields) one `Found` for every density in ``search.densities``, in
+        that order.
+    cost : callable
+        (density, epochs of one training, options) -> epochs that the search for this density needs.
+    needs : tuple of str
+        What it needs beyond a network and data: "penalty", "gradients", "second derivatives", ...
+    options : tuple of Option
+        Its options.
+    chain : bool
+        Whether densities share work: they are then searched together.
+    fixed_density : float or None
+        For methods that cannot choose: the density they always have (dense: 1).
+    """
+
+    name: str
+    summary: str
+    reference: str
+    find: Callable[[Search], Iterable[Found]]
+    cost: Callable[[float, float, Mapping[str, Any]], float]
+    needs: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    chain: bool = False
+    fixed_density: float | None = None
+
+    def settle(self, given: Mapping[str, Any]) -> dict[str, Scalar]:
+        """Return all options, those given in their right types and the others at their defaults.
+
+        Raises
+        ------
+        ValueError
+            If an option is unknown or has a wrong value.
+        """
+        known = {option.name: option for option in self.options}
+        for name in given:
+            if name not in known:
+                raise ValueError(
+                    f"method {self.name} has no option {name!r}; it takes {', '.join(known) or 'none'}"
+                )
+        return {n: option.parse(given[n]) if n in given else option.default for n, option in known.items()}

@@ -1,0 +1,27 @@
+"""Random tickets: the control that every method must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nets import criteria
+from nets.methods.method import Method, Option
+from nets.rounds import one_shot
+from nets.search import Found, Search
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Keep weights drawn at random, once, before training."""
+    return one_shot(search, criteria.random, search.options["distribution"])
+
+
+METHOD = Method(
+    name="random",
+    summary="weights drawn at random before training",
+    reference="Liu et al., The unreasonable effectiveness of random pruning, ICLR 2022",
+    find=find,
+    cost=lambda density, epochs, options: 0.0,
+    options=(
+        Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+    ),
+)

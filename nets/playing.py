@@ -1,0 +1,385 @@
+"""Find, rewind, retrain, compare with the dense network."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from concave_sparsity import Log, Penalty
+from nets.configuration import Play, Training, check
+from nets.data import Dataset, load
+from nets.evaluation import evaluate
+from nets.flat_model import FlatModel
+from nets.hooks import Hook
+from nets.methods import Method
+from nets.methods import method as named_method
+from nets.models import build
+from nets.penalties import parse_penalty
+from nets.result import Result
+from nets.search import Checkpoint, Found, Search
+from nets.seeds import derive
+from nets.sparse_training import SparseTraining
+from nets.tickets import Ticket
+from nets.training import Loop
+
+#: A data set's name, a pair (x, y) of arrays or tensors, a `nets.data.Dataset`, or "package.module:factory".
+Data = Any
+#: A network, a model's name, "package.module:factory", or a callable (input_shape, n_classes) -> network.
+Model = Any
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Parameters
+    ----------
+    model : Module
+        The network; its pruned weights are exactly zero.
+    test_accuracy, validation_accuracy : float
+        In [0, 1].
+    epochs, seconds : float
+        Spent.
+    metrics : tuple of mapping
+        Per epoch.
+    """
+
+    model: nn.Module
+    test_accuracy: float
+    validation_accuracy: float
+    epochs: float
+    seconds: float
+    metrics: tuple[Mapping[str, float], ...]
+
+
+#: Stands for a dense network that somebody else trains: its accuracies are NaN.
+Untrained = Trained(nn.Identity(), math.nan, math.nan, 0.0, 0.0, ())
+
+
+def find_ticket(
+    model: Model,
+    data: Data,
+    method: str | Method = "concave",
+    *,
+    density: float = 0.05,
+    **settings: Any,
+) -> Ticket:
+    """Find a lottery ticket.
+
+    Parameters
+    ----------
+    model : Module, str or callable
+        Any network (it is copied, its weights are the initialisation), a model's name,
+        "package.module:factory", or a callable ``(input_shape, n_classes) -> network``.
+    data : str, (x, y) or Dataset
+        A data set's name, a pair of arrays or tensors (a validation and a test part are split off), or a
+        data object.
+    method : str
+        Name of a method; ``lottery methods`` lists them.
+    density : float
+        Share of the maskable weights to keep: exactly round(density * n) are.
+    **settings
+        penalty (Penalty or str, default Log(0.02)), epochs, seed, training, rewind, include, exclude,
+        options, hooks, data_dir, data_seed, device, checkpoint: see `find_tickets`.
+
+    Returns
+    -------
+    Ticket
+    """
+    return find_tickets(model, data, method, densities=(density,), **settings)[0]
+
+
+def find_tickets(
+    model: Model,
+    data: Data,
+    method: str | Method = "concave",
+    *,
+    densities: Sequence[float],
+    penalty: Penalty | str = Log(0.02),  # noqa: B008 - frozen
+    epochs: int | None = None,
+    seed: int = 0,
+    training: Training | None = None,
+    rewind: int = 0,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    hooks: Sequence[Hook] = (),
+    data_dir: str | os.PathLike[str] | None = None,
+    data_seed: int = 0,
+    device: str | torch.device = "cpu",
+    checkpoint: Checkpoint | None = None,
+) -> list[Ticket]:
+    """Find a ticket for every density; methods that prune in rounds share one chain of trainings.
+
+    Parameters
+    ----------
+    model, data, method
+        See `find_ticket`.
+    densities : sequence of float
+        Densities, each in (0, 1].
+    penalty : Penalty or str
+        For methods that take one, e.g. ``Log(0.02)`` or "mcp(2)".
+    epochs : int, optional
+        Epochs of each training of the search; default: the usual of the data set.
+    seed : int
+        Fixes initial weights (of models given by name), batch order and all else, to the bit on CPU.
+    training : Training, optional
+        How each training is done; default: the usual of the data set.
+    rewind : int
+        Step to which the weights are rewound; 0 is the initialisation.
+    include, exclude : sequence of str
+        Glob patterns of the parameters to mask; see `nets.layout.maskable`.
+    options : mapping, optional
+        The method's own options.
+    hooks : sequence of Hook
+        Called in every training of the search.
+    data_dir : path, optional
+        Data folder.
+    data_seed : int
+        Fixes which samples are held out.
+    device : str or torch.device
+        Where to train.
+    checkpoint : Checkpoint, optional
+        Where the trainings are kept, so that an interrupted search resumes.
+
+    Returns
+    -------
+    list of Ticket
+        In the order of `densities`; their tensors lie on the CPU.
+    """
+    chosen = named_method(method)
+    dataset = load(data, seed=data_seed, data_dir=data_dir).to(device)
+    training = _training(training, dataset, epochs)
+    settled = chosen.settle(options or {})
+    penalty = parse_penalty(penalty)
+    asked = [chosen.fixed_density or density for density in densities]
+    for density in asked:
+        check(0 < density <= 1, "density", density, "in (0, 1]")
+    network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
+    search = Search(
+        network,
+        dataset,
+        training,
+        densities=asked,
+        seed=seed,
+        penalty=penalty,
+        rewind=rewind,
+        include=include,
+        exclude=exclude,
+        options=settled,
+        hooks=hooks,
+        checkpoint=checkpoint,
+    )
+    said = {
+        "method": chosen.name,
+        "data": dataset.name,
+        "model": model if isinstance(model, str) else type(network).__name__,
+        "seed": seed,
+        "rewind": rewind,
+        "options": settled,
+    }
+    if "penalty" in chosen.needs:
+        said["penalty"] = repr(penalty)
+    tickets = {found.density: _ticket(found, search, said) for found in chosen.find(search)}
+    return [tickets[density] for density in asked]
+
+
+def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
+    metadata = {
+        **said,
+        "asked_density": found.density,
+        "search_epochs": found.epochs,
+        "search_seconds": found.seconds,
+        "report": dict(found.report),
+    }
+    masks = {name: mask.cpu().clone() for name, mask in search.layout.split(found.mask).items()}
+    weights = {name: tensor.cpu().clone() for name, tensor in found.weights.items()}
+    return Ticket(masks, weights, metadata, found.trace)
+
+
+def _training(training: Training | None, dataset: Dataset, epochs: int | None) -> Training:
+    training = Training.usual(dataset.name) if training is None else training
+    return training if epochs is None else replace(training, epochs=epochs)
+
+
+def retrain(
+    ticket: Ticket | None,
+    model: Model,
+    data: Data,
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    training: Training | None = None,
+    rewind: int | None = None,
+    hooks: Sequence[Hook] = (),
+    data_dir: str | os.PathLike[str] | None = None,
+    data_seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> Trained:
+    """Train a ticket from its rewound weights; its pruned weights are exactly zero at every step.
+
+    Parameters
+    ----------
+    ticket : Ticket or None
+        None trains the dense network from its initialisation: same seed, same batches.
+    model, data
+        See `find_ticket`; a network is copied.
+    rewind : int, optional
+        Step at which the training starts; default: the one the ticket was rewound to.
+    epochs, seed, training, hooks, data_dir, data_seed, device
+        See `find_tickets`.
+
+    Returns
+    -------
+    Trained
+    """
+    dataset = load(data, seed=data_seed, data_dir=data_dir).to(device)
+    training = _training(training, dataset, epochs)
+    network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
+    sparse: list[Hook] = []
+    if ticket is None:
+        flat = FlatModel(network, include=("*",))
+    else:
+        ticket.apply(network)
+        flat = FlatModel(network, include=[_literal(name) for name in ticket.masks])
+        mask: Tensor = ticket.flat_mask(flat.layout).to(device)
+        if not mask.all():
+            sparse.append(SparseTraining(mask))
+        if rewind is None:
+            rewind = int(ticket.metadata.get("rewind", 0))
+    loop = Loop(
+        flat,
+        dataset,
+        training,
+        seed=derive(seed, "retrain"),
+        hooks=(*sparse, *hooks),
+        start=rewind or 0,
+    )
+    loop.run()
+    return Trained(
+        model=network,
+        test_accuracy=evaluate(network, dataset, "test").accuracy,
+        validation_accuracy=evaluate(network, dataset, "validation").accuracy,
+        epochs=(loop.steps - (rewind or 0)) / loop.steps_per_epoch,
+        seconds=loop.seconds,
+        metrics=tuple(loop.metrics),
+    )
+
+
+def _literal(name: str) -> str:
+    """Return the glob pattern that matches this name alone."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def train_dense(play: Play, *, hooks: Sequence[Hook] = ()) -> Trained:
+    """Train the dense network of a play; it is the same for all methods, penalties and densities."""
+    return retrain(
+        None,
+        play.model,
+        play.data,
+        seed=play.seed,
+        training=play.training,
+        data_dir=play.data_dir,
+        data_seed=play.data_seed,
+        device=play.device,
+        hooks=hooks,
+    )
+
+
+def play(
+    play: Play,
+    *,
+    dense: Trained | None = None,
+    hooks: Sequence[Hook] = (),
+    checkpoint: Checkpoint | None = None,
+) -> Result:
+    """Play the lottery once: find a ticket, rewind, retrain, compare with the dense network.
+
+    Parameters
+    ----------
+    play : Play
+        What to play.
+    dense : Trained, optional
+        Result of `train_dense` for the same play, to save training it again.
+    hooks : sequence of Hook
+        Called in every training.
+    checkpoint : Checkpoint, optional
+        See `find_tickets`.
+
+    Returns
+    -------
+    Result
+    """
+    return play_densities(play, (play.density,), dense=dense, hooks=hooks, checkpoint=checkpoint)[0][0]
+
+
+def play_densities(
+    play: Play,
+    densities: Sequence[float],
+    *,
+    dense: Trained | None = None,
+    hooks: Sequence[Hook] = (),
+    checkpoint: Checkpoint | None = None,
+) -> list[tuple[Result, Ticket]]:
+    """Play several densities that share the work of one search; otherwise as `play`."""
+    chosen = named_method(play.method)
+    tickets = find_tickets(
+        play.model,
+        play.data,
+        chosen,
+        densities=densities,
+        penalty=play.penalty,
+        seed=play.seed,
+        training=play.search_training,
+        rewind=play.rewind,
+        include=play.include,
+        exclude=play.exclude,
+        options=dict(play.options),
+        hooks=hooks,
+        data_dir=play.data_dir,
+        data_seed=play.data_seed,
+        device=play.device,
+        checkpoint=checkpoint,
+    )
+    dense = train_dense(play, hooks=hooks) if dense is None else dense
+    played = []
+    for density, ticket in zip(densities, tickets):
+        if chosen.fixed_density == 1.0 and play.rewind == 0:
+            trained = dense
+        else:
+            trained = retrain(
+                ticket,
+                play.model,
+                play.data,
+                seed=play.seed,
+                training=play.training,
+                data_dir=play.data_dir,
+                data_seed=play.data_seed,
+                device=play.device,
+                hooks=hooks,
+            )
+        result = Result(
+            play=replace(play, density=chosen.fixed_density or density),
+            density=ticket.density,
+            kept=ticket.kept,
+            total=ticket.total,
+            test_accuracy=trained.test_accuracy,
+            validation_accuracy=trained.validation_accuracy,
+            dense_test_accuracy=dense.test_accuracy,
+            dense_validation_accuracy=dense.validation_accuracy,
+            search_epochs=ticket.metadata["search_epochs"],
+            search_seconds=ticket.metadata["search_seconds"],
+            retrain_epochs=trained.epochs,
+            retrain_seconds=trained.seconds,
+            report=ticket.metadata["report"],
+            layer_densities=ticket.layer_densities,
+            metrics=trained.metrics,
+        )
+        played.append((result, ticket))
+    return played

@@ -1,0 +1,81 @@
+"""The result of one play: one flat row. This module imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from nets.configuration import Play, Scalar
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one play gave; accuracies are shares in [0, 1].
+
+    Parameters
+    ----------
+    play : Play
+        What was run.
+    density : float
+        Density of the ticket: kept / total.
+    kept, total : int
+        Weights kept, and maskable weights.
+    test_accuracy, validation_accuracy : float
+        Of the retrained ticket.
+    dense_test_accuracy, dense_validation_accuracy : float
+        Of the dense network with the same seed and training.
+    search_epochs, search_seconds : float
+        What the search for this ticket alone costs.
+    retrain_epochs, retrain_seconds : float
+        What retraining it cost.
+    report : mapping
+        What the search reported, e.g. relaxed_accuracy, cut_accuracy, lam.
+    layer_densities : mapping of str to float
+        Share kept of each masked tensor.
+    metrics : tuple of mapping
+        Per epoch of the retraining.
+    """
+
+    play: Play
+    density: float
+    kept: int
+    total: int
+    test_accuracy: float
+    validation_accuracy: float
+    dense_test_accuracy: float
+    dense_validation_accuracy: float
+    search_epochs: float
+    search_seconds: float
+    retrain_epochs: float
+    retrain_seconds: float
+    report: Mapping[str, Scalar] = field(default_factory=dict)
+    layer_densities: Mapping[str, float] = field(default_factory=dict)
+    metrics: tuple[Mapping[str, float], ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """Return one flat row: the play's fields, the numbers, the search's report under "search_...".
+
+        The density asked for is "asked_density"; where data lie and per-epoch metrics are left out.
+        """
+        row = asdict(self.play)
+        del row["data_dir"]
+        row["asked_density"] = row.pop("density")
+        row["options"] = dict(self.play.options)
+        for name in (
+            "density",
+            "kept",
+            "total",
+            "test_accuracy",
+            "validation_accuracy",
+            "dense_test_accuracy",
+            "dense_validation_accuracy",
+            "retrain_epochs",
+            "retrain_seconds",
+        ):
+            row[name] = getattr(self, name)
+        row["search_epochs_spent"] = self.search_epochs
+        row["search_seconds"] = self.search_seconds
+        row |= {f"search_{name}": value for name, value in self.report.items()}
+        row["layer_densities"] = dict(self.layer_densities)
+        return row

@@ -1,0 +1,87 @@
+"""Schedules of pruning: at once before training, or in rounds of training and rewinding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nets.criteria import Criterion
+from nets.distributions import select
+from nets.hooks import Hook
+from nets.search import Found, Search
+from nets.sparse_training import SparseTraining
+from nets.training import Loop
+
+
+class Snapshot(Hook):
+    """Keep a copy of the network as it is after a given step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.weights: dict[str, Tensor] = {}
+
+    def after_step(self, loop: Loop) -> None:
+        """Copy the network at the step asked for."""
+        if loop.step == self.step:
+            self.weights = loop.flat.snapshot()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the copy."""
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the copy back."""
+        self.weights = state["weights"]
+
+
+def one_shot(search: Search, criterion: Criterion, distribution: str = "global") -> Iterator[Found]:
+    """Score once, at the weights the ticket is rewound to, and cut to every density asked for."""
+    search.flat.load(search.rewound())
+    scores = criterion(search)
+    for density in search.densities:
+        yield search.found(select(scores, search.layout, search.count(density), distribution), density)
+
+
+def in_rounds(
+    search: Search, criterion: Criterion, keep: float = 0.8, distribution: str = "global"
+) -> Iterator[Found]:
+    """Train, keep the share `keep` of highest score, rewind the survivors, train again, and so on.
+
+    Round r trains at density keep**r. A density between two rounds is cut directly from the last training
+    above it, so a ticket is the same whether its density is searched alone or along one chain with others.
+    """
+    if not 0 < keep < 1:
+        raise ValueError(f"keep must be in (0, 1), got {keep!r}")
+    pending = list(search.densities)
+    mask: Tensor | None = None
+    rewound = search.initial
+    snapshot = Snapshot(search.rewind)
+    number = 0
+    while pending:
+        if mask is None:
+            search.train(*([snapshot] if search.rewind else []))
+            rewound = snapshot.weights if search.rewind else search.initial
+        else:
+            search.train(SparseTraining(mask), weights=rewound, start=search.rewind)
+        number += 1
+        scores = criterion(search).to(torch.float64)
+        if mask is not None:
+            scores.masked_fill_(~mask, -torch.inf)
+        following = round(keep**number * search.n)
+        while pending and search.count(pending[0]) >= following:
+            density = pending.pop(0)
+            chosen = select(scores, search.layout, search.count(density), distribution)
+            yield search.found(chosen, density, weights=rewound, report={"rounds": number})
+        if pending:
+            mask = select(scores, search.layout, following, distribution)
+
+
+def rounds_needed(density: float, keep: float) -> int:
+    """Return the number of trainings that `in_rounds` makes for a density."""
+    number = 1
+    while keep**number > density * (1 + 1e-12):
+        number += 1
+    return number

@@ -1,0 +1,277 @@
+"""The search for tickets as a method sees it: a network, data, trainings through the one loop, a result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from concave_sparsity import Penalty, density_count
+from nets.configuration import Scalar, Training
+from nets.data import Dataset
+from nets.flat_model import FlatModel
+from nets.hooks import Hook
+from nets.layout import Layout
+from nets.seeds import derive
+from nets.training import Loop
+
+
+class Checkpoint(Protocol):
+    """Where the trainings of a search are kept, so that an interrupted search resumes to the bit.
+
+    The trainings of a search are numbered in the order in which the method asks for them. A method computes
+    everything else from them deterministically, so replaying it over the stored trainings resumes it.
+    """
+
+    def load(self, number: int) -> dict[str, Any] | None:
+        """Return the last state stored of this training (`Loop.state_dict`), or None."""
+
+    def hooks(self, number: int) -> Sequence[Hook]:
+        """Return hooks that store the state while training `number` runs; called after the method's own."""
+
+    def save(self, number: int, loop: Loop) -> None:
+        """Store the state of a training that has just finished."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method found for one density.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Boolean, shape (n,): True where a weight is kept; exactly round(density * n) are.
+    weights : mapping of str to Tensor
+        State of the whole network to which the ticket is rewound.
+    density : float
+        The density asked for.
+    epochs : float
+        Epochs of training that the search for this density alone needs.
+    seconds : float
+        Seconds they took.
+    report : mapping
+        Numbers about the search (plain values), e.g. the accuracy before and after the cut.
+    trace : mapping of str to list of float
+        Curves of the search, e.g. lam at every update.
+    """
+
+    mask: Tensor
+    weights: Mapping[str, Tensor]
+    density: float
+    epochs: float
+    seconds: float
+    report: Mapping[str, Scalar] = field(default_factory=dict)
+    trace: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+class Search:
+    """What a method gets: it calls `train` as often as it likes and returns `found(...)`.
+
+    Parameters
+    ----------
+    model : Module
+        The network with its initial weights; changed by the search.
+    data : Dataset
+        Tickets are chosen on its training and validation parts only.
+    training : Training
+        How each training within the search is done.
+    densities : sequence of float
+        Densities asked for, largest first.
+    seed : int
+        Fixes everything random.
+    penalty : Penalty or None
+        For methods that take one.
+    rewind : int
+        Step to which weights are rewound; 0 is the initialisation.
+    options : mapping
+        The method's own options, its defaults filled in.
+    hooks : sequence of Hook
+        The caller's hooks (progress, tracking), called after the method's in every training.
+    checkpoint : Checkpoint, optional
+        See `Checkpoint`.
+
+    Attributes
+    ----------
+    flat : FlatModel
+        The network.
+    initial : dict of str to Tensor
+        Its initial state.
+    epochs, seconds : float
+        Spent so far in `train` and on scores.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        training: Training,
+        *,
+        densities: Sequence[float],
+        seed: int,
+        penalty: Penalty | None = None,
+        rewind: int = 0,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        options: Mapping[str, Any] | None = None,
+        hooks: Sequence[Hook] = (),
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self.flat = FlatModel(model, include, exclude)
+        self.data = data
+        self.training = training
+        self.densities = tuple(sorted(set(densities), reverse=True))
+        self.seed = seed
+        self.penalty = penalty
+        self.rewind = rewind
+        self.options = dict(options or {})
+        self.hooks = tuple(hooks)
+        self.checkpoint = checkpoint
+        self.initial = self.flat.snapshot()
+        self.epochs = 0.0
+        self.seconds = 0.0
+        self._trainings = 0  # of the density under way: numbers the batch orders
+        self._stored = 0  # of the whole search: numbers the checkpoints
+        self._rewound: dict[str, Tensor] | None = None
+        for density in self.densities:
+            self.count(density)
+
+    @property
+    def layout(self) -> Layout:
+        """Names and shapes of the maskable tensors."""
+        return self.flat.layout
+
+    @property
+    def n(self) -> int:
+        """Number of maskable weights."""
+        return self.flat.n
+
+    def count(self, density: float) -> int:
+        """Return the number of weights a ticket of this density keeps, round(density * n)."""
+        count = density_count(density, self.n)
+        if count == 0:
+            raise ValueError(f"density {density:g} keeps none of the {self.n} weights; ask for a larger one")
+        return count
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """Return a CPU generator of random numbers of its own, fixed by the seed and the purpose."""
+        return torch.Generator().manual_seed(derive(self.seed, "search", *purpose))
+
+    def train(
+        self,
+        *hooks: Hook,
+        weights: Mapping[str, Tensor] | None = None,
+        training: Training | None = None,
+        start: int = 0,
+        until: int | None = None,
+        order: int | None = None,
+    ) -> Loop:
+        """Train the network once through the one loop and count the cost.
+
+        Parameters
+        ----------
+        *hooks : Hook
+            How the method acts on the training.
+        weights : mapping, optional
+            State to start from; default: the initial one.
+        training : Training, optional
+            Default: the search's.
+        start, until : int
+            First and last step.
+        order : int, optional
+            Number of the batch order; default: one of its own for every training, so that the first training
+            of every method meets the same batches.
+
+        Returns
+        -------
+        Loop
+            Finished; `flat` holds the trained network until the next training.
+        """
+        number, place = self._trainings, self._stored
+        self._trainings += 1
+        self._stored += 1
+        self.flat.load(self.initial if weights is None else weights)
+        stored = self.checkpoint.load(place) if self.checkpoint else None
+        storing = tuple(self.checkpoint.hooks(place)) if self.checkpoint else ()
+        loop = Loop(
+            self.flat,
+            self.data,
+            training or self.training,
+            seed=derive(self.seed, "search", number if order is None else order),
+            hooks=(*hooks, *self.hooks, *storing),
+            start=start,
+        )
+        if stored is not None:
+            loop.load_state_dict(stored)
+        loop.run(until)
+        if self.checkpoint:
+            self.checkpoint.save(place, loop)
+        self.epochs += (loop.step - start) / loop.steps_per_epoch
+        self.seconds += loop.seconds
+        return loop
+
+    def charge(self, samples: int, seconds: float = 0.0) -> None:
+        """Count forward and backward passes made outside `train`, e.g. for scores."""
+        self.epochs += samples / self.data.n_train
+        self.seconds += seconds
+
+    def rewound(self) -> dict[str, Tensor]:
+        """Return the state at the step that tickets are rewound to.
+
+        For a step after 0 the dense network is trained up to it, once, in the batch order of the search's
+        first training; the cost is counted.
+        """
+        if self.rewind == 0:
+            return self.initial
+        if self._rewound is None:
+            self.train(until=self.rewind, order=0)
+            self._rewound = self.flat.snapshot()
+        return self._rewound
+
+    def found(
+        self,
+        mask: Tensor,
+        density: float,
+        *,
+        weights: Mapping[str, Tensor] | None = None,
+        report: Mapping[str, Scalar] | None = None,
+        trace: Mapping[str, Sequence[float]] | None = None,
+    ) -> Found:
+        """Return the result for one density, with the cost so far; the mask must keep the exact count.
+
+        Parameters
+        ----------
+        mask : Tensor
+            Boolean, shape (n,).
+        density : float
+            The density asked for.
+        weights : mapping, optional
+            State to which the ticket is rewound; default: `rewound()`.
+        report, trace : mapping, optional
+            See `Found`.
+        """
+        kept = int(mask.sum())
+        if kept != self.count(density):
+            raise AssertionError(
+                f"the mask keeps {kept} weights, density {density:g} asks for {self.count(density)}"
+            )
+        weights = self.rewound() if weights is None else weights
+        return Found(mask, weights, density, self.epochs, self.seconds, dict(report or {}), dict(trace or {}))
+
+    def each(self, find: Callable[[float], Found]) -> list[Found]:
+        """Search every density on its own, each as if it were the only one (cost, seeds and all)."""
+        results = []
+        for density in self.densities:
+            self.epochs = self.seconds = 0.0
+            self._trainings, self._rewound = 0, None
+            results.append(find(density))
+        return results
+
+
+def timed() -> Callable[[], float]:
+    """Return a function that tells the seconds since this call."""
+    began = time.perf_counter()
+    return lambda: time.perf_counter() - began

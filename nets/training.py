@@ -1,0 +1,257 @@
+"""The one training loop: every method, the dense network and every retraining run through it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nets.configuration import Training
+from nets.data import Dataset
+from nets.evaluation import evaluate
+from nets.flat_model import FlatModel
+from nets.hooks import Hook
+from nets.learning_rates import learning_rates
+from nets.optimisers import optimiser
+from nets.seeds import derive
+
+#: Bytes of shuffled inputs gathered in one call; batches are views of them.
+GATHER = 2**26
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer finite."""
+
+
+class Loop:
+    """Train a network.
+
+    Everything random comes from `seed`: the batch order and the augmentation from generators of their own,
+    dropout from torch's global generator, which is seeded here and restored by `run`. On CPU the result is
+    the same to the bit for the same number of threads.
+
+    Parameters
+    ----------
+    flat : FlatModel
+        The network.
+    data : Dataset
+        On the network's device.
+    training : Training
+        How to train.
+    seed : int
+        Fixes all that is random.
+    hooks : sequence of Hook
+        Called in this order.
+    start : int
+        Step at which the training starts: learning rates before it are skipped. The batch order is that of a
+        training from step 0, so that a run rewound to step k meets the same batches afterwards.
+    part : str or None
+        Part of the data evaluated after every epoch.
+
+    Attributes
+    ----------
+    step, steps, steps_per_epoch : int
+        Steps done, steps of the whole training, steps in an epoch.
+    metrics : list of dict
+        One entry an epoch: epoch, loss, accuracy and loss of the evaluated part, what the hooks return.
+    loss : Tensor
+        Loss of the last batch, shape ().
+    """
+
+    def __init__(
+        self,
+        flat: FlatModel,
+        data: Dataset,
+        training: Training,
+        *,
+        seed: int,
+        hooks: Sequence[Hook] = (),
+        start: int = 0,
+        part: str | None = "validation",
+    ) -> None:
+        if data.n_train == 0:
+            raise ValueError(f"the training part of {data.name} is empty")
+        self.flat = flat
+        self.model = flat.model
+        self.data = data
+        self.training = training
+        self.seed = seed
+        self.hooks = tuple(hooks)
+        self.part = part
+        self.batch_size = min(training.batch_size, data.n_train)
+        self.steps_per_epoch = data.n_train // self.batch_size
+        self.steps = training.epochs * self.steps_per_epoch
+        if not 0 <= start <= self.steps:
+            raise ValueError(f"a training of {self.steps} steps cannot start at step {start}: rewind earlier")
+        self.step = start
+        self.epochs_ended = start // self.steps_per_epoch
+        self.metrics: list[dict[str, float]] = []
+        self.rates = learning_rates(
+            training.schedule,
+            training.lr,
+            self.steps,
+            warm_up=round(training.warm_up * self.steps_per_epoch),
+            milestones=training.milestones,
+            factor=training.lr_factor,
+        )
+        self.optimiser = optimiser(flat.parameter, training)
+        self.loss = torch.zeros((), device=data.device)
+        self._loss_sum = torch.zeros((), device=data.device)
+        self._augmentation = torch.Generator(data.device).manual_seed(derive(seed, "augmentation"))
+        self._global_state: Tensor | None = None
+        self._seconds = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under way, from 0."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def share(self) -> float:
+        """Share of the training that is done, in [0, 1]."""
+        return self.step / self.steps
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in `run`."""
+        return self._seconds
+
+    def run(self, until: int | None = None) -> Loop:
+        """Train up to step `until` (default: to the end) and return the loop.
+
+        Raises
+        ------
+        TrainingDiverged
+            If the loss of an epoch is not finite.
+        """
+        until = self.steps if until is None else min(until, self.steps)
+        began = time.perf_counter()
+        devices = [self.data.device] if self.data.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            self._seed_global()
+            self.model.train()
+            self.flat.gradients_of_all.zero_()
+            for hook in self.hooks:
+                hook.start(self)
+            self._steps(until)
+            self._global_state = torch.get_rng_state()
+            if self.step == self.steps:
+                for hook in self.hooks:
+                    hook.finish(self)
+        self._seconds += time.perf_counter() - began
+        return self
+
+    def _seed_global(self) -> None:
+        if self._global_state is None:
+            torch.manual_seed(derive(self.seed, "network"))
+        else:
+            torch.set_rng_state(self._global_state)
+
+    def _overridden(self, name: str) -> list[Callable[[Loop], Any]]:
+        return [getattr(h, name) for h in self.hooks if getattr(type(h), name) is not getattr(Hook, name)]
+
+    def _steps(self, until: int) -> None:
+        before, after_backward, after = map(self._overridden, ("before_step", "after_backward", "after_step"))
+        model, optimiser, rates = self.model, self.optimiser, self.rates
+        gradients, group = self.flat.gradients_of_all, self.optimiser.param_groups[0]
+        smoothing = self.training.label_smoothing
+        self._end_epoch()  # of a loop that was stopped between its last step and its end
+        while self.step < until:
+            for x, y in self._batches():
+                group["lr"] = rates[self.step]
+                for hook in before:
+                    hook(self)
+                self.loss = functional.cross_entropy(model(x), y, label_smoothing=smoothing)
+                self.loss.backward()  # type: ignore[no-untyped-call]
+                self.loss = self.loss.detach()
+                self._loss_sum += self.loss
+                for hook in after_backward:
+                    hook(self)
+                optimiser.step()
+                gradients.zero_()
+                self.step += 1
+                for hook in after:
+                    hook(self)
+                if self.step >= until:
+                    break
+            self._end_epoch()
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of the epoch under way that are still to come."""
+        data, size = self.data, self.batch_size
+        generator = torch.Generator().manual_seed(derive(self.seed, "order", self.epoch))
+        order = torch.randperm(data.n_train, generator=generator)[: self.steps_per_epoch * size]
+        order = order[(self.step % self.steps_per_epoch) * size :].to(data.device)
+        bytes_a_batch = size * max(1, math.prod(data.input_shape)) * data.x_train.element_size()
+        for index in torch.split(order, size * max(1, GATHER // bytes_a_batch)):
+            for x, y in zip(torch.split(data.x_train[index], size), torch.split(data.y_train[index], size)):
+                yield data.normalise(data.augment(x, self._augmentation)), y
+
+    def _end_epoch(self) -> None:
+        if self.epochs_ended == self.epoch:
+            return
+        self.epochs_ended += 1
+        loss = self._loss_sum.item() / self.steps_per_epoch
+        self._loss_sum.zero_()
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"the loss became {loss} in epoch {self.epochs_ended}; "
+                f"lower the learning rate, now {self.training.lr:g}"
+            )
+        metrics = {"epoch": float(self.epochs_ended), "train_loss": loss}
+        if self.part is not None:
+            evaluation = evaluate(self.model, self.data, self.part)
+            metrics |= {f"{self.part}_accuracy": evaluation.accuracy, f"{self.part}_loss": evaluation.loss}
+        for hook in self._overridden("end_epoch"):
+            metrics |= hook(self) or {}
+        self.metrics.append(metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the loop needs to continue to the bit: copies of tensors, and plain values.
+
+        May be called between two steps (from `Hook.after_step`) or when the loop stands still.
+        """
+        return {
+            "model": self.flat.snapshot(),
+            "optimiser": _copied(self.optimiser.state_dict()),
+            "hooks": [_copied(hook.state_dict()) for hook in self.hooks],
+            "augmentation": self._augmentation.get_state(),
+            "global": torch.get_rng_state(),
+            "loss_sum": self._loss_sum.clone(),
+            "step": self.step,
+            "epochs_ended": self.epochs_ended,
+            "metrics": [dict(m) for m in self.metrics],
+            "seed": self.seed,
+            "seconds": self._seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned; call `run` to continue."""
+        if state["seed"] != self.seed or len(state["hooks"]) != len(self.hooks):
+            raise ValueError("this state belongs to another training: its seed or its hooks differ")
+        self.flat.load(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        for hook, hook_state in zip(self.hooks, state["hooks"]):
+            hook.load_state_dict(hook_state)
+        self._augmentation.set_state(state["augmentation"])
+        self._global_state = state["global"]
+        self._loss_sum.copy_(state["loss_sum"])
+        self.step = state["step"]
+        self.epochs_ended = state["epochs_ended"]
+        self.metrics = [dict(m) for m in state["metrics"]]
+        self._seconds = state["seconds"]
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {k: _copied(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copied(v) for v in value)
+    return value
