@@ -91,11 +91,16 @@ class Training:
 class Play(Training):
     """One play of the lottery: find a ticket, rewind, retrain it and compare it with the dense network.
 
-    Parameters not listed here are those of `Training`; ``epochs``, ``batch_size`` and ``lr`` equal to 0 take
-    the usual value of the data set.
+    Parameters not listed here are those of `Training`.
 
     Parameters
     ----------
+    epochs : int
+        Passes over the training part; 0: the usual number for the data set.
+    batch_size : int
+        Samples a step; 0: the usual number for the data set.
+    lr : float
+        Peak learning rate; 0: the usual one for the data set.
     data : str
         Name of a data set, or "package.module:factory".
     model : str
@@ -103,7 +108,7 @@ class Play(Training):
     method : str
         Name of a method (`lottery methods` lists them).
     penalty : str or Penalty
-        For methods that take one, e.g. "log(0.02)" or ``Log(0.02)``; kept as text.
+        For methods that take one, e.g. "log(0.02)", "mcp(2)", "lq(0.5)"; kept as text.
     density : float
         Share of the maskable weights that the ticket keeps, in (0, 1].
     rewind : int
@@ -114,9 +119,10 @@ class Play(Training):
         Fixes initialisation, batch order and everything else that is random, to the bit on CPU.
     data_seed : int
         Fixes which samples are held out.
-    include, exclude : tuple of str
-        Glob patterns of parameter names: which tensors are masked (default: weights of linear and
-        convolutional layers).
+    include : tuple of str
+        Glob patterns of the parameters to mask; default: weights of linear and convolutional layers.
+    exclude : tuple of str
+        Glob patterns of parameters to leave unmasked.
     options : mapping of str to scalar
         Options of the method (`lottery methods NAME` lists them); kept as sorted pairs.
     device : str

@@ -1,0 +1,51 @@
+"""What the commands share: a play read from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from nets.configuration import Play, Scalar
+
+HIDDEN = Parameter(parse=False, show=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaySettings(Play):
+    """A play whose options of the method come as --option name=value."""
+
+    options: Annotated[tuple[tuple[str, Scalar], ...], HIDDEN] = ()
+
+    def play(self, option: Sequence[str] = (), **changes: Any) -> Play:
+        """Return the play, with the method's options read from texts name=value."""
+        values = {f.name: getattr(self, f.name) for f in fields(Play)} | changes
+        return Play(**{**values, "options": method_options(option)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSettings(PlaySettings):
+    """What the plays of a comparison have in common."""
+
+    method: Annotated[str, HIDDEN] = "concave"
+    density: Annotated[float, HIDDEN] = 0.05
+    seed: Annotated[int, HIDDEN] = 0
+
+
+def method_options(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Read options written as name=value.
+
+    Raises
+    ------
+    ValueError
+        If one has no equals sign.
+    """
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"an option is written name=value, got {text!r}")
+        pairs.append((name.strip(), value.strip()))
+    return tuple(pairs)

@@ -1,0 +1,76 @@
+"""Compare methods over densities and seeds; ends with a table and a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from nets.commands._settings import ComparisonSettings
+from nets.comparison import DENSITIES, METHODS, SEEDS
+
+
+def compare(
+    *,
+    settings: Annotated[ComparisonSettings, Parameter(name="*")] = ComparisonSettings(),  # noqa: B008
+    methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = METHODS,
+    densities: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = DENSITIES,
+    seeds: int = SEEDS,
+    workers: int | None = None,
+    out: Path = Path("runs"),
+    name: str | None = None,
+) -> None:
+    """Compare methods over densities and seeds under one protocol; ends with a table and a picture.
+
+    Parameters
+    ----------
+    settings
+        What the plays have in common.
+    methods
+        Methods to compare.
+    densities
+        Densities of the tickets.
+    seeds
+        Number of seeds.
+    workers
+        Worker processes of one thread each; default: one a core. Results do not depend on it.
+    out
+        Folder for the picture and the results.
+    name
+        Name of the files written there; default: compare-DATA-MODEL.
+    """
+    from rich.console import Console
+
+    from nets.comparison import compare as compare_methods
+    from nets.comparison_plot import draw
+    from nets.comparison_table import rich_table
+    from nets.live_progress import Bar
+
+    play = settings.play()
+    name = name or f"compare-{play.data}-{play.model}".replace("/", "-").replace(":", "-")
+    out.mkdir(parents=True, exist_ok=True)
+    with Bar(Console(stderr=True)) as bar:
+        comparison = compare_methods(
+            play, methods=methods, densities=densities, seeds=seeds, workers=workers, on_progress=bar.show
+        )
+    console = Console()
+    console.print(rich_table(comparison))
+    results = comparison.save(out / f"{name}.json", command=_command(play.data, methods, densities, seeds))
+    picture = draw(comparison, out / f"{name}.png")
+    console.print(f"results: {results}", highlight=False, soft_wrap=True)
+    console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+
+
+def _command(data: str, methods: tuple[str, ...], densities: tuple[float, ...], seeds: int) -> str:
+    """Return the command that makes these results, without paths of this machine."""
+    parts = ["lottery compare"]
+    if data != "digits":
+        parts.append(f"--data {data}")
+    if methods != METHODS:
+        parts.append("--methods " + " ".join(methods))
+    if densities != DENSITIES:
+        parts.append("--densities " + " ".join(f"{d:g}" for d in densities))
+    if seeds != SEEDS:
+        parts.append(f"--seeds {seeds}")
+    return " ".join(parts)

@@ -1,0 +1,39 @@
+"""List the methods, with reference, cost and what they need; or the options of one."""
+
+from __future__ import annotations
+
+
+def methods(name: str | None = None, /) -> None:
+    """List the methods of finding tickets, or show one with its options.
+
+    Parameters
+    ----------
+    name
+        A method.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from nets.methods import method
+    from nets.methods import methods as all_methods
+
+    console = Console()
+    if name is not None:
+        chosen = method(name)
+        console.print(f"[bold]{chosen.name}[/bold]: {chosen.summary}", highlight=False)
+        console.print(f"reference: {chosen.reference}", highlight=False)
+        console.print(f"needs: {', '.join(chosen.needs) or 'nothing special'}", highlight=False)
+        table = Table("option", "default", "what it does", title="--option name=value", title_justify="left")
+        for option in chosen.options:
+            table.add_row(option.name, f"{option.default}", option.help)
+        if chosen.options:
+            console.print(table)
+        return
+    table = Table("method", "what it does", "search epochs at 5%", "needs", "reference")
+    for chosen in all_methods():
+        cost = chosen.cost(0.05, 1.0, chosen.settle({}))
+        table.add_row(
+            chosen.name, chosen.summary, f"{cost:g} E", ", ".join(chosen.needs) or "-", chosen.reference
+        )
+    console.print(table)
+    console.print("E: epochs of one training; every ticket is then retrained for E epochs.", highlight=False)
