@@ -1,0 +1,138 @@
+"""What the convex benchmark says: terminal tables, the stored JSON, and the tables in README.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "concave-sparsity", "numpy", "scipy", "numba", "scikit-learn", "skglm", "celer", "glum", "cvxpy",
+    "clarabel", "osqp", "scs",
+)  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """Versions, processor and threads."""
+    versions: dict[str, str] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "versions": versions,
+        "processor": _processor(),
+        "cores_used": len(os.sched_getaffinity(0)),
+        "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def verdict(rows: list[dict[str, Any]], concave: bool, goal: float) -> dict[str, Any]:
+    """Compare our fastest run that counts with the fastest peer that reached the accuracy.
+
+    For a concave penalty a run of ours counts only if its objective is not above the best that any
+    peer reached, whatever time that peer took; if none does, our first row stands in and ``objective_met``
+    is False.
+    """
+    done = [row for row in rows if row["seconds"] and row["reached"]]
+    mine, peers = [row for row in done if row["ours"]], [row for row in done if not row["ours"]]
+    if not mine or not peers:
+        return {
+            "goal": goal,
+            "ratio": None,
+            "met": False,
+            "reason": "no run of ours, or of a peer, to compare",
+        }
+    best_objective = min(row["accuracy"]["objective"] for row in peers)
+    slack = 1e-9 * abs(best_objective)
+    counting = [row for row in mine if not concave or row["accuracy"]["objective"] <= best_objective + slack]
+    own = min(counting or mine[:1], key=lambda row: row["median"])
+    peer = min(peers, key=lambda row: row["median"])
+    ratio = own["median"] / peer["median"]
+    result = {
+        "ours": own["solver"],
+        "best_peer": peer["solver"],
+        "ratio": ratio,
+        "goal": goal,
+        "met": ratio <= goal and bool(counting),
+        "objective_met": bool(counting),
+        "best_peer_objective": best_objective,
+    }
+    interior = [row for row in peers if row["solver"].startswith("cvxpy")]
+    if interior:
+        result["ratio_to_best_of_cvxpy"] = own["median"] / min(row["median"] for row in interior)
+    return result
+
+
+def show(title: str, rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
+    """Print rows as a table in the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = {heading: key for heading, key in columns.items() if any(_cell(row, key) for row in rows)}
+    table = Table(title=title, title_justify="left")
+    for heading in shown:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(_cell(row, key) for key in shown.values()))
+    console = Console()
+    (console if console.width >= 110 else Console(width=140)).print(table)
+
+
+def markdown(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> str:
+    """Return rows as a markdown table."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(_cell(row, key) for key in columns.values()) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    value: Any = row
+    for part in key.split("."):
+        value = None if value is None else value.get(part)
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and key.endswith("objective"):
+        return f"{value:.8g}"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1e4 and (abs(value) > 1e-4 or value == 0) else f"{value:.1e}"
+    return str(value)
+
+
+def store(results: dict[str, Any], file: Path) -> None:
+    """Write JSON atomically."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    with open(part, "w") as stream:
+        json.dump(results, stream, indent=1, allow_nan=True)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
+
+
+CASE_COLUMNS = {
+    "solver": "solver",
+    "seconds (median)": "median",
+    "times ours": "times_ours",
+    "objective": "accuracy.objective",
+    "gap": "accuracy.gap",
+    "stationarity": "accuracy.stationarity",
+    "support": "accuracy.support",
+    "remark": "problem",
+}

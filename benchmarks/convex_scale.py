@@ -1,0 +1,96 @@
+"""Time against the number of features, sparse designs from a thousand to a million columns, on one plot."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import convex_data as data
+import convex_peers as peers
+import convex_skglm as skglm
+import numpy as np
+from convex_timing import Row, Solver, compare
+
+from concave_sparsity import MCP
+from convex_analysis import RegressionProblem, majorize_minimize
+
+N_SAMPLES = 2000
+SHARE = 0.1
+
+
+def scale(quick: bool, repeats: int, say: Any) -> list[dict[str, Any]]:
+    """Time lasso (gap 1e-6) and MCP (stationarity 1e-6 lam) at 0.1 lam_max for each number of features."""
+    rows = []
+    for d in [1000, 10_000] if quick else [1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000]:
+        X, y = data.sparse_regression_data(N_SAMPLES, d)
+        lam = SHARE * float(np.abs(X.T @ y).max()) / y.size
+        state = partial(RegressionProblem, X, y, lam=lam)
+        concave = partial(RegressionProblem, X, y, penalty=MCP.classical(lam, 3.0), lam=1.0)
+        say(f"scale: {d} features")
+        lasso = [
+            Solver(
+                "convex_analysis",
+                lambda s=state: lambda tol: majorize_minimize(s(), tol=tol).x,
+                1e-6,
+                ours=True,
+            ),
+            Solver("skglm", lambda X=X, y=y, lam=lam: skglm.lasso(X, y, lam)),
+            Solver("celer", lambda X=X, y=y, lam=lam: peers.celer_lasso(X, y, lam)),
+            Solver("scikit-learn", lambda X=X, y=y, lam=lam: peers.sklearn_lasso(X, y, lam)),
+        ]
+        found = compare(lasso, state(), lambda a: a.gap, 1e-6, repeats, say)
+        rows += [_row("lasso", d, row) for row in found]
+        mcp = [
+            Solver(
+                "convex_analysis",
+                lambda s=concave: lambda tol: majorize_minimize(s(), tol=tol).x,
+                1e-6,
+                ours=True,
+            ),
+            Solver("skglm", lambda X=X, y=y, lam=lam: skglm.mcp(X, y, lam, 3.0)),
+        ]
+        found = compare(mcp, concave(), lambda a: a.stationarity, 1e-6 * lam, repeats, say)
+        rows += [_row("MCP", d, row) for row in found]
+    return rows
+
+
+def _row(problem: str, d: int, row: Row) -> dict[str, Any]:
+    return {"penalty": problem, "n_features": d, "n_samples": N_SAMPLES, **row.to_dict()}
+
+
+def draw(rows: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Draw seconds against features, one panel a penalty; readable in grey. Returns the files."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    style = {
+        "convex_analysis": ("#0072B2", "o", "-", 2.5),
+        "skglm": ("#D55E00", "s", "--", 1.5),
+        "celer": ("#009E73", "^", "-.", 1.5),
+        "scikit-learn": ("#CC79A7", "D", ":", 1.5),
+    }
+    panels = list(dict.fromkeys(row["penalty"] for row in rows))
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.6), sharey=True, squeeze=False)
+    for axis, panel in zip(axes[0], panels):
+        for solver, (colour, marker, line, width) in style.items():
+            points = [
+                (row["n_features"], row["median"])
+                for row in rows
+                if row["penalty"] == panel and row["solver"] == solver and row["seconds"] and row["reached"]
+            ]
+            if points:
+                axis.plot(*zip(*points), color=colour, marker=marker, ls=line, lw=width, label=solver)
+        axis.set(xscale="log", yscale="log", xlabel="features d", title=panel)
+        axis.grid(True, which="major", alpha=0.3)
+        axis.legend(frameon=False, fontsize=9)
+    axes[0][0].set_ylabel("seconds (median)")
+    figure.tight_layout()
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"convex_time_against_features.{ending}" for ending in ("png", "pdf")]
+    for file in files:
+        figure.savefig(file, dpi=150, metadata={"CreationDate": None} if file.suffix == ".pdf" else None)
+    plt.close(figure)
+    return files
