@@ -92,3 +92,6 @@ def _members(archive: Path) -> Iterator[Member]:
             if not (member.isreg() or member.isdir()):
                 raise ValueError(f"{archive} holds a link or device: {member.name!r}; it is refused")
             yield member.name, member.isdir(), tar.extractfile(member)
+        # Reading on to the end of the compressed stream checks it: tarfile itself takes a cut for the end.
+        if tar.fileobj is not None and len(tar.fileobj.read(CHUNK)) == CHUNK:
+            raise tarfile.ReadError("something follows its end")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from nets.data.registry import SOURCES
 from nets.data.source import Form, PublishedFile, RawData, Source
 
 VARIABLE = "CONCAVE_SPARSITY_DATA"
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT}
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -97,10 +99,13 @@ def obtain(
         raise DownloadError(
             f"{source.name} is not in {root}, and {error}. Without a network: {advice}"
         ) from error
-    except PermissionError as error:
-        raise PermissionError(
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise OSError(
+            error.errno,
             f"{source.name} is not in {root}, which cannot be written ({error}); name a data folder of your "
-            f"own by data_dir or {VARIABLE}"
+            f"own by data_dir or {VARIABLE}",
         ) from error
 
 

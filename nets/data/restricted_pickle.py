@@ -1,7 +1,7 @@
 """Read a pickled dictionary of arrays without letting the pickle run anything.
 
 The CIFAR batches are pickles, and a pickle is a program: it can name any callable and call it. Here the only
-callables it can name are stand-ins for the three that rebuild a numpy array; numpy itself is never called
+callables it can name are stand-ins for the few that rebuild a numpy array; numpy itself is never called
 with what the file says, except to view bytes of a checked length as numbers.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -69,15 +69,18 @@ class _Array(_Sealed):
         if not (isinstance(state, tuple) and len(state) == 5):
             raise pickle.UnpicklingError("an array's state is malformed")
         _, shape, dtype, fortran, content = state
-        if isinstance(content, str):  # Python 2 bytes decoded as latin-1
-            content = content.encode("latin-1")
-        sizes_fit = isinstance(shape, tuple) and all(type(k) is int and k >= 0 for k in shape)
-        if not (sizes_fit and isinstance(dtype, _DType) and isinstance(content, bytes)):
-            raise pickle.UnpicklingError("an array's state is malformed")
-        if math.prod(shape) * dtype.value.itemsize != len(content):
-            raise pickle.UnpicklingError(f"an array of shape {shape} holds {len(content)} bytes")
-        flat = np.frombuffer(content, dtype=dtype.value)
-        self.value = flat.reshape(shape, order="F" if fortran else "C")
+        self.value = _view(content, dtype, shape, "F" if fortran else "C")
+
+
+def _view(content: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> npt.NDArray[Any]:
+    if isinstance(content, str):  # bytes of Python 2 in a text protocol
+        content = content.encode("latin-1")
+    sizes_fit = isinstance(shape, tuple) and all(type(k) is int and k >= 0 for k in shape)
+    if not (sizes_fit and isinstance(dtype, _DType) and isinstance(content, (bytes, bytearray))):
+        raise pickle.UnpicklingError("an array's state is malformed")
+    if math.prod(shape) * dtype.value.itemsize != len(content):
+        raise pickle.UnpicklingError(f"an array of shape {shape} holds {len(content)} bytes")
+    return np.frombuffer(content, dtype=dtype.value).reshape(shape, order=order)
 
 
 class _ArrayMaker(_Sealed):
@@ -87,6 +90,15 @@ class _ArrayMaker(_Sealed):
         if not isinstance(kind, _ArrayType):
             raise pickle.UnpicklingError("it rebuilds something that is not an array")
         return _Array()
+
+
+class _BufferReader(_Sealed):
+    """Stands for numpy's _frombuffer, with which protocol 5 rebuilds an array."""
+
+    def __call__(self, content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+        array = _Array()
+        array.value = _view(content, dtype, shape, "F" if order == "F" else "C")
+        return array
 
 
 class _BytesMaker(_Sealed):
@@ -103,6 +115,8 @@ class _RestrictedUnpickler(pickle.Unpickler):
         match module, name:
             case "numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct":
                 return _ArrayMaker()
+            case "numpy.core.numeric" | "numpy._core.numeric", "_frombuffer":
+                return _BufferReader()
             case "numpy", "ndarray":
                 return _ArrayType()
             case "numpy", "dtype":

@@ -45,13 +45,14 @@ def stratified_split(
     size : int
         Number of samples to hold out, 0 <= size < n, or 0 of none.
     seed : int
-        Fixes the choice (PCG64), the same on every platform.
+        Fixes the choice (PCG64), the same on every platform and numpy version.
     """
     y = np.asarray(labels)
     n = len(y)
     held = np.zeros(n, dtype=bool)
     if size:
-        order = np.random.Generator(np.random.PCG64(seed)).permutation(n)
+        # Raw bits of a bit generator are the same in every numpy version; a Generator's draws need not be.
+        order = np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
         _, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
         quota = counts * size // n
         remainder = counts * size - quota * n

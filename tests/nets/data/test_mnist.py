@@ -1,0 +1,76 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from nets.data import load, mnist
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_four(folder, *, n: int = 100, compressed: bool = True, **changes) -> dict[str, np.ndarray]:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    arrays = {
+        "train-images-idx3-ubyte": random.integers(0, 256, (n, 28, 28), dtype=np.uint8),
+        "train-labels-idx1-ubyte": (np.arange(n) % 10).astype(np.uint8),
+        "t10k-images-idx3-ubyte": random.integers(0, 256, (20, 28, 28), dtype=np.uint8),
+        "t10k-labels-idx1-ubyte": (np.arange(20) % 10).astype(np.uint8),
+    } | changes
+    for name, array in arrays.items():
+        content = idx_bytes(array)
+        path = folder / (name + (".gz" if compressed else ""))
+        path.write_bytes(gzip.compress(content) if compressed else content)
+    return arrays
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("mnist", "mnist"),
+        ("MNIST", "MNIST/raw"),
+        ("fashion_mnist", "fashion-mnist"),
+        ("fashion-mnist", "FashionMNIST/raw"),
+    ],
+)
+def test_four_files_are_read_wherever_they_usually_lie(tmp_path, name, folder, compressed):
+    arrays = write_four(tmp_path / folder, compressed=compressed)
+    data = load(name, data_dir=tmp_path, validation=10, download=False, verify=False)
+    assert (data.input_shape, data.n_train, data.n_classes) == ((1, 28, 28), 90, 10)
+    assert data.name == name.lower().replace("_", "-")
+    mean, std = (0.1307, 0.3081) if data.name == "mnist" else (0.2860, 0.3530)
+    expected = (arrays["t10k-images-idx3-ubyte"] / 255 - mean) / std
+    np.testing.assert_allclose(data.x_test[:, 0].numpy(), expected, atol=1e-5)
+    assert data.y_test.tolist() == arrays["t10k-labels-idx1-ubyte"].tolist()
+
+
+def test_files_that_are_not_the_published_ones_are_refused(tmp_path):
+    write_four(tmp_path / "mnist")
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz is not the published file"):
+        load("mnist", data_dir=tmp_path, download=False)
+
+
+def test_files_that_do_not_match_are_refused(tmp_path):
+    write_four(tmp_path / "mnist", **{"train-labels-idx1-ubyte": np.zeros(99, np.uint8)})
+    with pytest.raises(ValueError, match="do not match labels of shape"):
+        load("mnist", data_dir=tmp_path, download=False, verify=False)
+
+
+def test_published_mnist(data_dir):
+    try:
+        data = load("mnist", data_dir=data_dir, download=False)
+    except FileNotFoundError:
+        pytest.skip(f"{data_dir} holds no MNIST")
+    assert (data.n_train, len(data.x_validation), len(data.x_test)) == (55000, 5000, 10000)
+    counts = (data.y_train.bincount() + data.y_validation.bincount()).tolist()
+    assert counts == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert data.y_test.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    # The published mean and deviation are those of the training part.
+    assert abs(float(data.x_train.mean())) < 1e-3
+    assert abs(float(data.x_train.std()) - 1) < 1e-3
+    raw = mnist.SOURCE.forms[0].read(data_dir / "mnist", True)
+    assert raw.y_train[:5].tolist() == [5, 0, 4, 1, 9]
