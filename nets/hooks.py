@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from nets.training import Loop
@@ -18,7 +19,15 @@ class Hook:
 
     `state_dict` and `load_state_dict` must hold everything that a resumed training needs to continue to the
     bit; whatever is derived from it is recomputed in `start`.
+
+    Attributes
+    ----------
+    watches_only : bool
+        True for a hook that changes nothing and has no state (progress, tracking, checkpoints): it is no part
+        of the state of a training, so it may come and go between an interruption and the resumption.
     """
+
+    watches_only: ClassVar[bool] = False
 
     def start(self, loop: Loop) -> None:
         """Act once before the first step; on a resumed loop after the state was loaded."""
@@ -35,6 +44,9 @@ class Hook:
     def end_epoch(self, loop: Loop) -> dict[str, float] | None:
         """Act after an epoch; the numbers returned join the metrics of the epoch."""
         return None
+
+    def record(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        """See the metrics of an epoch that has ended, those that the hooks returned among them."""
 
     def finish(self, loop: Loop) -> None:
         """Act once after the last step."""

@@ -6,12 +6,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
+from nets.checkpointing import Checkpoint, train
 from nets.configuration import Play, Training, check
 from nets.data import Dataset, load
 from nets.evaluation import evaluate
@@ -22,11 +23,10 @@ from nets.methods import method as named_method
 from nets.models import build
 from nets.penalties import parse_penalty
 from nets.result import Result
-from nets.search import Checkpoint, Found, Search
+from nets.search import Found, Search
 from nets.seeds import derive
 from nets.sparse_training import SparseTraining
 from nets.tickets import Ticket
-from nets.training import Loop
 
 #: A data set's name, a pair (x, y) of arrays or tensors, a `nets.data.Dataset`, or "package.module:factory".
 Data = Any
@@ -195,12 +195,11 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
         **said,
         "asked_density": found.density,
         "search_epochs": found.epochs,
-        "search_seconds": found.seconds,
         "report": dict(found.report),
     }
     masks = {name: mask.cpu().clone() for name, mask in search.layout.split(found.mask).items()}
     weights = {name: tensor.cpu().clone() for name, tensor in found.weights.items()}
-    return Ticket(masks, weights, metadata, found.trace)
+    return Ticket(masks, weights, metadata, found.trace, found.seconds)
 
 
 def _training(training: Training | None, dataset: Dataset, epochs: int | None) -> Training:
@@ -221,6 +220,7 @@ def retrain(
     data_dir: str | os.PathLike[str] | None = None,
     data_seed: int = 0,
     device: str | torch.device = "cpu",
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train a ticket from its rewound weights; its pruned weights are exactly zero at every step.
 
@@ -232,7 +232,7 @@ def retrain(
         See `find_ticket`; a network is copied.
     rewind : int, optional
         Step at which the training starts; default: the one the ticket was rewound to.
-    epochs, seed, training, hooks, data_dir, data_seed, device
+    epochs, seed, training, hooks, data_dir, data_seed, device, checkpoint
         See `find_tickets`.
 
     Returns
@@ -253,15 +253,16 @@ def retrain(
             sparse.append(SparseTraining(mask))
         if rewind is None:
             rewind = int(ticket.metadata.get("rewind", 0))
-    loop = Loop(
+    loop = train(
         flat,
         dataset,
         training,
         seed=derive(seed, "retrain"),
+        name="dense" if ticket is None else "retrain",
         hooks=(*sparse, *hooks),
         start=rewind or 0,
+        checkpoint=checkpoint,
     )
-    loop.run()
     return Trained(
         model=network,
         test_accuracy=evaluate(network, dataset, "test").accuracy,
@@ -277,10 +278,44 @@ def _literal(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def train_dense(play: Play, *, hooks: Sequence[Hook] = ()) -> Trained:
-    """Train the dense network of a play; it is the same for all methods, penalties and densities."""
+def search_tickets(
+    play: Play,
+    densities: Sequence[float],
+    *,
+    hooks: Sequence[Hook] = (),
+    checkpoint: Checkpoint | None = None,
+) -> list[Ticket]:
+    """Search the tickets of plays that differ in their density alone."""
+    return find_tickets(
+        play.model,
+        play.data,
+        play.method,
+        densities=densities,
+        penalty=play.penalty,
+        seed=play.seed,
+        training=play.search_training,
+        rewind=play.rewind,
+        include=play.include,
+        exclude=play.exclude,
+        options=dict(play.options),
+        hooks=hooks,
+        data_dir=play.data_dir,
+        data_seed=play.data_seed,
+        device=play.device,
+        checkpoint=checkpoint,
+    )
+
+
+def retrain_ticket(
+    play: Play,
+    ticket: Ticket | None,
+    *,
+    hooks: Sequence[Hook] = (),
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
+    """Retrain the ticket of a play; None trains the dense network, the same for all methods and densities."""
     return retrain(
-        None,
+        ticket,
         play.model,
         play.data,
         seed=play.seed,
@@ -289,7 +324,51 @@ def train_dense(play: Play, *, hooks: Sequence[Hook] = ()) -> Trained:
         data_seed=play.data_seed,
         device=play.device,
         hooks=hooks,
+        checkpoint=checkpoint,
     )
+
+
+def is_dense(play: Play) -> bool:
+    """Tell whether the play is the dense network itself, which needs no training beside."""
+    return named_method(play.method).fixed_density == 1.0 and play.rewind == 0
+
+
+class Scored(Protocol):
+    """A network that was trained and tested, here or elsewhere."""
+
+    @property
+    def test_accuracy(self) -> float:
+        """In [0, 1]."""
+
+    @property
+    def validation_accuracy(self) -> float:
+        """In [0, 1]."""
+
+
+def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Result:
+    """Return the result of a play from its ticket, its retrained network and the dense one."""
+    return Result(
+        play=replace(play, density=named_method(play.method).fixed_density or play.density),
+        density=ticket.density,
+        kept=ticket.kept,
+        total=ticket.total,
+        test_accuracy=trained.test_accuracy,
+        validation_accuracy=trained.validation_accuracy,
+        dense_test_accuracy=dense.test_accuracy,
+        dense_validation_accuracy=dense.validation_accuracy,
+        search_epochs=ticket.metadata["search_epochs"],
+        search_seconds=ticket.seconds,
+        retrain_epochs=trained.epochs,
+        retrain_seconds=trained.seconds,
+        report=ticket.metadata["report"],
+        layer_densities=ticket.layer_densities,
+        metrics=trained.metrics,
+    )
+
+
+def train_dense(play: Play, *, hooks: Sequence[Hook] = ()) -> Trained:
+    """Train the dense network of a play; it is the same for all methods, penalties and densities."""
+    return retrain_ticket(play, None, hooks=hooks)
 
 
 def play(
@@ -328,58 +407,10 @@ def play_densities(
     checkpoint: Checkpoint | None = None,
 ) -> list[tuple[Result, Ticket]]:
     """Play several densities that share the work of one search; otherwise as `play`."""
-    chosen = named_method(play.method)
-    tickets = find_tickets(
-        play.model,
-        play.data,
-        chosen,
-        densities=densities,
-        penalty=play.penalty,
-        seed=play.seed,
-        training=play.search_training,
-        rewind=play.rewind,
-        include=play.include,
-        exclude=play.exclude,
-        options=dict(play.options),
-        hooks=hooks,
-        data_dir=play.data_dir,
-        data_seed=play.data_seed,
-        device=play.device,
-        checkpoint=checkpoint,
-    )
+    tickets = search_tickets(play, densities, hooks=hooks, checkpoint=checkpoint)
     dense = train_dense(play, hooks=hooks) if dense is None else dense
     played = []
     for density, ticket in zip(densities, tickets):
-        if chosen.fixed_density == 1.0 and play.rewind == 0:
-            trained = dense
-        else:
-            trained = retrain(
-                ticket,
-                play.model,
-                play.data,
-                seed=play.seed,
-                training=play.training,
-                data_dir=play.data_dir,
-                data_seed=play.data_seed,
-                device=play.device,
-                hooks=hooks,
-            )
-        result = Result(
-            play=replace(play, density=chosen.fixed_density or density),
-            density=ticket.density,
-            kept=ticket.kept,
-            total=ticket.total,
-            test_accuracy=trained.test_accuracy,
-            validation_accuracy=trained.validation_accuracy,
-            dense_test_accuracy=dense.test_accuracy,
-            dense_validation_accuracy=dense.validation_accuracy,
-            search_epochs=ticket.metadata["search_epochs"],
-            search_seconds=ticket.metadata["search_seconds"],
-            retrain_epochs=trained.epochs,
-            retrain_seconds=trained.seconds,
-            report=ticket.metadata["report"],
-            layer_densities=ticket.layer_densities,
-            metrics=trained.metrics,
-        )
-        played.append((result, ticket))
+        trained = dense if is_dense(play) else retrain_ticket(play, ticket, hooks=hooks)
+        played.append((result_of(replace(play, density=density), ticket, trained, dense), ticket))
     return played

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Penalty, density_count
+from nets import checkpointing
+from nets.checkpointing import Checkpoint
 from nets.configuration import Scalar, Training
 from nets.data import Dataset
 from nets.flat_model import FlatModel
@@ -18,23 +20,6 @@ from nets.hooks import Hook
 from nets.layout import Layout
 from nets.seeds import derive
 from nets.training import Loop
-
-
-class Checkpoint(Protocol):
-    """Where the trainings of a search are kept, so that an interrupted search resumes to the bit.
-
-    The trainings of a search are numbered in the order in which the method asks for them. A method computes
-    everything else from them deterministically, so replaying it over the stored trainings resumes it.
-    """
-
-    def load(self, number: int) -> dict[str, Any] | None:
-        """Return the last state stored of this training (`Loop.state_dict`), or None."""
-
-    def hooks(self, number: int) -> Sequence[Hook]:
-        """Return hooks that store the state while training `number` runs; called after the method's own."""
-
-    def save(self, number: int, loop: Loop) -> None:
-        """Store the state of a training that has just finished."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +77,7 @@ class Search:
     hooks : sequence of Hook
         The caller's hooks (progress, tracking), called after the method's in every training.
     checkpoint : Checkpoint, optional
-        See `Checkpoint`.
+        See `nets.checkpointing.Checkpoint`.
 
     Attributes
     ----------
@@ -194,21 +179,17 @@ class Search:
         self._trainings += 1
         self._stored += 1
         self.flat.load(self.initial if weights is None else weights)
-        stored = self.checkpoint.load(place) if self.checkpoint else None
-        storing = tuple(self.checkpoint.hooks(place)) if self.checkpoint else ()
-        loop = Loop(
+        loop = checkpointing.train(
             self.flat,
             self.data,
             training or self.training,
             seed=derive(self.seed, "search", number if order is None else order),
-            hooks=(*hooks, *self.hooks, *storing),
+            name=f"search-{place}",
+            hooks=(*hooks, *self.hooks),
             start=start,
+            until=until,
+            checkpoint=self.checkpoint,
         )
-        if stored is not None:
-            loop.load_state_dict(stored)
-        loop.run(until)
-        if self.checkpoint:
-            self.checkpoint.save(place, loop)
         self.epochs += (loop.step - start) / loop.steps_per_epoch
         self.seconds += loop.seconds
         return loop

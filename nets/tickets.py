@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import struct
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from nets import parametrization
 from nets.layout import Layout
+from nets.storage import tensor_file
 
 FORMAT = "concave-sparsity ticket"
 VERSION = 1
@@ -45,6 +40,7 @@ class Ticket:
     weights: Mapping[str, Tensor]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     trace: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.masks:
@@ -164,22 +160,12 @@ class Ticket:
             The file written.
         """
         path = Path(path)
-        tensors = {f"weight:{name}": t.detach().cpu().contiguous() for name, t in self.weights.items()}
+        tensors = {f"weight:{name}": tensor for name, tensor in self.weights.items()}
         for name, mask in self.masks.items():
             bits = np.packbits(mask.cpu().numpy().reshape(-1))
             tensors[f"mask:{name}"] = torch.from_numpy(bits)
-        header = {
-            "format": FORMAT,
-            "version": str(VERSION),
-            "ticket": json.dumps(
-                {"metadata": dict(self.metadata), "trace": {k: list(v) for k, v in self.trace.items()}},
-                sort_keys=True,
-            ),
-        }
-        header["sha256"] = _digest(tensors, header)
-        content = safetensors.torch.save(tensors, metadata=header)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, content)
+        said = {"metadata": dict(self.metadata), "trace": {k: list(v) for k, v in self.trace.items()}}
+        tensor_file.write(path, FORMAT, VERSION, tensors, said)
         return path
 
     @classmethod
@@ -194,61 +180,19 @@ class Ticket:
             If the file is not a ticket, is truncated, or was changed since it was written.
         """
         path = Path(path)
-        content = path.read_bytes()
-        try:
-            tensors = safetensors.torch.load(content)
-            (length,) = struct.unpack("<Q", content[:8])
-            header = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-        except (safetensors.SafetensorError, ValueError, struct.error) as error:
-            raise ValueError(f"{path} is truncated or not a ticket ({error}); fetch it again") from None
-        if header.get("format") != FORMAT:
-            raise ValueError(f"{path} is a safetensors file but not a ticket")
-        if header.get("version") != str(VERSION):
-            raise ValueError(
-                f"{path} has ticket version {header.get('version')}, this library reads {VERSION}: update it"
-            )
-        if header.get("sha256") != _digest(tensors, header):
-            raise ValueError(f"{path} was changed after it was written (sha256 differs); fetch it again")
-        ticket = json.loads(header["ticket"])
+        tensors, said = tensor_file.read(path, FORMAT, VERSION)
         weights = {k.removeprefix("weight:"): t for k, t in tensors.items() if k.startswith("weight:")}
-        masks = {}
-        for key, bits in tensors.items():
-            if key.startswith("mask:"):
-                name = key.removeprefix("mask:")
-                shape = weights[name].shape
-                flat = np.unpackbits(bits.numpy(), count=shape.numel()).astype(bool)
-                masks[name] = torch.from_numpy(flat).reshape(shape)
-        return cls(masks, weights, ticket["metadata"], ticket["trace"])
+        packed = {k.removeprefix("mask:"): t for k, t in tensors.items() if k.startswith("mask:")}
+        try:
+            masks = {name: _unpacked(bits, weights[name].shape) for name, bits in packed.items()}
+            return cls(masks, weights, said["metadata"], said["trace"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is not a ticket that this library wrote ({error!r})") from None
 
 
-def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
-    """Return the sha256 of everything the file says: names, dtypes, shapes, contents, metadata."""
-    digest = hashlib.sha256()
-    said = {key: value for key, value in header.items() if key != "sha256"}
-    digest.update(json.dumps(said, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file atomically: a temporary file beside it, fsync, rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _unpacked(bits: Tensor, shape: torch.Size) -> Tensor:
+    """Return the mask that one bit a weight stands for."""
+    if bits.dtype != torch.uint8 or bits.numel() != -(-shape.numel() // 8):
+        raise ValueError(f"its mask has {bits.numel()} bytes for {shape.numel()} weights")
+    flat = np.unpackbits(bits.numpy(), count=shape.numel()).astype(bool)
+    return torch.from_numpy(flat).reshape(shape)

@@ -52,6 +52,8 @@ class Loop:
         training from step 0, so that a run rewound to step k meets the same batches afterwards.
     part : str or None
         Part of the data evaluated after every epoch.
+    name : str
+        Name of the training for those who watch it: "dense", "search-0", "retrain", ...
 
     Attributes
     ----------
@@ -73,6 +75,7 @@ class Loop:
         hooks: Sequence[Hook] = (),
         start: int = 0,
         part: str | None = "validation",
+        name: str = "training",
     ) -> None:
         if data.n_train == 0:
             raise ValueError(f"the training part of {data.name} is empty")
@@ -83,6 +86,7 @@ class Loop:
         self.seed = seed
         self.hooks = tuple(hooks)
         self.part = part
+        self.name = name
         self.batch_size = min(training.batch_size, data.n_train)
         self.steps_per_epoch = data.n_train // self.batch_size
         self.steps = training.epochs * self.steps_per_epoch
@@ -103,8 +107,9 @@ class Loop:
         self.loss = torch.zeros((), device=data.device)
         self._loss_sum = torch.zeros((), device=data.device)
         self._augmentation = torch.Generator(data.device).manual_seed(derive(seed, "augmentation"))
-        self._global_state: Tensor | None = None
+        self._global_state: dict[str, Tensor] | None = None
         self._seconds = 0.0
+        self._began: float | None = None
 
     @property
     def epoch(self) -> int:
@@ -118,8 +123,8 @@ class Loop:
 
     @property
     def seconds(self) -> float:
-        """Seconds spent in `run`."""
-        return self._seconds
+        """Seconds spent in `run`, also before an interruption."""
+        return self._seconds + (0.0 if self._began is None else time.perf_counter() - self._began)
 
     def run(self, until: int | None = None) -> Loop:
         """Train up to step `until` (default: to the end) and return the loop.
@@ -130,7 +135,7 @@ class Loop:
             If the loss of an epoch is not finite.
         """
         until = self.steps if until is None else min(until, self.steps)
-        began = time.perf_counter()
+        self._began = time.perf_counter()
         devices = [self.data.device] if self.data.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             self._seed_global()
@@ -139,20 +144,29 @@ class Loop:
             for hook in self.hooks:
                 hook.start(self)
             self._steps(until)
-            self._global_state = torch.get_rng_state()
+            self._global_state = self._random_state()
             if self.step == self.steps:
                 for hook in self.hooks:
                     hook.finish(self)
-        self._seconds += time.perf_counter() - began
+        self._seconds, self._began = self.seconds, None
         return self
 
     def _seed_global(self) -> None:
         if self._global_state is None:
             torch.manual_seed(derive(self.seed, "network"))
         else:
-            torch.set_rng_state(self._global_state)
+            torch.set_rng_state(self._global_state["cpu"])
+            if self.data.device.type == "cuda" and "cuda" in self._global_state:
+                torch.cuda.set_rng_state(self._global_state["cuda"], self.data.device)
 
-    def _overridden(self, name: str) -> list[Callable[[Loop], Any]]:
+    def _random_state(self) -> dict[str, Tensor]:
+        """Return the state of torch's global generators, which dropout draws from."""
+        state = {"cpu": torch.get_rng_state()}
+        if self.data.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.data.device)
+        return state
+
+    def _overridden(self, name: str) -> list[Callable[..., Any]]:
         return [getattr(h, name) for h in self.hooks if getattr(type(h), name) is not getattr(Hook, name)]
 
     def _steps(self, until: int) -> None:
@@ -210,6 +224,12 @@ class Loop:
         for hook in self._overridden("end_epoch"):
             metrics |= hook(self) or {}
         self.metrics.append(metrics)
+        for hook in self._overridden("record"):
+            hook(self, metrics)
+
+    @property
+    def _stateful(self) -> list[Hook]:
+        return [hook for hook in self.hooks if not hook.watches_only]
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the loop needs to continue to the bit: copies of tensors, and plain values.
@@ -219,24 +239,24 @@ class Loop:
         return {
             "model": self.flat.snapshot(),
             "optimiser": _copied(self.optimiser.state_dict()),
-            "hooks": [_copied(hook.state_dict()) for hook in self.hooks],
+            "hooks": [_copied(hook.state_dict()) for hook in self._stateful],
             "augmentation": self._augmentation.get_state(),
-            "global": torch.get_rng_state(),
+            "global": self._global_state if self._began is None else self._random_state(),
             "loss_sum": self._loss_sum.clone(),
             "step": self.step,
             "epochs_ended": self.epochs_ended,
             "metrics": [dict(m) for m in self.metrics],
             "seed": self.seed,
-            "seconds": self._seconds,
+            "seconds": self.seconds,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned; call `run` to continue."""
-        if state["seed"] != self.seed or len(state["hooks"]) != len(self.hooks):
+        if state["seed"] != self.seed or len(state["hooks"]) != len(self._stateful):
             raise ValueError("this state belongs to another training: its seed or its hooks differ")
         self.flat.load(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        for hook, hook_state in zip(self.hooks, state["hooks"]):
+        for hook, hook_state in zip(self._stateful, state["hooks"]):
             hook.load_state_dict(hook_state)
         self._augmentation.set_state(state["augmentation"])
         self._global_state = state["global"]

@@ -1,0 +1,119 @@
+"""Write a file so that it is at every moment either the old one or the new one, also through a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+#: Ending of files under way; whatever carries it may be deleted when nobody writes.
+TEMPORARY = ".tmp"
+
+#: What is said about the errors that a person can mend.
+REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "the folder may not be written to; mend its permissions or choose another one",
+    errno.EPERM: "the folder may not be written to; mend its permissions or choose another one",
+    errno.ENOTDIR: "a part of its path is a file, not a folder; choose another folder",
+    errno.EIO: "the disk reports an error; check it",
+}
+
+
+class StorageError(OSError):
+    """A file could not be written; what was there before is untouched."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file atomically: a temporary file beside it, fsync, rename, fsync of the folder.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made if it is missing.
+    content : bytes
+        What it shall hold.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written (disk full, read-only folder, ...). The old file, if any, is untouched and no
+        temporary file is left.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            try:
+                view = memoryview(content)
+                while view:
+                    view = view[os.write(handle, view) :]
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file atomically: one line, keys sorted, so that equal values give equal bytes."""
+    write_bytes(path, (json_line(value) + "\n").encode())
+
+
+def json_line(value: Any) -> str:
+    """Return JSON on one line with sorted keys; numbers that JSON does not know are refused."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder durable; file systems that cannot are left to themselves."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete what a killed writer left behind; call it only while no one else writes to the folder."""
+    for left in folder.glob(f".*{TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file or folder out of the way, to ``<name>.damaged``, and return its new path."""
+    for number in range(1, 10_000):
+        aside = path.with_name(f"{path.name}.damaged" + (f"-{number}" if number > 1 else ""))
+        if not aside.exists():
+            with explained(path):
+                path.rename(aside)
+            sync_folder(path.parent)
+            return aside
+    raise StorageError(f"{path} is damaged and so many copies of it lie beside it already: clear them away")
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError into a StorageError that says what cannot be written, why and what to do."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        why = REMEDIES.get(error.errno or 0, error.strerror or str(error))
+        raise StorageError(
+            error.errno, f"cannot write {path}: {why}; nothing stored before was lost"
+        ) from error

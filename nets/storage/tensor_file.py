@@ -1,0 +1,112 @@
+"""Tensors and plain values in one safetensors file that knows its own sha256; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from nets.storage.atomic import write_bytes
+
+#: The one key of the safetensors metadata.
+KEY = "concave-sparsity"
+
+
+class Contents(NamedTuple):
+    """What a tensor file holds."""
+
+    #: By name, on the CPU.
+    tensors: dict[str, Tensor]
+    #: Plain values.
+    said: Any
+
+
+def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], said: Any) -> None:
+    """Write tensors and plain values atomically.
+
+    Parameters
+    ----------
+    path : Path
+        The file, replaced if it exists.
+    kind : str
+        What the file is, e.g. "concave-sparsity ticket"; `read` asks for the same.
+    version : int
+        Version of what it holds.
+    tensors : mapping of str to Tensor
+        Copied to the CPU.
+    said : plain values
+        Anything JSON can hold.
+
+    Raises
+    ------
+    nets.storage.atomic.StorageError
+        If it cannot be written; the old file is untouched.
+    """
+    ready = _apart(tensors)
+    header = {"format": kind, "version": version, "said": said}
+    header["sha256"] = digest(ready, header)
+    # One key only: the format leaves the order of several to chance; equal contents shall give equal files.
+    write_bytes(path, safetensors.torch.save(ready, metadata={KEY: json.dumps(header, sort_keys=True)}))
+
+
+def read(path: Path, kind: str, version: int) -> Contents:
+    """Read what `write` wrote, checked against its sha256.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not of this kind and version, is truncated, or was changed since it was written.
+    """
+    content = path.read_bytes()
+    what = kind.rpartition(" ")[2]
+    try:
+        tensors = safetensors.torch.load(content)
+        (length,) = struct.unpack("<Q", content[:8])
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+        header = json.loads(metadata.get(KEY, "{}"))
+    except (safetensors.SafetensorError, ValueError, RecursionError, struct.error) as error:
+        raise ValueError(f"{path} is truncated or not a {what} at all ({error})") from None
+    if not isinstance(header, dict) or header.get("format") != kind:
+        raise ValueError(f"{path} is a safetensors file but not a {what}")
+    if header.get("version") != version:
+        raise ValueError(
+            f"{path} is a {what} of version {header.get('version')!r}, this library reads version {version}"
+        )
+    if header.get("sha256") != digest(tensors, header):
+        raise ValueError(f"{path} was changed or damaged after it was written (its sha256 differs)")
+    return Contents(tensors, header["said"])
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors on the CPU, contiguous, no two in the same memory (the format forbids it)."""
+    ready: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        if own.untyped_storage().data_ptr() in taken:
+            own = own.clone()
+        taken.add(own.untyped_storage().data_ptr())
+        ready[name] = own
+    return ready
+
+
+def digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    """Return the sha256 of everything the file says: names, dtypes, shapes, contents and metadata."""
+    found = hashlib.sha256()
+    said = {key: value for key, value in header.items() if key != "sha256"}
+    found.update(json.dumps(said, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
