@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -133,12 +134,16 @@ class Dataset:
         """Return a uint8 batch as float32, zero mean and unit variance a channel; a float batch as it is."""
         if x.dtype != torch.uint8:
             return x
+        factor, shift = self._normalisation
+        return x.to(torch.float32).mul_(factor).add_(shift)
+
+    @cached_property
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        """Factor and shift of `normalise`, shaped to broadcast over a batch."""
         if self.mean is None or self.std is None:
             raise ValueError("this data set has no mean and std to normalise uint8 inputs by")
-        shape = (-1,) + (1,) * (x.dim() - 2)
-        factor = (1.0 / (self.scale * self.std)).reshape(shape)
-        shift = (-self.mean / self.std).reshape(shape)
-        return x.to(torch.float32).mul_(factor).add_(shift)
+        shape = (-1,) + (1,) * (self.x_train.dim() - 2)
+        return (1.0 / (self.scale * self.std)).reshape(shape), (-self.mean / self.std).reshape(shape)
 
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return an augmented training batch (the batch itself where the data set has no augmentation)."""

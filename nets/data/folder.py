@@ -12,6 +12,7 @@ from filelock import FileLock
 from nets.data.archive import unpack
 from nets.data.checksum import md5_of_file, refuse_unless_published
 from nets.data.download import DownloadError, Progress, download, flush_folder
+from nets.data.download_progress import terminal_progress
 from nets.data.registry import SOURCES
 from nets.data.source import Form, PublishedFile, RawData, Source
 
@@ -87,7 +88,7 @@ def obtain(
     found = locate(source, root)
     if found is not None:
         return found
-    advice = f"{remedy(source, root)}, or name your data folder by data_dir or {VARIABLE}."
+    advice = f"{remedy(source, root)}, or name your data folder by data_dir (--data-dir) or {VARIABLE}."
     if not fetch and locate_archive(source, root) is None:
         raise FileNotFoundError(f"{source.name} is not in {root}. {advice}")
     try:
@@ -105,7 +106,7 @@ def obtain(
         raise OSError(
             error.errno,
             f"{source.name} is not in {root}, which cannot be written ({error}); name a data folder of your "
-            f"own by data_dir or {VARIABLE}",
+            f"own by data_dir (--data-dir) or {VARIABLE}",
         ) from error
 
 
@@ -128,19 +129,26 @@ def _bring(source: Source, root: Path, verify: bool, progress: Progress | None) 
     if form.archive is None:
         for file in form.files:
             if not _is_there(folder, file):
-                download(file, folder, progress)
+                _fetch(file, folder, progress)
         return form, folder
     if brought is not None:
         archive = brought[1]
         if verify:
             refuse_unless_published(archive, md5_of_file(archive), form.archive.md5)
     else:
-        archive = download(form.archive, root, progress)
+        archive = _fetch(form.archive, root, progress)
     unpack(archive, folder, form.unpacked_size)
     flush_folder(root)
     if brought is None:
         archive.unlink()
     return form, folder
+
+
+def _fetch(file: PublishedFile, folder: Path, progress: Progress | None) -> Path:
+    if progress is not None:
+        return download(file, folder, progress)
+    with terminal_progress(file.name) as shown:
+        return download(file, folder, shown)
 
 
 @dataclass(frozen=True)

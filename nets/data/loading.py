@@ -66,7 +66,7 @@ def load(
     verify : bool
         Check the md5 of the files of a named data set against the published ones.
     progress : callable, optional
-        Called with (bytes so far, bytes in all) during a download.
+        Called with (bytes so far, bytes in all) during a download; default: a bar, on a terminal.
 
     Raises
     ------
