@@ -3,7 +3,7 @@
 Imports numpy and the array API standard only; torch tensors work when they come.
 """
 
-from concave_sparsity.catalogue import PENALTIES, penalty_from_name
+from concave_sparsity.catalogue import PENALTIES, penalty_from_dict, penalty_from_name
 from concave_sparsity.families.arctan import Arctan
 from concave_sparsity.families.capped_l1 import CappedL1
 from concave_sparsity.families.exponential import Exponential
@@ -31,5 +31,6 @@ __all__ = [
     "Scaled",
     "density_count",
     "largest",
+    "penalty_from_dict",
     "penalty_from_name",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,7 +12,9 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy
 Array = Any
 Namespace = Any
 Real = TypeVar("Real")
-Owner = TypeVar("Owner")
+
+# Temporaries of a block stay in the cache and in reused memory; a longer array is worked through in blocks.
+BLOCK = 32768
 
 _HALF = ("float16", "bfloat16")
 
@@ -34,7 +35,7 @@ def to_floating(x: Array, xp: Namespace) -> Array:
     Raises
     ------
     TypeError
-        If x holds complex numbers or objects.
+        If x holds complex numbers, objects or strings.
     """
     name = dtype_name(x)
     if name.startswith(("float", "bfloat", "longdouble")):
@@ -44,37 +45,47 @@ def to_floating(x: Array, xp: Namespace) -> Array:
     raise TypeError(f"a penalty needs real numbers, got an array of dtype {name}")
 
 
-def elementwise(
-    method: Callable[[Owner, Array, Namespace], Array],
-) -> Callable[[Owner, Real], Real]:
-    """Turn ``method(self, t, xp)`` on floating arrays into a method that takes whatever a caller has.
-
-    A float, an int or a list comes in as numpy; shape, dtype and device of arrays are kept; integers become
-    float64; half precision is computed in float32 and handed back as it came.
-    """
-
-    @functools.wraps(method)
-    def call(self: Owner, t: Any) -> Any:
-        if not is_array(t):
-            x = to_floating(np.asarray(t), np)
-            with np.errstate(all="ignore"):
-                y = method(self, x, array_namespace(x))
-            return float(y) if x.ndim == 0 else y
-        xp = array_namespace(t)
-        x = to_floating(t, xp)
-        wide = xp.astype(x, xp.float32) if dtype_name(x) in _HALF else x
-        if is_numpy_array(x):
-            with np.errstate(all="ignore"):
-                y = method(self, wide, xp)
-            # Operations on 0-d arrays give scalars: an array comes back as an array, a scalar as a scalar.
-            y = np.asarray(y, dtype=x.dtype)
-            return y[()] if isinstance(t, np.generic) else y
-        y = method(self, wide, xp)
-        return y if y.dtype == x.dtype else xp.astype(y, x.dtype)
-
-    return call
+def to_computing(x: Array, xp: Namespace) -> Array:
+    """Return x in a dtype to compute in: half precision becomes float32, all else stays."""
+    return xp.astype(x, xp.float32) if dtype_name(x) in _HALF else x
 
 
-def on_host(x: Array) -> bool:
+def on_host(x: object) -> bool:
     """Say whether reading a value of x costs no wait for an accelerator."""
-    return bool(is_numpy_array(x)) or str(device(x)).startswith("cpu")
+    return not is_array(x) or bool(is_numpy_array(x)) or str(device(x)).startswith("cpu")
+
+
+def elementwise(function: Callable[[Array, Namespace], Array], t: Real) -> Real:
+    """Return ``function(t, xp)`` for whatever a caller has as t; the function sees floating arrays alone.
+
+    A float comes back as a float; shape, dtype and device of arrays are kept; integers become float64; half
+    precision is computed in float32; a list is read as a numpy array.
+    """
+    answer: Any = _elementwise(function, t)
+    return answer  # type: ignore[no-any-return]
+
+
+def _elementwise(function: Callable[[Array, Namespace], Array], t: Any) -> Any:
+    given = t
+    if not is_array(t):
+        t = np.asarray(t)
+    xp = array_namespace(t)
+    t = to_floating(t, xp)
+    x = to_computing(t, xp)
+    if not is_numpy_array(t):
+        y = function(x, xp)
+        return y if y.dtype == t.dtype else xp.astype(y, t.dtype)
+    # Overflow to infinity and underflow to zero are the right limits here, not accidents.
+    with np.errstate(all="ignore"):
+        if x.size > BLOCK:
+            y = np.empty(x.shape, dtype=t.dtype)
+            flat, out = x.reshape(-1), y.reshape(-1)
+            for start in range(0, flat.size, BLOCK):
+                out[start : start + BLOCK] = function(flat[start : start + BLOCK], xp)
+            return y
+        y = np.asarray(function(x, xp), dtype=t.dtype)
+    if y.ndim:
+        return y
+    if is_array(given):
+        return y[()] if isinstance(given, np.generic) else y
+    return float(y)

@@ -2,98 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array
 
-from concave_sparsity.arrays import Array, Namespace, dtype_name, is_array, on_host, to_floating
+from concave_sparsity.arrays import BLOCK, Array, Namespace, is_array, on_host, to_computing, to_floating
 
 # minimise 1/2 (t - w)^2 + step r(t) over lower <= t <= upper <= max(lower, w), all of them nonnegative
 IntervalProx = Callable[[Array, Array, Array, Array, Namespace], Array]
 
 
 def boxed_prox(interval_prox: IntervalProx, v: Any, step: Any, lower: Any, upper: Any) -> Any:
-    """Return argmin over [lower, upper] of 1/2 (x - v)^2 + step r(|x|), elementwise; see `Penalty.prox`.
-
-    Reduction: mirror so that v >= 0. A negative x is then worse than the feasible point nearest to 0, so if
-    the box reaches above zero the answer is in its nonnegative part, else it is the upper end of the box.
-    Beyond max(v, lower) the objective increases.
-    """
+    """Return argmin over [lower, upper] of 1/2 (x - v)^2 + step r(|x|), elementwise; see `Penalty.prox`."""
+    lower = -math.inf if lower is None else lower
+    upper = math.inf if upper is None else upper
     arguments = [v, step, lower, upper]
+    for k, x in enumerate(arguments):
+        if not is_array(x) and not isinstance(x, (int, float)):
+            arguments[k] = np.asarray(x)
+    v, step, lower, upper = arguments
     arrays = [x for x in arguments if is_array(x)]
-    if not is_array(v) and not isinstance(v, (int, float)):
-        v = np.asarray(v)
-        arrays.append(v)
-    scalar = not arrays
-    if scalar:
-        arrays = [np.asarray(v, dtype=np.float64)]
-    xp = array_namespace(*arrays)
-    like = to_floating(v if is_array(v) else arrays[0], xp)
-    dtype = like.dtype
-    if dtype_name(like) in ("float16", "bfloat16"):
-        like = xp.astype(like, xp.float32)
+    xp = array_namespace(*arrays) if arrays else array_namespace(np.zeros(1))
+    leader = to_floating(v if is_array(v) else (arrays or [np.zeros(())])[0], xp)
+    computing = to_computing(leader, xp)
 
     def cast(x: Any) -> Array:
         if is_array(x):
-            return x if x.dtype == like.dtype else xp.astype(x, like.dtype)
-        return xp.full((), float(x), dtype=like.dtype, device=device(like))
+            return x if x.dtype == computing.dtype else xp.astype(to_floating(x, xp), computing.dtype)
+        return xp.full((), float(x), dtype=computing.dtype, device=device(computing))
 
-    v, step, low, high = (
-        cast(v),
-        cast(step),
-        cast(-np.inf if lower is None else lower),
-        cast(np.inf if upper is None else upper),
-    )
-    _check(step, low, high, xp)
-    if is_numpy_array(like):
-        with np.errstate(all="ignore"):
-            x = np.asarray(_solve(interval_prox, v, step, low, high, xp), dtype=dtype)
-        return float(x) if scalar else x
-    x = _solve(interval_prox, v, step, low, high, xp)
-    return x if x.dtype == dtype else xp.astype(x, dtype)
+    _check(step, lower, upper)
+    shape = np.broadcast_shapes(*(x.shape for x in arrays))
+    # What is known of the box before looking at arrays spares work on every element.
+    if not is_array(lower) and lower >= 0:
+        solve = _solve_nonnegative
+    elif not is_array(lower) and not is_array(upper) and lower == -upper:
+        solve = _solve_symmetric
+    else:
+        solve = _solve_any
+    v, step, lower, upper = (cast(x) for x in arguments)
+    with np.errstate(all="ignore") if is_numpy_array(computing) else nullcontext():
+        if on_host(computing) and math.prod(shape) > BLOCK:
+            x = xp.empty(shape, dtype=computing.dtype, device=device(computing))
+            _solve_in_blocks(solve, interval_prox, x, [v, step, lower, upper], xp)
+        else:
+            x = xp.asarray(solve(interval_prox, v, step, lower, upper, xp))
+    if not arrays:
+        return float(x)
+    return x if x.dtype == leader.dtype else xp.astype(x, leader.dtype)
 
 
-def _check(step: Array, lower: Array, upper: Array, xp: Namespace) -> None:
+def _check(step: Any, lower: Any, upper: Any) -> None:
     """Refuse a bad step or box; on an accelerator the check is left out, as it would wait for the device."""
-    if on_host(step) and not bool(xp.all((step >= 0) & (step < np.inf))):
-        raise ValueError("step must be finite and not negative (and not NaN)")
-    if (
-        on_host(lower)
-        and on_host(upper)
-        and not bool(xp.all((lower <= upper) & (lower < np.inf) & (upper > -np.inf)))
-    ):
-        raise ValueError("the box must satisfy lower <= upper, and hold a finite number")
+    if on_host(step) and not _all((step >= 0) & (step < math.inf)):
+        raise ValueError("step must be finite and not negative (nor NaN)")
+    if on_host(lower) and on_host(upper):
+        if not _all(lower <= upper):
+            raise ValueError("the box must satisfy lower <= upper everywhere (and hold no NaN)")
+        if not _all((lower < math.inf) & (upper > -math.inf)):
+            raise ValueError("the box holds no finite number: lower must be below inf, upper above -inf")
 
 
-def _solve(
-    interval_prox: IntervalProx, v: Array, step: Array, low: Array, high: Array, xp: Namespace
+def _all(condition: Any) -> bool:
+    return bool(condition.all()) if is_array(condition) else bool(condition)
+
+
+def _solve_in_blocks(
+    solve: Callable[..., Array],
+    interval_prox: IntervalProx,
+    x: Array,
+    arguments: Sequence[Array],
+    xp: Namespace,
+) -> None:
+    flat = [a if a.ndim == 0 else xp.reshape(xp.broadcast_to(a, x.shape), (-1,)) for a in arguments]
+    out = x.reshape(-1)
+    for start in range(0, out.shape[0], BLOCK):
+        block = slice(start, start + BLOCK)
+        out[block] = solve(interval_prox, *(a if a.ndim == 0 else a[block] for a in flat), xp)
+
+
+def _solve_nonnegative(
+    interval_prox: IntervalProx, v: Array, step: Array, lower: Array, upper: Array, xp: Namespace
 ) -> Array:
+    """Solve in a box in [0, inf): for v below it the objective increases, as for v = 0."""
+    w = xp.maximum(v, xp.zeros_like(v))
+    t = interval_prox(w, step, lower, xp.maximum(lower, xp.minimum(upper, w)), xp)
+    return _with_limits(t, v, lower, upper, xp)
+
+
+def _solve_symmetric(
+    interval_prox: IntervalProx, v: Array, step: Array, lower: Array, upper: Array, xp: Namespace
+) -> Array:
+    """Solve in a box [-b, b], b >= 0: the answer has the sign of v."""
+    w = xp.abs(v)
+    t = interval_prox(w, step, xp.zeros_like(upper), xp.minimum(upper, w), xp)
+    return _with_limits(xp.where(v < 0, 0 - t, t), v, lower, upper, xp)
+
+
+def _solve_any(
+    interval_prox: IntervalProx, v: Array, step: Array, lower: Array, upper: Array, xp: Namespace
+) -> Array:
+    """Solve in any box. Mirrored so that v >= 0, a negative x is worse than the feasible point nearest to 0.
+
+    So if the mirrored box reaches above zero the answer is in its nonnegative part, else it is its upper end.
+    """
     negative = v < 0
     w = xp.abs(v)
-    near = xp.where(negative, -high, low)
-    far = xp.where(negative, -low, high)
-    zero = xp.zeros_like(far)
-    start = xp.maximum(near, zero)
-    end = xp.maximum(start, xp.minimum(far, w))
-    t = interval_prox(w, step, start, end, xp)
-    # A box with no positive part: its end nearest to zero.
+    near = xp.where(negative, 0 - upper, lower)
+    far = xp.where(negative, 0 - lower, upper)
+    start = xp.maximum(near, xp.zeros_like(near))
+    t = interval_prox(w, step, start, xp.maximum(start, xp.minimum(far, w)), xp)
     t = xp.where(far <= 0, far, t)
-    x = xp.where(negative, -t, t)
-    # Infinite v goes to the end of the box; NaN stays NaN.
-    return xp.where(w < np.inf, x, xp.minimum(xp.maximum(v, low), high))
+    return _with_limits(xp.where(negative, 0 - t, t), v, lower, upper, xp)
+
+
+def _with_limits(x: Array, v: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
+    """Send infinite v to the end of the box, and NaN to NaN."""
+    return xp.where(xp.abs(v) < math.inf, x, clip(v, lower, upper, xp))
+
+
+def clip(t: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
+    """Return t clipped to [lower, upper]; all three are arrays."""
+    return xp.minimum(xp.maximum(t, lower), upper)
 
 
 def improvement(value: Callable[[Array], Array], w: Array, step: Array, first: Array, second: Array) -> Array:
     """Return objective(second) - objective(first), without the cancellation of (second - w)^2 at large w."""
-    return (second - first) * (0.5 * (second + first) - w) + step * (value(second) - value(first))
+    return (second - first) * (0.5 * second + 0.5 * first - w) + step * (value(second) - value(first))
 
 
 def best_of(
-    value: Callable[[Array], Array], w: Array, step: Array, candidates: list[Array], xp: Namespace
+    value: Callable[[Array], Array], w: Array, step: Array, candidates: Sequence[Array], xp: Namespace
 ) -> Array:
-    """Return the candidate with the least objective, of equals the first: pass them in increasing order."""
+    """Return the candidate with the least objective, of equals the first: pass them in increasing order.
+
+    A NaN among the candidates never wins.
+    """
     best = candidates[0]
     for candidate in candidates[1:]:
         best = xp.where(improvement(value, w, step, best, candidate) < 0, candidate, best)

@@ -6,20 +6,27 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concave_sparsity.arrays import Array, Namespace, elementwise
+from concave_sparsity.arrays import Array, Namespace
+from concave_sparsity.families.family import Family
 from concave_sparsity.parameters import positive, store
-from concave_sparsity.penalty import Penalty
-from concave_sparsity.proximal import best_of
+from concave_sparsity.proximal import clip
 
 
 @dataclass(frozen=True)
-class CappedL1(Penalty):
-    """The capped l1 penalty r(t) = min(t, cap) / min(1, cap), of Zhang (2010, multi-stage convex relaxation).
+class CappedL1(Family):
+    """The capped l1 penalty r(t) = min(t, cap) / min(1, cap).
+
+    At its kink ``derivative`` gives the right limit 0; only a kink at 1 itself, the end of the interval on
+    which masks live, gets the left limit 1, so that ``derivative(1.0) == slope_at_one`` always.
 
     Parameters
     ----------
-    cap : float
+    cap : float, default 0.5
         Where it becomes flat, in the unit of t.
+
+    References
+    ----------
+    Zhang (2010), Analysis of multi-stage convex relaxation for sparse regularization.
     """
 
     cap: float = 0.5
@@ -33,22 +40,23 @@ class CappedL1(Penalty):
     def _norm(self) -> float:
         return min(1.0, self.cap)
 
-    @elementwise
-    def value(self, t: Array, xp: Namespace) -> Array:
-        """Return min(t, cap) / min(1, cap)."""
-        return xp.where(t >= self.cap, self.cap, t) / self._norm
+    def _flat(self, t: Array) -> Array:
+        return t > self.cap if self.cap == 1 else t >= self.cap
 
-    @elementwise
-    def derivative(self, t: Array, xp: Namespace) -> Array:
-        """Return the slope; at the kink the right limit, 0."""
-        one = xp.where(t == t, xp.ones_like(t), t)
-        return xp.where(t >= self.cap, 0.0, one) / self._norm
+    def _value(self, t: Array, xp: Namespace) -> Array:
+        return xp.where(self._flat(t), self.cap, t) / self._norm
+
+    def _derivative(self, t: Array, xp: Namespace) -> Array:
+        slope = xp.where(xp.isnan(t), t, xp.full_like(t, 1.0 / self._norm))
+        return xp.where(self._flat(t), 0.0, slope)
+
+    def _second_derivative(self, t: Array, xp: Namespace) -> Array:
+        return xp.where(xp.isnan(t), t, xp.zeros_like(t))
 
     def interval_prox(self, w: Array, step: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
-        """Compare the soft threshold below the cap with the upper end."""
-        cap = xp.full_like(w, self.cap)
-        soft = xp.minimum(xp.maximum(xp.minimum(w - step / self._norm, cap), lower), upper)
-        return best_of(self.value, w, step, [soft, upper], xp)
+        """Compare the soft threshold, cut at the cap, with the upper end."""
+        soft = xp.minimum(w - step / self._norm, xp.full_like(w, self.cap))
+        return self._best_of(w, step, (clip(soft, lower, upper, xp), upper), xp)
 
     def stretched(self, scale: float) -> CappedL1:
         """Return CappedL1(cap * scale)."""
@@ -71,10 +79,30 @@ class CappedL1(Penalty):
 
     @property
     def weak_convexity(self) -> float:
-        """Inf for a cap below 1 (a kink), else 0."""
+        """Infinite for a cap below 1, as no parabola makes a concave kink convex; else 0."""
         return math.inf if self.cap < 1 else 0.0
+
+    @property
+    def weak_convexity_unbounded(self) -> float:
+        """Infinite, for the kink."""
+        return math.inf
 
     @property
     def flat_from(self) -> float:
         """The cap."""
         return self.cap
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        """The cap."""
+        return (self.cap,)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The cap."""
+        return (self.cap,)
+
+    @property
+    def is_piecewise_quadratic(self) -> bool:
+        """True: it is piecewise linear."""
+        return True

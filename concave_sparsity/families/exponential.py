@@ -6,19 +6,24 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concave_sparsity.arrays import Array, Namespace, elementwise
+from concave_sparsity.arrays import Array, Namespace
+from concave_sparsity.families.family import ConvexSlopeFamily
+from concave_sparsity.families.shift import exponential_shift
 from concave_sparsity.parameters import positive, store
-from concave_sparsity.penalty import Penalty
 
 
 @dataclass(frozen=True)
-class Exponential(Penalty):
-    """The exponential penalty r(t) = (1 - exp(-t/eps)) / (1 - exp(-1/eps)) (Bradley, Mangasarian 1998).
+class Exponential(ConvexSlopeFamily):
+    """The exponential penalty r(t) = (1 - exp(-t/eps)) / (1 - exp(-1/eps)).
 
     Parameters
     ----------
-    eps : float
+    eps : float, default 0.1
         Width, in the unit of t.
+
+    References
+    ----------
+    Bradley, Mangasarian (1998), Feature selection via concave minimization and support vector machines.
     """
 
     eps: float = 0.1
@@ -32,15 +37,17 @@ class Exponential(Penalty):
     def _norm(self) -> float:
         return -math.expm1(-1.0 / self.eps)
 
-    @elementwise
-    def value(self, t: Array, xp: Namespace) -> Array:
-        """Return (1 - exp(-t/eps)) / (1 - exp(-1/eps))."""
-        return xp.expm1(-t / self.eps) / -self._norm
+    def _value(self, t: Array, xp: Namespace) -> Array:
+        return xp.expm1(t / -self.eps) / -self._norm
 
-    @elementwise
-    def derivative(self, t: Array, xp: Namespace) -> Array:
-        """Return exp(-t/eps) / (eps (1 - exp(-1/eps)))."""
-        return xp.exp(-t / self.eps) / (self.eps * self._norm)
+    def _derivative(self, t: Array, xp: Namespace) -> Array:
+        return self.slope_at_zero * xp.exp(t / -self.eps)
+
+    def _second_derivative(self, t: Array, xp: Namespace) -> Array:
+        return self._derivative(t, xp) / -self.eps
+
+    def _stationary_point(self, w: Array, step: Array, xp: Namespace) -> Array:
+        return w - self.eps * exponential_shift(step * self._derivative(w, xp) / self.eps, xp)
 
     def stretched(self, scale: float) -> Exponential:
         """Return Exponential(eps * scale)."""
@@ -53,20 +60,10 @@ class Exponential(Penalty):
 
     @property
     def slope_at_one(self) -> float:
-        """exp(-1/eps) times the slope at zero."""
+        """exp(-1/eps) / (eps (1 - exp(-1/eps)))."""
         return math.exp(-1.0 / self.eps) * self.slope_at_zero
 
     @property
-    def curvature(self) -> float:
-        """1 - r'(1)."""
-        return 1.0 - self.slope_at_one
-
-    @property
     def weak_convexity(self) -> float:
-        """-r''(0)."""
+        """-r''(0) = r'(0) / eps."""
         return self.slope_at_zero / self.eps
-
-    @property
-    def flat_from(self) -> float:
-        """Nowhere flat."""
-        return math.inf

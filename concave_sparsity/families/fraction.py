@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concave_sparsity.arrays import Array, Namespace, elementwise
+from concave_sparsity.arrays import Array, Namespace
+from concave_sparsity.families.family import ConvexSlopeFamily
+from concave_sparsity.families.shift import power_shift
 from concave_sparsity.parameters import positive, store
-from concave_sparsity.penalty import Penalty
 
 
 @dataclass(frozen=True)
-class Fraction(Penalty):
-    """The fraction penalty r(t) = (1 + eps) t / (t + eps), of Geman and Reynolds (1992).
+class Fraction(ConvexSlopeFamily):
+    """The fraction penalty r(t) = (1 + eps) t / (t + eps).
 
     Parameters
     ----------
-    eps : float
-        Width, in the unit of t.
+    eps : float, default 0.1
+        Width, in the unit of t: r(eps) is half of its limit 1 + eps.
+
+    References
+    ----------
+    Geman, Reynolds (1992), Constrained restoration and the recovery of discontinuities.
     """
 
     eps: float = 0.1
@@ -28,17 +32,22 @@ class Fraction(Penalty):
     def __post_init__(self) -> None:
         store(self, eps=positive(self.eps, "Fraction: eps"))
 
-    @elementwise
-    def value(self, t: Array, xp: Namespace) -> Array:
-        """Return (1 + eps) t / (t + eps)."""
+    def _value(self, t: Array, xp: Namespace) -> Array:
+        # The smaller over the larger of t and eps, so that infinite t has its limit.
         beyond = t > self.eps
         ratio = xp.where(beyond, self.eps, t) / xp.where(beyond, t, self.eps)
         return xp.where(beyond, 1.0, ratio) / (1 + ratio) * (1 + self.eps)
 
-    @elementwise
-    def derivative(self, t: Array, xp: Namespace) -> Array:
-        """Return (1 + eps) eps / (t + eps)^2."""
-        return self.slope_at_zero / (1 + t / self.eps) ** 2
+    def _derivative(self, t: Array, xp: Namespace) -> Array:
+        share = 1 + t / self.eps
+        return self.slope_at_zero / (share * share)
+
+    def _second_derivative(self, t: Array, xp: Namespace) -> Array:
+        return -2 * self._derivative(t, xp) / (t + self.eps)
+
+    def _stationary_point(self, w: Array, step: Array, xp: Namespace) -> Array:
+        reach = w + self.eps
+        return w - reach * power_shift(step * self._derivative(w, xp) / reach, 2.0, xp)
 
     def stretched(self, scale: float) -> Fraction:
         """Return Fraction(eps * scale)."""
@@ -51,7 +60,7 @@ class Fraction(Penalty):
 
     @property
     def slope_at_one(self) -> float:
-        """The slope eps / (1 + eps)."""
+        """eps / (1 + eps)."""  # noqa: D403
         return self.eps / (1.0 + self.eps)
 
     @property
@@ -63,8 +72,3 @@ class Fraction(Penalty):
     def weak_convexity(self) -> float:
         """-r''(0) = 2 (1 + eps) / eps^2."""
         return 2.0 * self.slope_at_zero / self.eps
-
-    @property
-    def flat_from(self) -> float:
-        """Nowhere flat."""
-        return math.inf

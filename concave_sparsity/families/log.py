@@ -6,20 +6,25 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concave_sparsity.arrays import Array, Namespace, elementwise
+from concave_sparsity.arrays import Array, Namespace
+from concave_sparsity.families.family import ConvexSlopeFamily
+from concave_sparsity.families.shift import power_shift
 from concave_sparsity.parameters import positive, store
 from concave_sparsity.penalty import Penalty
-from concave_sparsity.proximal import best_of
 
 
 @dataclass(frozen=True)
-class Log(Penalty):
-    """The log-sum penalty r(t) = log(1 + t/eps) / log(1 + 1/eps), of Candes, Wakin and Boyd (2008).
+class Log(ConvexSlopeFamily):
+    """The log-sum penalty r(t) = log(1 + t/eps) / log(1 + 1/eps).
 
     Parameters
     ----------
-    eps : float
-        Width, in the unit of t: l1 for eps -> inf, the counting of nonzeros for eps -> 0.
+    eps : float, default 0.1
+        Width, in the unit of t: r is close to l1 for large eps, to the counting of nonzeros for small eps.
+
+    References
+    ----------
+    Candes, Wakin, Boyd (2008), Enhancing sparsity by reweighted l1 minimization.
     """
 
     eps: float = 0.1
@@ -30,43 +35,30 @@ class Log(Penalty):
         store(self, eps=positive(self.eps, "Log: eps"))
 
     @classmethod
-    def classical(cls, eps: float) -> Penalty:
-        """Return log(1 + t/eps), the term of Candes, Wakin and Boyd (2008) up to the constant log(eps)."""
+    def classical(cls, eps: float = 0.1) -> Penalty:
+        """Return log(1 + t/eps): the term log(t + eps) of Candes, Wakin and Boyd (2008) less log(eps)."""
         member = cls(eps)
-        return member.scaled(1.0, member._log_of_ratio)
+        return member.scaled(1.0, member._norm)
 
     @property
-    def _log_of_ratio(self) -> float:
+    def _norm(self) -> float:
         return math.log1p(1.0 / self.eps)
 
-    @elementwise
-    def value(self, t: Array, xp: Namespace) -> Array:
-        """Return log(1 + t/eps) / log(1 + 1/eps)."""
-        # Beyond 1 relative to r(1), since t/eps could overflow.
+    def _value(self, t: Array, xp: Namespace) -> Array:
+        # Beyond 1 relative to r(1) = 1, as t/eps may overflow.
         beyond = t > 1
-        ratio = xp.where(beyond, (t - 1) / (1 + self.eps), t / self.eps)
-        growth = xp.log1p(ratio) / self._log_of_ratio
+        growth = xp.log1p(xp.where(beyond, (t - 1) / (1 + self.eps), t / self.eps)) / self._norm
         return xp.where(beyond, 1 + growth, growth)
 
-    @elementwise
-    def derivative(self, t: Array, xp: Namespace) -> Array:
-        """Return 1 / ((t + eps) log(1 + 1/eps))."""
-        return (1.0 / self._log_of_ratio) / (t + self.eps)
+    def _derivative(self, t: Array, xp: Namespace) -> Array:
+        return (1.0 / self._norm) / (t + self.eps)
 
-    def interval_prox(self, w: Array, step: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
-        """Compare the lower end with the larger root of (t - w)(t + eps) + step / log(1 + 1/eps) = 0."""
-        pull = step / self._log_of_ratio
+    def _second_derivative(self, t: Array, xp: Namespace) -> Array:
+        return -self._derivative(t, xp) / (t + self.eps)
+
+    def _stationary_point(self, w: Array, step: Array, xp: Namespace) -> Array:
         reach = w + self.eps
-        root = reach * xp.sqrt(xp.maximum(1 - 4 * (pull / reach) / reach, xp.zeros_like(reach)))
-        difference = w - self.eps
-        # The root of the smaller magnitude by the product of the two, which does not cancel.
-        t = xp.where(
-            difference >= 0,
-            0.5 * (difference + root),
-            2 * (w * self.eps - pull) / (root - difference),
-        )
-        t = xp.minimum(xp.maximum(t, lower), upper)
-        return best_of(self.value, w, step, [lower, t], xp)
+        return w - reach * power_shift(step * self._derivative(w, xp) / reach, 1.0, xp)
 
     def stretched(self, scale: float) -> Log:
         """Return Log(eps * scale)."""
@@ -75,24 +67,14 @@ class Log(Penalty):
     @property
     def slope_at_zero(self) -> float:
         """1 / (eps log(1 + 1/eps))."""
-        return 1.0 / (self.eps * self._log_of_ratio)
+        return 1.0 / (self.eps * self._norm)
 
     @property
     def slope_at_one(self) -> float:
         """1 / ((1 + eps) log(1 + 1/eps))."""
-        return 1.0 / ((1.0 + self.eps) * self._log_of_ratio)
-
-    @property
-    def curvature(self) -> float:
-        """1 - r'(1)."""
-        return 1.0 - self.slope_at_one
+        return 1.0 / ((1.0 + self.eps) * self._norm)
 
     @property
     def weak_convexity(self) -> float:
         """-r''(0) = 1 / (eps^2 log(1 + 1/eps))."""
         return self.slope_at_zero / self.eps
-
-    @property
-    def flat_from(self) -> float:
-        """Nowhere flat."""
-        return math.inf

@@ -6,21 +6,29 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concave_sparsity.arrays import Array, Namespace, elementwise
+from concave_sparsity.arrays import Array, Namespace
+from concave_sparsity.families.family import ConvexSlopeFamily
+from concave_sparsity.families.shift import power_shift
 from concave_sparsity.parameters import positive, real_number, store, within
-from concave_sparsity.penalty import Penalty
 
 
 @dataclass(frozen=True)
-class Lq(Penalty):
+class Lq(ConvexSlopeFamily):
     """The lq penalty r(t) = ((t + s)^q - s^q) / ((1 + s)^q - s^q), 0 < q < 1, with smoothing s >= 0.
+
+    Without smoothing it is t^q, whose slope at 0 is infinite: a reweighting scheme then never leaves a zero.
 
     Parameters
     ----------
-    q : float
+    q : float, default 0.5
         Exponent, strictly between 0 and 1.
-    smoothing : float
-        Shift s, in the unit of t; 0 gives t^q, whose slope at 0 is infinite.
+    smoothing : float, default 0
+        Shift s, in the unit of t.
+
+    References
+    ----------
+    Frank, Friedman (1993), A statistical view of some chemometrics regression tools. Chartrand, Yin (2008),
+    Iteratively reweighted algorithms for compressive sensing (smoothing).
     """
 
     q: float = 0.5
@@ -35,35 +43,40 @@ class Lq(Penalty):
         store(
             self,
             q=within(self.q, "Lq: q", 0.0, 1.0, open_ends=True),
-            smoothing=positive(s, "Lq: smoothing") if s else 0.0,
+            smoothing=positive(s, "Lq: smoothing, unless 0,") if s else 0.0,
         )
 
     @property
     def _norm(self) -> float:
-        """1 - (s / (1 + s))^q."""
+        """1 - (s / (1 + s))^q, which is r(1) over (1 + s)^q before r is normalised."""
         return -math.expm1(-self.q * math.log1p(1.0 / self.smoothing)) if self.smoothing else 1.0
 
-    @elementwise
-    def value(self, t: Array, xp: Namespace) -> Array:
-        """Return ((t + s)^q - s^q) / ((1 + s)^q - s^q)."""
+    def _value(self, t: Array, xp: Namespace) -> Array:
         s = self.smoothing
         if not s:
             return t**self.q
+        # Relative to s^q, and beyond 1 relative to (1 + s)^q, as differences of powers cancel.
         beyond = t > 1
-        growth = xp.log1p(xp.where(beyond, (t - 1) / (1 + s), t / s))
+        growth = xp.expm1(self.q * xp.log1p(xp.where(beyond, (t - 1) / (1 + s), t / s)))
         below = 1.0 / math.expm1(self.q * math.log1p(1.0 / s))
-        raised = xp.expm1(self.q * growth)
-        return xp.where(beyond, 1 + raised / self._norm, raised * below)
+        return xp.where(beyond, 1 + growth / self._norm, growth * below)
 
-    @elementwise
-    def derivative(self, t: Array, xp: Namespace) -> Array:
-        """Return q (t + s)^(q - 1) / ((1 + s)^q - s^q); infinite at t = 0 without smoothing."""
+    def _derivative(self, t: Array, xp: Namespace) -> Array:
         s = self.smoothing
-        scale = self.q / ((1.0 + s) * self._norm)
         if s:
-            return scale * ((t + s) / (1.0 + s)) ** (self.q - 1.0)
+            return self.slope_at_one * ((t + s) / (1.0 + s)) ** (self.q - 1.0)
+        # The inner choice keeps a gradient through this finite where t is not 0.
         inside = t != 0
-        return xp.where(inside, scale * xp.where(inside, t, 1.0) ** (self.q - 1.0), math.inf)
+        power = xp.where(inside, t, xp.ones_like(t)) ** (self.q - 1.0)
+        return xp.where(inside, self.q * power, math.inf)
+
+    def _second_derivative(self, t: Array, xp: Namespace) -> Array:
+        bend = (self.q - 1.0) * self._derivative(t, xp) / (t + self.smoothing)
+        return bend if self.smoothing else xp.where(t == 0, -math.inf, bend)
+
+    def _stationary_point(self, w: Array, step: Array, xp: Namespace) -> Array:
+        reach = w + self.smoothing
+        return w - reach * power_shift(step * self._derivative(w, xp) / reach, 1.0 - self.q, xp)
 
     def stretched(self, scale: float) -> Lq:
         """Return Lq(q, smoothing * scale)."""
@@ -71,27 +84,17 @@ class Lq(Penalty):
 
     @property
     def slope_at_zero(self) -> float:
-        """r'(0+), infinite without smoothing."""
-        return float(self.derivative(0.0))
+        """Q s^(q-1) / ((1 + s)^q - s^q); infinite without smoothing."""
+        if not self.smoothing:
+            return math.inf
+        return self.slope_at_one * math.exp((1.0 - self.q) * math.log1p(1.0 / self.smoothing))
 
     @property
     def slope_at_one(self) -> float:
-        """r'(1)."""
+        """Q (1 + s)^(q-1) / ((1 + s)^q - s^q)."""
         return self.q / ((1.0 + self.smoothing) * self._norm)
 
     @property
-    def curvature(self) -> float:
-        """1 - r'(1)."""
-        return 1.0 - self.slope_at_one
-
-    @property
     def weak_convexity(self) -> float:
-        """-r''(0), infinite without smoothing."""
-        if not self.smoothing:
-            return math.inf
-        return self.slope_at_zero * (1.0 - self.q) / self.smoothing
-
-    @property
-    def flat_from(self) -> float:
-        """Nowhere flat."""
-        return math.inf
+        """-r''(0) = (1 - q) r'(0) / s; infinite without smoothing."""
+        return self.slope_at_zero * (1.0 - self.q) / self.smoothing if self.smoothing else math.inf

@@ -5,22 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from concave_sparsity.arrays import Array, Namespace, elementwise
-from concave_sparsity.parameters import positive, real_number, store, within
+from concave_sparsity.arrays import Array, Namespace
+from concave_sparsity.families.family import Family
+from concave_sparsity.parameters import LARGEST, positive, real_number, store, within
 from concave_sparsity.penalty import Penalty
-from concave_sparsity.proximal import best_of
+from concave_sparsity.proximal import clip, improvement
 
 
 @dataclass(frozen=True)
-class SCAD(Penalty):
-    """The SCAD penalty of Fan and Li (2001): flat slope, then falling from the knee, then 0.
+class SCAD(Family):
+    """The SCAD penalty: slope 1 up to the knee, falling linearly to 0 at a * knee; divided by its value at 1.
 
     Parameters
     ----------
-    a : float
-        Ratio of the point where it becomes flat to the knee, above 1.
-    knee : float
-        Where the slope begins to fall, in the unit of t (lam in Fan and Li).
+    a : float, default 3.7
+        Where it becomes flat, in knees; above 1. (Fan and Li ask a > 2, which the prox here does not need.)
+    knee : float, default 0.25
+        Where the slope begins to fall, in the unit of t; it is lam in Fan and Li.
+
+    References
+    ----------
+    Fan, Li (2001), Variable selection via nonconcave penalized likelihood and its oracle properties.
     """
 
     a: float = 3.7
@@ -32,48 +37,60 @@ class SCAD(Penalty):
         a = real_number(self.a, "SCAD: a")
         if a <= 1:
             raise ValueError(f"SCAD: a must be greater than 1, got {a:g}")
-        store(self, a=within(a, "SCAD: a", 1.0, 1e30), knee=positive(self.knee, "SCAD: knee"))
+        store(self, a=within(a, "SCAD: a", 1.0, LARGEST), knee=positive(self.knee, "SCAD: knee"))
 
     @classmethod
     def classical(cls, lam: float, a: float = 3.7) -> Penalty:
-        """Return the penalty of Fan and Li (2001): slope lam up to lam, 0 from a lam on (ncvreg's SCAD)."""
+        """Return the penalty of Fan and Li (2001) and ncvreg, with lam in it.
+
+        Its slope is lam up to lam, (a lam - t) / (a - 1) up to a lam, and 0 beyond.
+        """
         lam = positive(lam, "SCAD.classical: lam")
         return cls(a, 1.0).scaled(lam, lam * lam)
 
     @property
+    def _span(self) -> float:
+        """The length over which the slope falls."""
+        return (self.a - 1.0) * self.knee
+
+    @property
     def _norm(self) -> float:
-        """The value at 1 of the penalty with unit slope at 0."""
-        linear = min(1.0, self.knee)
-        bent = max(0.0, min(1.0, self.a * self.knee) - self.knee)
-        return linear + bent * (1.0 - bent / (2.0 * (self.a - 1.0) * self.knee))
+        """The value at 1 of the penalty with slope 1 at 0."""
+        bent = min(max(0.0, 1.0 - self.knee), self._span)
+        return min(1.0, self.knee) + bent * (1.0 - bent / (2.0 * self._span))
 
-    @elementwise
-    def value(self, t: Array, xp: Namespace) -> Array:
-        """Return the integral of the slope, divided by its value at 1."""
-        span = (self.a - 1.0) * self.knee
-        linear = xp.where(t > self.knee, self.knee, t)
-        bent = xp.where(t > self.knee, xp.where(t > self.knee + span, span, t - self.knee), 0.0)
-        return (linear + bent * (1 - bent / (2 * span))) / self._norm
+    def _value(self, t: Array, xp: Namespace) -> Array:
+        # The part up to the knee, and how far t reaches beyond it.
+        beyond = t > self.knee
+        linear = xp.where(beyond, self.knee, t)
+        bent = xp.where(beyond, t - self.knee, 0.0)
+        bent = xp.where(bent >= self._span, self._span, bent)
+        return (linear + bent * (1 - bent / (2 * self._span))) / self._norm
 
-    @elementwise
-    def derivative(self, t: Array, xp: Namespace) -> Array:
-        """Return 1 up to the knee, (a knee - t) / ((a - 1) knee) up to a knee, 0 beyond, over the norm."""
-        span = (self.a - 1.0) * self.knee
-        bent = xp.where(t > self.knee, t - self.knee, 0.0 * t)
-        return xp.where(bent > span, 0.0, 1 - bent / span) / self._norm
+    def _derivative(self, t: Array, xp: Namespace) -> Array:
+        slope = xp.maximum((self.flat_from - t) / self._span, xp.zeros_like(t))
+        return xp.minimum(slope, xp.ones_like(t)) / self._norm
+
+    def _second_derivative(self, t: Array, xp: Namespace) -> Array:
+        falling = (t >= self.knee) & (t < self.flat_from)
+        bend = xp.where(falling, -self.weak_convexity_unbounded, xp.zeros_like(t))
+        return xp.where(xp.isnan(t), t, bend)
 
     def interval_prox(self, w: Array, step: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
-        """Compare the stationary points of the pieces and the ends."""
-        span = (self.a - 1.0) * self.knee
+        """Choose between the minimum up to the knee and the one beyond.
+
+        Where the objective is concave between the knee and the flat part, the one beyond is at the upper end.
+        """
         pull = step / self._norm
-        knee = xp.full_like(w, self.knee)
-        soft = xp.minimum(w - pull, knee)
-        bend = 1 - pull / span
+        bend = 1 - pull / self._span
         convex = bend > 0
-        t = self.knee + (w - self.knee - pull) / xp.where(convex, bend, xp.ones_like(bend))
-        t = xp.where(convex & (t > self.knee) & (t < self.knee + span), t, knee)
-        candidates = [lower, *(xp.minimum(xp.maximum(x, lower), upper) for x in (soft, t)), upper]
-        return best_of(self.value, w, step, candidates, xp)
+        soft = w - pull
+        below = clip(xp.minimum(soft, xp.full_like(w, self.knee)), lower, upper, xp)
+        reach = (soft - self.knee) / xp.where(convex, bend, xp.ones_like(bend))
+        beyond = xp.where(convex & (reach < self._span), self.knee + reach, upper)
+        beyond = clip(beyond, lower, upper, xp)
+        better = improvement(lambda x: self._value(x, xp), w, step, below, beyond) < 0
+        return xp.where((convex & (soft > self.knee)) | (~convex & better), beyond, below)
 
     def stretched(self, scale: float) -> SCAD:
         """Return SCAD(a, knee * scale)."""
@@ -81,14 +98,13 @@ class SCAD(Penalty):
 
     @property
     def slope_at_zero(self) -> float:
-        """1 / norm."""
+        """The inverse of the value at 1 with slope 1 at 0."""
         return 1.0 / self._norm
 
     @property
     def slope_at_one(self) -> float:
-        """r'(1-)."""
-        bent = max(0.0, 1.0 - self.knee)
-        return max(0.0, 1.0 - bent / ((self.a - 1.0) * self.knee)) / self._norm
+        """The slope at zero times the share of the falling part that lies beyond 1."""
+        return max(0.0, 1.0 - max(0.0, 1.0 - self.knee) / self._span) / self._norm
 
     @property
     def curvature(self) -> float:
@@ -97,10 +113,25 @@ class SCAD(Penalty):
 
     @property
     def weak_convexity(self) -> float:
-        """1 / ((a - 1) knee norm), or 0 if the knee is not inside [0, 1]."""
-        return 1.0 / ((self.a - 1.0) * self.knee * self._norm) if self.knee < 1 else 0.0
+        """r'(0) / ((a - 1) knee), or 0 if the knee is not below 1."""
+        return self.weak_convexity_unbounded if self.knee < 1 else 0.0
+
+    @property
+    def weak_convexity_unbounded(self) -> float:
+        """r'(0) / ((a - 1) knee)."""
+        return 1.0 / (self._span * self._norm)
 
     @property
     def flat_from(self) -> float:
-        """A times the knee."""
+        """The point a * knee."""
         return self.a * self.knee
+
+    @property
+    def breakpoints(self) -> tuple[float, ...]:
+        """The knee and the point from which it is flat."""
+        return (self.knee, self.flat_from)
+
+    @property
+    def is_piecewise_quadratic(self) -> bool:
+        """True."""
+        return True
