@@ -1,0 +1,143 @@
+"""Scores computed from gradients of the untrained network: SNIP, GraSP and SynFlow.
+
+All work on the network as it stands in ``search.flat`` and leave it as they found it, buffers included.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nets.layout import Layout
+from nets.search import Search, timed
+
+
+def snip(search: Search, samples: int = 1280) -> Tensor:
+    """Return the connection sensitivities |theta_i dL/dtheta_i|.
+
+    Lee, Ajanthan, Torr, ICLR 2019, eq. 5, without the normalisation, which does not change the ranking.
+
+    Parameters
+    ----------
+    search : Search
+        The network at its present weights, and the data.
+    samples : int
+        Training samples, drawn by the seed, over which the loss is averaged.
+
+    Returns
+    -------
+    Tensor
+        Shape (n,), not negative.
+    """
+    seconds = timed()
+    model, tensors = _working_copy(search)
+    gradient = torch.zeros(search.n, device=search.data.device)
+    total = 0
+    for x, y in _sample(search, samples):
+        loss = functional.cross_entropy(model(x), y, reduction="sum")
+        gradient += search.layout.join(dict(zip(tensors, torch.autograd.grad(loss, list(tensors.values())))))
+        total += len(y)
+    search.charge(total, seconds())
+    return (search.flat.weights * gradient).abs_().div_(total)
+
+
+def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Tensor:
+    """Return theta_i (H g)_i, large where removing the weight would lower the norm of the gradient.
+
+    H and g are the Hessian and the gradient of the loss at logits divided by `temperature` (Wang, Zhang,
+    Grosse, ICLR 2020, eq. 8; the paper removes the largest of -theta H g).
+
+    Parameters
+    ----------
+    search : Search
+        The network at its present weights, and the data.
+    samples : int
+        Training samples, drawn by the seed, over which the loss is averaged.
+    temperature : float
+        Divides the logits.
+
+    Returns
+    -------
+    Tensor
+        Shape (n,), of either sign.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature!r}")
+    seconds = timed()
+    model, tensors = _working_copy(search)
+    parameters = list(tensors.values())
+    gradient = [torch.zeros_like(p) for p in parameters]
+    total = 0
+    for x, y in _sample(search, samples):
+        loss = functional.cross_entropy(model(x) / temperature, y, reduction="sum")
+        for g, part in zip(gradient, torch.autograd.grad(loss, parameters)):
+            g += part
+        total += len(y)
+    product = torch.zeros(search.n, device=search.data.device)
+    for x, y in _sample(search, samples):
+        loss = functional.cross_entropy(model(x) / temperature, y, reduction="sum")
+        parts = torch.autograd.grad(loss, parameters, create_graph=True)
+        inner = torch.stack([(g * part).sum() for g, part in zip(gradient, parts)]).sum()
+        product += search.layout.join(dict(zip(tensors, torch.autograd.grad(inner, parameters))))
+    search.charge(3 * total, seconds())
+    return (search.flat.weights * product).div_(float(total) ** 2)
+
+
+def synflow(search: Search, mask: Tensor) -> Tensor:
+    """Return the synaptic flow |theta_i| dR/d|theta_i|.
+
+    R is the sum of the outputs of the network of absolute weights at the input of ones; no data is used
+    (Tanaka, Kunin, Yamins, Ganguli, NeurIPS 2020, eq. 3). In float64, as products over many layers leave the
+    range of float32; batch normalisation acts as the affine map of its running statistics.
+
+    Parameters
+    ----------
+    search : Search
+        The network at its present weights.
+    mask : Tensor
+        Boolean, shape (n,): the weights that are still there; the others count as zero.
+
+    Returns
+    -------
+    Tensor
+        Shape (n,), float64, not negative; zero outside the mask.
+    """
+    model, tensors = _working_copy(search, torch.float64)
+    model.eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.abs_()
+        masks = search.layout.split(mask)
+        for name, p in tensors.items():
+            p.mul_(masks[name])
+    ones = torch.ones((1, *search.data.input_shape), dtype=torch.float64, device=search.data.device)
+    flow = model(ones).sum()
+    gradient = search.layout.join(dict(zip(tensors, torch.autograd.grad(flow, list(tensors.values())))))
+    return gradient.mul_(search.layout.join({n: p.detach() for n, p in tensors.items()})).abs_()
+
+
+def _working_copy(
+    search: Search, dtype: torch.dtype | None = None
+) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
+    """Return a copy of the network, in training mode, and its maskable parameters by name."""
+    model = copy.deepcopy(search.flat.model)
+    if dtype is not None:
+        model = model.to(dtype)
+    model.train()
+    parameters = dict(model.named_parameters())
+    layout: Layout = search.layout
+    return model, {name: parameters[name] for name in layout.names}
+
+
+def _sample(search: Search, samples: int, chunk: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the same training samples, without augmentation, whenever it is called for this search."""
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples!r}")
+    data = search.data
+    order = torch.randperm(data.n_train, generator=search.generator("samples"))[:samples].to(data.device)
+    for index in torch.split(order, chunk):
+        yield data.normalise(data.x_train[index]), data.y_train[index]

@@ -1,0 +1,37 @@
+"""GraSP: weights whose removal would weaken the gradient flow of the untrained network are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from nets.gradient_criteria import grasp
+from nets.methods.method import Method, Option
+from nets.rounds import one_shot
+from nets.search import Found, Search
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Score once by the Hessian-gradient product and cut to every density."""
+
+    def criterion(s: Search) -> Tensor:
+        return grasp(s, s.options["samples"], s.options["temperature"])
+
+    return one_shot(search, criterion, search.options["distribution"])
+
+
+METHOD = Method(
+    name="grasp",
+    summary="gradient signal preservation at initialisation, one shot",
+    reference="Wang, Zhang, Grosse, ICLR 2020, arXiv 2002.07376",
+    find=find,
+    cost=lambda density, epochs, options: 0.0,
+    needs=("gradients", "second derivatives"),
+    options=(
+        Option("samples", 1280, "training samples over which gradient and Hessian are averaged"),
+        Option("temperature", 200.0, "divides the logits"),
+        Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+    ),
+    chain=True,
+)

@@ -1,0 +1,35 @@
+"""One-shot magnitude pruning: train once, keep the largest weights, rewind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nets import criteria
+from nets.distributions import select
+from nets.methods.method import Method, Option
+from nets.rounds import Snapshot
+from nets.search import Found, Search
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Train the dense network once; every density is a cut of the same trained weights."""
+    snapshot = Snapshot(search.rewind)
+    search.train(*([snapshot] if search.rewind else []))
+    rewound = snapshot.weights if search.rewind else search.initial
+    scores = criteria.magnitude(search)
+    for density in search.densities:
+        mask = select(scores, search.layout, search.count(density), search.options["distribution"])
+        yield search.found(mask, density, weights=rewound)
+
+
+METHOD = Method(
+    name="magnitude",
+    summary="one-shot magnitude pruning after one training",
+    reference="Han, Pool, Tran, Dally, NeurIPS 2015; one-shot tickets: Frankle, Carbin, ICLR 2019",
+    find=find,
+    cost=lambda density, epochs, options: epochs,
+    options=(
+        Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+    ),
+    chain=True,
+)

@@ -1,0 +1,30 @@
+"""SNIP: weights whose removal changes the loss of the untrained network most are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nets.gradient_criteria import snip
+from nets.methods.method import Method, Option
+from nets.rounds import one_shot
+from nets.search import Found, Search
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Score once by connection sensitivity and cut to every density."""
+    return one_shot(search, lambda s: snip(s, s.options["samples"]), search.options["distribution"])
+
+
+METHOD = Method(
+    name="snip",
+    summary="connection sensitivity at initialisation, one shot",
+    reference="Lee, Ajanthan, Torr, ICLR 2019, arXiv 1810.02340",
+    find=find,
+    cost=lambda density, epochs, options: 0.0,
+    needs=("gradients",),
+    options=(
+        Option("samples", 1280, "training samples over which the sensitivity is averaged"),
+        Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+    ),
+    chain=True,
+)
