@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
+from array_api_compat import array_namespace, is_array_api_obj
 
 # An array of any namespace; the array API standard has no common base class to name here.
 Array = Any
@@ -19,9 +19,24 @@ BLOCK = 32768
 _HALF = ("float16", "bfloat16")
 
 
+# The namespace of every type met so far, None for what is no array: a look-up that compilers can follow.
+_NAMESPACES: dict[type, Namespace | None] = {}
+
+
+def namespace(x: object) -> Namespace | None:
+    """Return the array API namespace of x (numpy, torch, ...), or None if x is not an array."""
+    kind = type(x)
+    if kind not in _NAMESPACES:
+        _NAMESPACES[kind] = array_namespace(x) if is_array_api_obj(x) else None
+    return _NAMESPACES[kind]
+
+
+NUMPY: Namespace = namespace(np.zeros(1))
+
+
 def is_array(x: object) -> bool:
     """Say whether x is an array of a namespace that follows the array API standard (numpy, torch, ...)."""
-    return bool(is_array_api_obj(x))
+    return namespace(x) is not None
 
 
 def dtype_name(x: Array) -> str:
@@ -50,9 +65,15 @@ def to_computing(x: Array, xp: Namespace) -> Array:
     return xp.astype(x, xp.float32) if dtype_name(x) in _HALF else x
 
 
+def device(x: Array) -> Any:
+    """Return the device of an array, None if its namespace knows none (numpy before 2.0)."""
+    return getattr(x, "device", None)
+
+
 def on_host(x: object) -> bool:
     """Say whether reading a value of x costs no wait for an accelerator."""
-    return not is_array(x) or bool(is_numpy_array(x)) or str(device(x)).startswith("cpu")
+    xp = namespace(x)
+    return xp is None or xp is NUMPY or str(device(x)).startswith("cpu")
 
 
 def elementwise(function: Callable[[Array, Namespace], Array], t: Real) -> Real:
@@ -67,12 +88,12 @@ def elementwise(function: Callable[[Array, Namespace], Array], t: Real) -> Real:
 
 def _elementwise(function: Callable[[Array, Namespace], Array], t: Any) -> Any:
     given = t
-    if not is_array(t):
-        t = np.asarray(t)
-    xp = array_namespace(t)
+    xp = namespace(t)
+    if xp is None:
+        t, xp = np.asarray(t), NUMPY
     t = to_floating(t, xp)
     x = to_computing(t, xp)
-    if not is_numpy_array(t):
+    if xp is not NUMPY:
         y = function(x, xp)
         return y if y.dtype == t.dtype else xp.astype(y, t.dtype)
     # Overflow to infinity and underflow to zero are the right limits here, not accidents.

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from array_api_compat import device, is_numpy_array, to_device
 from numpy.typing import NDArray
 
-from concave_sparsity.arrays import Array, Namespace
+from concave_sparsity.arrays import NUMPY, Array, Namespace, device
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -55,7 +54,7 @@ def interval_prox(
 
     def on_device(function: Callable[[Any], Any]) -> Function:
         def call(t: Floats) -> Floats:
-            y = function(t if is_numpy_array(w) else xp.asarray(t, device=device(w)))
+            y = function(t if xp is NUMPY else xp.asarray(t, device=device(w)))
             return np.broadcast_to(_to_numpy(y), t.shape)
 
         return call
@@ -71,7 +70,7 @@ def interval_prox(
             some = open_[start : start + _TOGETHER]
             t[some] = _search(on_device(value), on_device(derivative), *(x[some] for x in flat))
     t = t.reshape(shape)
-    if is_numpy_array(w):
+    if xp is NUMPY:
         return t.astype(w.dtype)
     return xp.astype(xp.asarray(t, device=device(w)), w.dtype)
 
@@ -79,7 +78,7 @@ def interval_prox(
 def _to_numpy(x: Any) -> Floats:
     """Return any array as float64 numpy, detached from whatever records its gradient."""
     if hasattr(x, "detach"):
-        x = to_device(x.detach(), "cpu")
+        x = x.detach().cpu()
     return np.asarray(x, dtype=np.float64)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from concave_sparsity import numerical_constants, numerical_prox
 from concave_sparsity.arrays import Array, Namespace, Real, elementwise
@@ -257,20 +257,21 @@ class Scaled(Penalty):
 
     name: ClassVar[str] = "scaled"
 
+    if TYPE_CHECKING:
+        _member: ClassVar[tuple[float, Penalty] | None]
+
     def __post_init__(self) -> None:
         if not isinstance(self.penalty, Penalty):
             raise TypeError(f"only a Penalty can be scaled, got {self.penalty!r}")
         store(self, scale=positive(self.scale, "scale"), amplitude=positive(self.amplitude, "amplitude"))
-        self.penalty.stretched(self.scale)  # refuses a scale that takes a parameter out of its range
+        # A factor and the member of the family of which this penalty is the multiple, or None; a scale that
+        # takes a parameter out of its range is refused here.
+        member = self.penalty.stretched(self.scale)
+        found = None if member is None else (self.amplitude * self.penalty.value(1.0 / self.scale), member)
+        object.__setattr__(self, "_member", found)
 
     def __repr__(self) -> str:
         return f"{self.penalty!r}.scaled(scale={self.scale!r}, amplitude={self.amplitude!r})"
-
-    @property
-    def _member(self) -> tuple[float, Penalty] | None:
-        """A factor and the member of the family of which this penalty is the multiple, or None."""
-        member = self.penalty.stretched(self.scale)
-        return None if member is None else (self.amplitude * self.penalty.value(1.0 / self.scale), member)
 
     def _apply(self, method: str, power: int, t: Real) -> Real:
         """Return the value (power 0) or the derivative of that order."""

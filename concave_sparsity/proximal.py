@@ -8,9 +8,19 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_numpy_array
 
-from concave_sparsity.arrays import BLOCK, Array, Namespace, is_array, on_host, to_computing, to_floating
+from concave_sparsity.arrays import (
+    BLOCK,
+    NUMPY,
+    Array,
+    Namespace,
+    device,
+    is_array,
+    namespace,
+    on_host,
+    to_computing,
+    to_floating,
+)
 
 # minimise 1/2 (t - w)^2 + step r(t) over lower <= t <= upper <= max(lower, w), all of them nonnegative
 IntervalProx = Callable[[Array, Array, Array, Array, Namespace], Array]
@@ -26,7 +36,10 @@ def boxed_prox(interval_prox: IntervalProx, v: Any, step: Any, lower: Any, upper
             arguments[k] = np.asarray(x)
     v, step, lower, upper = arguments
     arrays = [x for x in arguments if is_array(x)]
-    xp = array_namespace(*arrays) if arrays else array_namespace(np.zeros(1))
+    namespaces = {id(found): found for x in arrays if (found := namespace(x)) is not None}
+    if len(namespaces) > 1:
+        raise TypeError("v, step, lower and upper must be arrays of one kind, numpy or torch (or floats)")
+    xp = next(iter(namespaces.values()), NUMPY)
     leader = to_floating(v if is_array(v) else (arrays or [np.zeros(())])[0], xp)
     computing = to_computing(leader, xp)
 
@@ -45,7 +58,7 @@ def boxed_prox(interval_prox: IntervalProx, v: Any, step: Any, lower: Any, upper
     else:
         solve = _solve_any
     v, step, lower, upper = (cast(x) for x in arguments)
-    with np.errstate(all="ignore") if is_numpy_array(computing) else nullcontext():
+    with np.errstate(all="ignore") if xp is NUMPY else nullcontext():
         if on_host(computing) and math.prod(shape) > BLOCK:
             x = xp.empty(shape, dtype=computing.dtype, device=device(computing))
             _solve_in_blocks(solve, interval_prox, x, [v, step, lower, upper], xp)
