@@ -1,0 +1,40 @@
+"""Gradual magnitude pruning: the smallest weights go little by little during one training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nets.dynamic_sparsity import GradualPruning
+from nets.evaluation import evaluate
+from nets.methods.method import Method, Option
+from nets.search import Found, Search
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Train once for every density, pruning along a cubic."""
+
+    def one(density: float) -> Found:
+        o = search.options
+        hook = GradualPruning(
+            search.n, search.count(density), o["begin"], o["end"], o["updates"], o["distribution"]
+        )
+        search.train(hook)
+        accuracy = evaluate(search.flat.model, search.data).accuracy
+        return search.found(hook.mask, density, report={"search_accuracy": accuracy})
+
+    return search.each(one)
+
+
+METHOD = Method(
+    name="gmp",
+    summary="gradual magnitude pruning along a cubic during one training",
+    reference="Zhu, Gupta, To prune, or not to prune, ICLR 2018 workshop, arXiv 1710.01878",
+    find=find,
+    cost=lambda density, epochs, options: epochs,
+    options=(
+        Option("begin", 0.1, "share of the training at which pruning begins"),
+        Option("end", 0.7, "share of the training at which the density is reached"),
+        Option("updates", 50, "number of pruning steps in between"),
+        Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+    ),
+)
