@@ -7,46 +7,19 @@ import math
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nets.configuration import Play
 from nets.job_pool import Progress, run_jobs
+from nets.jobs import Job, jobs
 from nets.result import Result
 
 METHODS = ("dense", "concave", "l1", "imp", "random")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
 SEEDS = 5
-
-
-@dataclass(frozen=True)
-class Job:
-    """Plays that one worker makes in one go: they differ in the density alone.
-
-    Parameters
-    ----------
-    play : Play
-        What they have in common.
-    densities : tuple of float
-        Their densities.
-    """
-
-    play: Play
-    densities: tuple[float, ...]
-
-    @property
-    def epochs(self) -> float:
-        """Epochs of training that the job takes: its size, for the order of work and the progress bar."""
-        from nets.methods import method
-
-        chosen = method(self.play.method)
-        options = chosen.settle(dict(self.play.options))
-        search = self.play.search_training.epochs
-        costs = [chosen.cost(density, search, options) for density in self.densities]
-        retraining = len(self.densities) * self.play.epochs
-        return (max(costs) if chosen.chain else sum(costs)) + retraining
 
 
 @dataclass(frozen=True)
@@ -118,6 +91,7 @@ def compare(
     seeds: int | Sequence[int] = SEEDS,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    folder: str | os.PathLike[str] | None = None,
     **changes: Any,
 ) -> Comparison:
     """Compare methods: every method at every density with every seed, and the dense network once a seed.
@@ -136,6 +110,8 @@ def compare(
         Worker processes of one thread each; default: one a core. The results do not depend on it.
     on_progress : callable, optional
         Called with a `Progress` whenever a job has ended.
+    folder : path, optional
+        Store every run there as it ends (see `nets.run`); what is finished there is not run again.
     **changes
         Fields of the play, e.g. ``data="mnist"``.
 
@@ -147,8 +123,9 @@ def compare(
     play = Play(**changes) if play is None else replace(play, **changes)
     chosen_seeds = range(seeds) if isinstance(seeds, int) else tuple(seeds)
     dense = [replace(play, method="dense", density=1.0, seed=seed) for seed in chosen_seeds]
-    jobs = list(plan([replace(play, seed=seed) for seed in chosen_seeds], methods, densities))
-    done = run_jobs(dense, jobs, workers=workers, on_progress=on_progress)
+    planned = plan([replace(play, seed=seed) for seed in chosen_seeds], methods, densities)
+    stored = None if folder is None else Path(folder)
+    done = run_jobs(dense, planned, workers=workers, on_progress=on_progress, folder=stored)
     order = {method: i for i, method in enumerate(("dense", *methods))}
     if "dense" not in methods:
         done = [result for result in done if result.play.method != "dense"]
@@ -156,20 +133,18 @@ def compare(
     return Comparison(tuple(done))
 
 
-def plan(plays: Sequence[Play], methods: Sequence[str], densities: Sequence[float]) -> Iterator[Job]:
-    """Yield the jobs of a comparison; densities that share a chain of trainings stay in one job."""
+def plan(plays: Sequence[Play], methods: Sequence[str], densities: Sequence[float]) -> list[Job]:
+    """Return the jobs of a comparison; densities that share a chain of trainings stay in one job."""
     from nets.methods import method
 
-    for play in plays:
-        for name in methods:
-            if name == "dense":
-                continue
-            chosen = method(name)
-            common = replace(play, method=chosen.name)
-            if chosen.chain:
-                yield Job(common, tuple(densities))
-            else:
-                yield from (Job(common, (density,)) for density in densities)
+    names = [method(name).name for name in methods]
+    return jobs(
+        replace(play, method=name, density=density)
+        for play in plays
+        for name in names
+        if name != "dense"
+        for density in densities
+    )
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

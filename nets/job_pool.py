@@ -1,19 +1,16 @@
-"""Run plays in worker processes of one thread each; the results do not depend on their number."""
+"""Run the jobs of a comparison on workers of one thread each; results do not depend on their number."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 from nets.configuration import Play
+from nets.executors import Ended, run_all, start
+from nets.executors.pool import Later, Tell
+from nets.jobs import Job
 from nets.result import Result
-
-if TYPE_CHECKING:
-    from nets.comparison import Job
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,21 @@ class Progress:
     text: str
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A job; with a folder its runs are stored there, and those that are finished are read."""
+
+    job: Job
+    folder: Path | None
+
+
 def run_jobs(
     dense: Sequence[Play],
     jobs: Sequence[Job],
     *,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    folder: Path | None = None,
 ) -> list[Result]:
     """Run the dense trainings and the jobs, the largest first.
 
@@ -52,85 +58,76 @@ def run_jobs(
         Worker processes; default: one a core. One worker runs in this process.
     on_progress : callable, optional
         Called whenever something has ended.
+    folder : Path, optional
+        Store every run there as it ends; what is finished there is not run again.
 
     Returns
     -------
     list of Result
         The dense results first; no other order.
     """
-    sizes = {job: job.epochs for job in jobs}
-    ordered = sorted(jobs, key=lambda job: -sizes[job])
-    total = sum(sizes.values()) + sum(play.epochs for play in dense)
+    first = [_Task(Job(play, (play.density,)), folder) for play in dense]
+    rest = [_Task(job, folder) for job in sorted(jobs, key=lambda job: -job.epochs)]
+    sizes = {task: task.job.epochs for task in (*first, *rest)}
     done = 0.0
 
-    def tell(epochs: float, play: Play) -> None:
+    def tell(ended: Ended) -> None:
         nonlocal done
-        done += epochs
+        if ended.error is not None:
+            raise ended.error
+        if ended.failure:
+            raise RuntimeError(ended.failure)
+        done += sizes[ended.task]
         if on_progress is not None:
-            on_progress(Progress(done, total, f"{play.method}, seed {play.seed}"))
+            play = ended.task.job.play
+            on_progress(Progress(done, sum(sizes.values()), f"{play.method}, seed {play.seed}"))
 
-    dense_results: dict[int, Result] = {}
-    job_results: list[Result] = []
-    count = min(workers or available_cores(), max(1, len(jobs) + len(dense)))
-    if count == 1:
-        one_thread()
-        for play in dense:
-            dense_results[play.seed] = run_dense(play)
-            tell(play.epochs, play)
-        for job in ordered:
-            job_results += run_job(job)
-            tell(sizes[job], job.play)
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, mp_context=context, initializer=one_thread) as pool:
-            waiting: dict[Future[Any], Play | Job] = {pool.submit(run_dense, play): play for play in dense}
-            waiting |= {pool.submit(run_job, job): job for job in ordered}
-            try:
-                while waiting:
-                    finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        task = waiting.pop(future)
-                        if isinstance(task, Play):
-                            dense_results[task.seed] = future.result()
-                            tell(task.epochs, task)
-                        else:
-                            job_results += future.result()
-                            tell(sizes[task], task.play)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    tasks: list[Hashable] = [*first, *rest]
+    with start(work, tasks=len(tasks), workers=workers) as pool:
+        ended = run_all(pool, tasks, on_end=tell)
+    results: list[list[Result]] = [one.value for one in ended]
+    dense_results = {result.play.seed: result for group in results[: len(first)] for result in group}
     compared = [
         replace(
             result,
             dense_test_accuracy=dense_results[result.play.seed].test_accuracy,
             dense_validation_accuracy=dense_results[result.play.seed].validation_accuracy,
         )
-        for result in job_results
+        for group in results[len(first) :]
+        for result in group
     ]
     return [*dense_results.values(), *compared]
 
 
-def available_cores() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def work(task: _Task, tell: Tell) -> list[Result]:
+    """Do a task on a worker; the dense accuracies are filled in by the caller."""
+    if task.folder is not None:
+        return _stored(task.job, task.folder)
+    from nets.playing import Untrained, is_dense, play_densities
+
+    job = task.job
+    dense = None if is_dense(job.play) else Untrained
+    return [result for result, _ in play_densities(job.play, job.densities, dense=dense)]
+
+
+def _stored(job: Job, folder: Path) -> list[Result]:
+    from nets.runs.execution import Keeping, execute
+    from nets.runs.locks import RunBusy
+    from nets.runs.results import result_of
+
+    keeping = Keeping(folder, keep_network=False)
+    try:
+        outcomes = execute(job, keeping)
+    except RunBusy as error:
+        raise Later(str(error)) from None
+    for outcome in outcomes:
+        if outcome.failure:
+            raise RuntimeError(f"{outcome.play.method}, seed {outcome.play.seed}: {outcome.failure}")
+    return [result_of(keeping.folder(outcome.play)) for outcome in outcomes]
 
 
 def one_thread() -> None:
     """Let torch compute on one thread: the workers share out the cores."""
-    import torch
+    from nets.executors.worker import set_threads
 
-    torch.set_num_threads(1)
-
-
-def run_dense(play: Play) -> Result:
-    """Train the dense network of a play."""
-    from nets.playing import play as play_once
-
-    return play_once(play)
-
-
-def run_job(job: Job) -> list[Result]:
-    """Play the densities of a job; the dense accuracies are filled in by the caller."""
-    from nets.playing import Untrained, play_densities
-
-    return [result for result, _ in play_densities(job.play, job.densities, dense=Untrained)]
+    set_threads(1)

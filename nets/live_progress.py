@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import ClassVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nets.comparison import Job
 from nets.configuration import Play
 from nets.hooks import Hook
 from nets.job_pool import Progress as JobProgress
+from nets.jobs import Job
 from nets.training import Loop
 
 
@@ -47,6 +48,8 @@ class Bar:
 
 class EpochBar(Hook):
     """Moves a bar on after every epoch of every training of a play."""
+
+    watches_only: ClassVar[bool] = True
 
     def __init__(self, bar: Bar, play: Play) -> None:
         self._bar = bar

@@ -282,13 +282,14 @@ def search_tickets(
     play: Play,
     densities: Sequence[float],
     *,
+    data: Dataset | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Checkpoint | None = None,
 ) -> list[Ticket]:
-    """Search the tickets of plays that differ in their density alone."""
+    """Search the tickets of plays that differ in their density alone; `data` is theirs, if loaded already."""
     return find_tickets(
         play.model,
-        play.data,
+        play.data if data is None else data,
         play.method,
         densities=densities,
         penalty=play.penalty,
@@ -310,6 +311,7 @@ def retrain_ticket(
     play: Play,
     ticket: Ticket | None,
     *,
+    data: Dataset | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
@@ -317,7 +319,7 @@ def retrain_ticket(
     return retrain(
         ticket,
         play.model,
-        play.data,
+        play.data if data is None else data,
         seed=play.seed,
         training=play.training,
         data_dir=play.data_dir,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import secrets
@@ -95,14 +96,19 @@ def remove_temporaries(folder: Path) -> None:
 
 def set_aside(path: Path) -> Path:
     """Rename a damaged file or folder out of the way, to ``<name>.damaged``, and return its new path."""
-    for number in range(1, 10_000):
-        aside = path.with_name(f"{path.name}.damaged" + (f"-{number}" if number > 1 else ""))
-        if not aside.exists():
-            with explained(path):
-                path.rename(aside)
-            sync_folder(path.parent)
-            return aside
-    raise StorageError(f"{path} is damaged and so many copies of it lie beside it already: clear them away")
+    aside = free_name(path)
+    with explained(path):
+        path.rename(aside)
+    sync_folder(path.parent)
+    return aside
+
+
+def free_name(path: Path) -> Path:
+    """Return ``<name>.damaged``, or the first of ``<name>.damaged-2``, ... that is not taken."""
+    names = itertools.chain(
+        [f"{path.name}.damaged"], (f"{path.name}.damaged-{n}" for n in itertools.count(2))
+    )
+    return next(free for name in names if not (free := path.with_name(name)).exists())
 
 
 @contextlib.contextmanager

@@ -1,0 +1,74 @@
+"""One lock a run: two sweeps over the same folder never work on the same run at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nets.storage.atomic import explained
+
+#: Seconds between two looks at a lock that another process holds.
+POLL = 0.2
+
+
+class RunBusy(RuntimeError):
+    """Another process is working on this run."""
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool | Callable[[], bool] = False) -> Iterator[None]:
+    """Hold the lock of a run's folder; the operating system drops it when the process dies, however it dies.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run; made if it is missing.
+    wait : bool or callable
+        False refuses at once if another process holds the lock; True waits for it; a callable is asked every
+        now and then whether to go on waiting.
+
+    Raises
+    ------
+    RunBusy
+        If another process holds the lock and waiting is not (any longer) wanted.
+    nets.storage.atomic.StorageError
+        If the lock cannot be made: read-only folder, full disk.
+    """
+    path = folder / ".lock"
+    with explained(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except Timeout:
+                if not (wait() if callable(wait) else wait):
+                    raise RunBusy(
+                        f"another process is working on {folder.name}: let it finish, or stop it"
+                    ) from None
+                time.sleep(POLL)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Tell whether a process works on the run at this moment; nothing is made or changed."""
+    path = folder / ".lock"
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
