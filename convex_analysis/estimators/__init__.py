@@ -1,0 +1,8 @@
+"""scikit-learn estimators: thin layers over the problems and the solver of this package."""
+
+from __future__ import annotations
+
+from convex_analysis.estimators.classifier import ConcaveClassifier
+from convex_analysis.estimators.regressor import ConcaveRegressor
+
+__all__ = ["ConcaveClassifier", "ConcaveRegressor"]

@@ -1,0 +1,174 @@
+"""Linear and robust regression with a concave penalty, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from convex_analysis.estimators.linear_model import (
+    ALPHA_RULE,
+    LOSS_RULE,
+    SHARED_RULES,
+    ConcaveLinearModel,
+    linear_predictor,
+    read_weights,
+)
+from convex_analysis.estimators.penalties import PenaltyLike
+from convex_analysis.losses import Loss
+from convex_analysis.losses.loss import Vector
+from convex_analysis.solution import Solution, Status
+
+
+class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc]
+    """Regression with a concave penalty: sparse, with little shrinkage of the coefficients that stay.
+
+    Minimises ``sum_i s_i phi(x_i'w + b, y_i) + alpha sum_j factor_j r(|w_j|)`` over
+    ``lower <= w <= upper``, with sample weights s that sum to one, by majorize-minimize.
+
+    Parameters
+    ----------
+    alpha
+        Strength of the penalty, not negative. With ``penalty="l1"`` the model is
+        ``sklearn.linear_model.Lasso(alpha)``.
+    penalty
+        A `concave_sparsity.Penalty`; the name of one ("l1", "log", "lq", "mcp", "scad",
+        "capped-l1", "exponential", "arctan", "fraction"); or a function
+        ``(alpha, **penalty_parameters) -> Penalty`` for penalties that have alpha in their shape:
+        ``penalty=MCP.classical`` and ``penalty=SCAD.classical`` are MCP and SCAD as in ncvreg.
+    penalty_parameters
+        Parameters of the named penalty or of the function, for example ``{"eps": 0.1}``.
+    loss
+        "linear" (half the squared error), "huber" (delta 1), or a `convex_analysis.losses.Loss`
+        such as ``Huber(1.35)``.
+    lower, upper
+        Bounds of the coefficients, scalars or one number a feature.
+    penalty_factor
+        Factor of alpha for each feature; 0 leaves a feature unpenalised. Ones by default.
+    fit_intercept
+        Whether to fit an intercept, neither penalised nor bounded.
+    start
+        Where the run starts: "l1", "zero", "dense" or "multi" (see `majorize_minimize`).
+    tol
+        Stationarity asked for, relative to the largest gradient at zero.
+    max_iter
+        Largest number of majorize-minimize steps.
+    warm_start
+        Whether fit starts from the coefficients of the last fit. With a penalty of infinite slope
+        at zero ("lq" without smoothing) coefficients that are zero stay zero.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,)
+        Coefficients; exactly zero off the support, inside the bounds to the last bit.
+    intercept_ : float
+        Intercept, 0.0 without one.
+    n_iter_ : int
+        Majorize-minimize steps.
+    stationarity_ : float
+        First-order violation at the coefficients, in units of the gradient.
+    status_ : Status
+        How the run ended; ``str(status_)`` is a sentence.
+    solution_ : Solution
+        The point with all its certificates (duality gap, bound of global suboptimality).
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of shape (n_features,)
+        Names of the features, where X has them.
+
+    See Also
+    --------
+    ConcaveRegressorCV : chooses alpha by cross-validation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from convex_analysis import ConcaveRegressor
+    >>> X = np.eye(4)[:, :3]
+    >>> y = np.array([3.0, 0.1, -2.0, 0.0])
+    >>> ConcaveRegressor(alpha=0.1, penalty="mcp", fit_intercept=False).fit(X, y).coef_
+    array([ 3.,  0., -2.])
+    """
+
+    _rules: ClassVar = {**ALPHA_RULE, **LOSS_RULE, **SHARED_RULES}
+
+    coef_: Vector
+    intercept_: float
+    n_iter_: int
+    stationarity_: float
+    status_: Status
+    solution_: Solution
+
+    def __init__(
+        self,
+        alpha: float = 0.1,
+        *,
+        penalty: PenaltyLike = "mcp",
+        penalty_parameters: Mapping[str, Any] | None = None,
+        loss: str | Loss = "linear",
+        lower: Any = -np.inf,
+        upper: Any = np.inf,
+        penalty_factor: Any = None,
+        fit_intercept: bool = True,
+        start: str = "l1",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+    ) -> None:
+        self.alpha = alpha
+        self.penalty = penalty
+        self.penalty_parameters = penalty_parameters
+        self.loss = loss
+        self.lower = lower
+        self.upper = upper
+        self.penalty_factor = penalty_factor
+        self.fit_intercept = fit_intercept
+        self.start = start
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X
+            Data, shape (n_samples, n_features), dense or scipy sparse (CSC is used as it is).
+        y
+            Targets, shape (n_samples,).
+        sample_weight
+            Weight of each sample, not negative; a weight of 2 equals a row that occurs twice.
+
+        Raises
+        ------
+        ValueError, TypeError
+            One sentence on what is wrong with a parameter or the data.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If the solver stopped before ``tol``; the message gives both figures.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32), y_numeric=True)
+        weights = read_weights(sample_weight, X.shape[0])
+        problem = self._problem(X, y, self.loss, float(self.alpha), weights)
+        self._keep(self._solve(problem, self._last_coefficients(X.shape[1])))
+        return self
+
+    def predict(self, X: Any) -> Vector:
+        """Return the predictions, shape (n_samples,)."""
+        return linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)
+
+    def _last_coefficients(self, n_features: int) -> Vector | None:
+        last = getattr(self, "coef_", None) if self.warm_start else None
+        return last if last is not None and last.shape == (n_features,) else None
+
+    def _keep(self, found: Solution) -> None:
+        self.solution_ = found
+        self.coef_, self.intercept_ = found.x, found.intercept
+        self.n_iter_, self.stationarity_, self.status_ = found.n_iter, found.stationarity, found.status
