@@ -18,6 +18,7 @@ from nets.data.split import part_size, stratified_split
 #: nets.data.Augmentation.
 BatchAugmentation = Callable[[Tensor, torch.Generator, Tensor | float], Tensor]
 
+DTYPES = (torch.float32, torch.uint8, torch.int64)
 PARTS = ("train", "validation", "test")
 
 
@@ -34,8 +35,8 @@ class Dataset:
     name : str
         Name of the data set.
     x_train, x_validation, x_test : Tensor
-        Inputs, shape (n, ...), float32 (normalised) or uint8 (raw); images are (n, channels, height, width).
-        The validation part may be empty.
+        Inputs, shape (n, ...): float32 (normalised), uint8 (raw), or int64 (tokens, for networks that embed
+        them). Images are (n, channels, height, width). The validation part may be empty.
     y_train, y_validation, y_test : Tensor
         Class indices 0 .. n_classes - 1, shape (n,), int64.
     n_classes : int
@@ -73,8 +74,10 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in PARTS:
             x, y = self.part(part)
-            if x.dtype not in (torch.float32, torch.uint8) or x.dtype != self.x_train.dtype:
-                raise TypeError(f"x_{part} must be float32 or uint8, the same for all parts, got {x.dtype}")
+            if x.dtype not in DTYPES or x.dtype != self.x_train.dtype:
+                raise TypeError(
+                    f"x_{part} must be float32, uint8 or int64, the same for all parts, got {x.dtype}"
+                )
             if y.dtype != torch.int64:
                 raise TypeError(f"y_{part} must be int64, got {y.dtype}")
             if x.dim() < 2 or x.shape[1:] != self.x_train.shape[1:]:
@@ -131,7 +134,7 @@ class Dataset:
         return replace(self, **moved)
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Return a uint8 batch as float32, zero mean and unit variance a channel; a float batch as it is."""
+        """Return a uint8 batch as float32, zero mean and unit variance a channel; any other as it is."""
         if x.dtype != torch.uint8:
             return x
         factor, shift = self._normalisation
@@ -150,7 +153,7 @@ class Dataset:
         if self.augmentation is None:
             return x
         fill: Tensor | float = 0.0
-        if x.dtype != torch.uint8 and self.mean is not None and self.std is not None:
+        if x.dtype == torch.float32 and self.mean is not None and self.std is not None:
             fill = -self.mean / self.std  # what a black pixel became
         return self.augmentation(x, generator, fill)
 

@@ -20,8 +20,8 @@ CLASSES = (
     "ankle boot",
 )
 SITES = (
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
 FILES = (
     idx_file("train-images-idx3-ubyte.gz", 26421880, SITES, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import torch.utils.data
+
 from nets.data.assembly import assemble
 from nets.data.augmentation import Augmentation
 from nets.data.dataset import BatchAugmentation, Dataset
@@ -14,10 +16,18 @@ from nets.data.download import Progress
 from nets.data.factory import import_object, is_import_path
 from nets.data.folder import data_folder, read
 from nets.data.image_folder import read_image_folder
-from nets.data.pairs import read_arrays
+from nets.data.pairs import read_arrays, stack_samples
 from nets.data.registry import source
 
-DataSpec = str | os.PathLike[str] | tuple[Any, ...] | list[Any] | Dataset | Callable[[], Any]
+DataSpec = (
+    str
+    | os.PathLike[str]
+    | tuple[Any, ...]
+    | list[Any]
+    | Dataset
+    | torch.utils.data.Dataset[Any]
+    | Callable[[], Any]
+)
 
 #: Share of the training part held out for validation where the data set does not say.
 VALIDATION = 0.1
@@ -40,10 +50,11 @@ def load(
 
     Parameters
     ----------
-    spec : str, path, (x, y), (x_train, y_train, x_test, y_test), Dataset or callable
+    spec : str, path, (x, y), (x_train, y_train, x_test, y_test), Dataset, torch data set or callable
         A name (digits, mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet), the path of an image folder
-        (a path object, or text with a "/"), arrays or tensors, a data object (returned as it is), or a
-        "package.module:factory" string or a callable without arguments that returns any of these.
+        (a path object, or text with a "/"), arrays or tensors, a torch data set of (input, label), a data
+        object (returned as it is), or a "package.module:factory" string or a callable without arguments that
+        returns any of these.
     seed : int
         Split seed: fixes which samples are held out. It is not the training seed, so that runs with different
         training seeds compare on the same validation part.
@@ -88,6 +99,8 @@ def load(
                 f"arrays must be (x, y) or (x_train, y_train, x_test, y_test), got {len(data)} of them"
             )
         name, raw = "arrays", read_arrays(*data)
+    elif isinstance(data, torch.utils.data.Dataset):
+        name, raw = type(data).__name__, read_arrays(*stack_samples(data))
     elif isinstance(data, str) and "/" not in data:
         known = source(data)
         name, raw = (
@@ -102,7 +115,7 @@ def load(
         usual = Augmentation(pad=max(raw.x_train.shape[2:]) // 8, flip=True)
     else:
         raise TypeError(
-            "data must be a name, the path of an image folder, (x, y), a Dataset or a factory of these, "
+            "data must be a name, the path of an image folder, (x, y), a data set or a factory of these, "
             f"got {type(data).__name__}"
         )
     return assemble(

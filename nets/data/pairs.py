@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.utils.data
 
 from nets.data.source import RawData
 
@@ -54,6 +55,29 @@ def read_arrays(x: Any, y: Any, x_test: Any = None, y_test: Any = None) -> RawDa
         np.searchsorted(classes, targets_test).astype(np.int64),
         class_names=names,
     )
+
+
+def stack_samples(samples: torch.utils.data.Dataset[Any]) -> tuple[Any, Any]:
+    """Return the inputs and labels of a torch data set of (input, label), each stacked to one array.
+
+    Raises
+    ------
+    TypeError
+        If it has no length, or its samples are no pairs of a tensor or array of one shape and a label.
+    """
+    if not hasattr(samples, "__len__"):
+        raise TypeError(
+            f"{type(samples).__name__} has no length; only data sets that can be indexed are read"
+        )
+    if isinstance(samples, torch.utils.data.TensorDataset) and len(samples.tensors) == 2:
+        return samples.tensors
+    try:
+        x, y = zip(*(samples[k] for k in range(len(samples))))
+        return np.stack([_array(value, "an input") for value in x]), np.array([int(label) for label in y])
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{type(samples).__name__} must hold pairs of a tensor and a label, tensors of one shape: {error}"
+        ) from error
 
 
 def _array(values: Any, name: str) -> npt.NDArray[Any]:

@@ -13,7 +13,7 @@ from nets.data.source import Form, PublishedFile, RawData, Source
 
 N_CLASSES = 200
 PER_CLASS = {"train": 500, "val": 50}
-SITES = ("http://cs231n.stanford.edu/",)
+SITES = ("https://cs231n.stanford.edu/", "http://cs231n.stanford.edu/")
 WORDNET_IDS = PublishedFile("wnids.txt")
 ANNOTATIONS = PublishedFile("val/val_annotations.txt")
 

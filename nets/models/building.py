@@ -72,7 +72,8 @@ def build(
             raise TypeError(
                 f"a model must be a torch.nn.Module or a factory of one, got {type(built).__name__}"
             )
-        _refuse_unfit(built, shape, classes)
+        tokens = isinstance(data, Dataset) and data.x_train.dtype == torch.int64
+        _refuse_unfit(built, shape, classes, torch.int64 if tokens else torch.float32)
     return built
 
 
@@ -91,7 +92,7 @@ def _made(model: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     return model(shape, n_classes) if len(required) == 2 else model()
 
 
-def _refuse_unfit(model: nn.Module, shape: tuple[int, ...], n_classes: int) -> None:
+def _refuse_unfit(model: nn.Module, shape: tuple[int, ...], n_classes: int, dtype: torch.dtype) -> None:
     """Run two zero inputs through a user's network, in evaluation mode so that nothing in it changes."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -99,7 +100,7 @@ def _refuse_unfit(model: nn.Module, shape: tuple[int, ...], n_classes: int) -> N
     device = parameter.device if parameter is not None else torch.device("cpu")
     try:
         with torch.no_grad():
-            out = model(torch.zeros((2, *shape), device=device))
+            out = model(torch.zeros((2, *shape), dtype=dtype, device=device))
     except (RuntimeError, TypeError, IndexError) as error:
         raise ValueError(f"the model cannot take inputs of shape {shape}: {error}") from error
     finally:

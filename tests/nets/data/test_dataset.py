@@ -106,7 +106,11 @@ def test_pickles():
         ({"y_train": torch.tensor([0, 1, 2, 0, 1, -1])}, ValueError, "labels -1 to 2"),
         ({"y_train": torch.zeros(5, dtype=torch.int64)}, ValueError, r"y_train must have shape \(6,\)"),
         ({"y_train": torch.zeros(6)}, TypeError, "y_train must be int64"),
-        ({"x_test": torch.zeros((6, 3, 8, 8))}, TypeError, "x_test must be float32 or uint8, the same"),
+        (
+            {"x_test": torch.zeros((6, 3, 8, 8))},
+            TypeError,
+            "x_test must be float32, uint8 or int64, the same",
+        ),
         ({"x_test": torch.zeros((6, 3, 9, 8), dtype=torch.uint8)}, ValueError, r"shape \(n, 3, 8, 8\)"),
         ({"mean": None}, ValueError, "need mean and std"),
         (

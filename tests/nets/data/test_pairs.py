@@ -103,3 +103,47 @@ def test_malformed_test_parts_are_refused():
         load((x, y, x[:, :2], y))
     with pytest.raises(ValueError, match=r"y_test must have shape \(40,\)"):
         load((x, y, x, y[:3]))
+
+
+def test_torch_data_sets_are_read():
+    x, y = torch.from_numpy(rows()), torch.arange(40) % 2
+    expected = load((x, y)).fingerprint()
+    assert load(torch.utils.data.TensorDataset(x, y)).fingerprint() == expected
+
+    class Samples(torch.utils.data.Dataset):
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, k):
+            if k >= 40:
+                raise IndexError
+            return x[k], int(y[k])
+
+    data = load(Samples())
+    assert data.fingerprint() == expected
+    assert data.name == "Samples"
+
+
+def test_torch_data_sets_of_something_else_are_refused():
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(())
+
+    with pytest.raises(TypeError, match="Stream has no length"):
+        load(Stream())
+    for samples in (
+        [3, 4],
+        [(np.zeros(2), 0), (np.zeros(3), 1)],
+        [(np.zeros(2), "a"), (np.zeros(2), "b")],
+        [],
+    ):
+
+        class Samples(torch.utils.data.Dataset):
+            def __len__(self, samples=samples):
+                return len(samples)
+
+            def __getitem__(self, k, samples=samples):
+                return samples[k]
+
+        with pytest.raises(TypeError, match="Samples must hold pairs of a tensor and a label"):
+            load(Samples())

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nets.data import load
+from nets.data import Dataset, load
 from nets.models import build, reinitialise
 
 DIGITS = load("digits")
@@ -121,3 +121,11 @@ def test_reinitialise_draws_every_parameter_anew():
 def test_reinitialise_refuses_what_it_cannot_redraw():
     with pytest.raises(ValueError, match=r"owns parameters but has no reset_parameters\(\)"):
         reinitialise(build("vit-lite-6", DIGITS), seed=0)
+
+
+def test_networks_that_embed_tokens_are_built():
+    tokens = torch.arange(60).reshape(20, 3) % 5
+    labels = torch.arange(20) % 2
+    data = Dataset("text", tokens, labels, tokens, labels, tokens, labels, n_classes=2)
+    model = build(lambda: nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(12, 2)), data)
+    assert model(data.normalise(data.x_train)).shape == (20, 2)
