@@ -3,6 +3,7 @@
 Imports numpy and the array API standard only; torch tensors work when they come.
 """
 
+from concave_sparsity.axioms import check_axioms
 from concave_sparsity.catalogue import PENALTIES, penalty_from_dict, penalty_from_name
 from concave_sparsity.families.arctan import Arctan
 from concave_sparsity.families.capped_l1 import CappedL1
@@ -29,6 +30,7 @@ __all__ = [
     "Lq",
     "Penalty",
     "Scaled",
+    "check_axioms",
     "density_count",
     "largest",
     "penalty_from_dict",

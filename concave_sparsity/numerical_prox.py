@@ -2,8 +2,8 @@
 
 On a cell [a, b] the concave r lies above its chord, so the objective lies above a parabola whose minimum
 over the cell is known. Cells whose bound is not below the best objective found are dropped, the others cut
-in four, until they are narrower than 1e-7 of the interval; then the zeros of the objective's slope in them
-are found by bisection. Nothing is assumed of where r bends, how fast, or how many minima there are.
+in four, until they are narrower than 1e-7 of the interval; then the zero of the objective's slope beside the
+best point is found by bisection. Nothing is assumed of where r bends, how fast, or how many minima there are.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _search(
     owner, a, b, ra, rb = _promising(objective, best, owner, a, b, ra, rb)
     for _ in range(_CUTS):
         if owner.size == 0:
-            return best.t
+            break
         ends = a[:, None] + (b - a)[:, None] * np.array([0.0, 0.25, 0.5, 0.75, 1.0])
         ends[:, -1] = b
         inner = np.asarray(value(ends[:, 1:-1]))
@@ -148,17 +148,32 @@ def _search(
         a, b, ra, rb = (x.ravel() for x in (ends[:, :-1], ends[:, 1:], values[:, :-1], values[:, 1:]))
         owner, a, b, ra, rb = _promising(objective, best, owner, a, b, ra, rb)
 
-    # A smooth minimum is where the slope passes from falling to rising; look a cell further on both sides.
-    left = np.maximum(a - (b - a), lower[owner])
-    right = np.minimum(b + (b - a), upper[owner])
+    return _polished(value, derivative, objective, best, upper)
+
+
+def _polished(
+    value: Function, derivative: Function, objective: _Objective, best: _Best, upper: Floats
+) -> Floats:
+    """Return the best points moved to the zero of the objective's slope beside them, if there is one.
+
+    Around a minimum the objective is flat to rounding: there its slope tells the place better than its value.
+    """
+    w, step, lower = objective.w, objective.step, objective.lower
+    beside = 1e-6 * (upper - lower)
+    left, right = np.maximum(best.t - beside, lower), np.minimum(best.t + beside, upper)
+
+    def falls(t: Floats) -> NDArray[np.bool_]:
+        return np.asarray(t - w + step * derivative(t) < 0)
+
+    passes = falls(left) & ~falls(right)
     for _ in range(_BISECTIONS):
         middle = 0.5 * (left + right)
-        falling = middle - w[owner] + step[owner] * derivative(middle) < 0
-        left = np.where(falling, middle, left)
-        right = np.where(falling, right, middle)
-    for t in (left, right):
-        best.offer(owner, t, objective(owner, t, np.asarray(value(t))))
-    return best.t
+        falling = falls(middle)
+        left, right = np.where(falling, middle, left), np.where(falling, right, middle)
+    root = 0.5 * (left + right)
+    reached = objective(np.arange(w.size), root, np.asarray(value(root)))
+    rounding = 1e-14 * (root * (root + w) + step * np.asarray(value(root)))
+    return np.where(passes & (reached <= best.objective + rounding), root, best.t)
 
 
 def _promising(

@@ -76,8 +76,9 @@ class Penalty(ABC):
     def second_derivative(self, t: Real) -> Real:
         """Return r''(t), elementwise, for t >= 0 as in `value`; at a breakpoint the right limit.
 
-        By default a central difference of fourth order of ``derivative``, whose relative error is about 1e-10
-        where r' is smooth on the scale of t, and larger where it varies faster (or t is below 1e-8).
+        By default a central difference of sixth order of ``derivative`` with steps of t / 100. Its error is
+        about 1e-13 r'(t) / t where r' is smooth on the scale of t, and larger where r' varies faster, within 3%
+        of a breakpoint, and below t = 1e-8.
         """
         return elementwise(lambda x, xp: numerical_constants.slope_of_slope(self.derivative, x, xp), t)
 
