@@ -133,3 +133,32 @@ def test_bad_settings_and_shapes_are_refused():
         Augmentation(cutout=1.5)
     with pytest.raises(ValueError, match="needs images"):
         Augmentation()(torch.zeros(3, 4), torch.Generator())
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+
+@needs_cuda
+def test_a_cpu_generator_gives_the_same_images_on_a_gpu():
+    x = torch.rand(64, 3, 32, 32)
+    augmentation = Augmentation(pad=4, cutout=8)
+    on_cpu = augmentation(x, torch.Generator().manual_seed(3))
+    on_gpu = augmentation(x.cuda(), torch.Generator().manual_seed(3))
+    assert torch.equal(on_gpu.cpu(), on_cpu)
+
+
+@needs_cuda
+def test_it_can_be_captured_in_a_cuda_graph():
+    x = torch.rand(64, 3, 32, 32, device="cuda")
+    augmentation = Augmentation(pad=4, cutout=8)
+    generator = torch.Generator(device="cuda").manual_seed(3)
+    augmentation(x, generator)  # warm up
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        out = augmentation(x, generator)
+    graph.replay()
+    first = out.clone()
+    graph.replay()
+    assert not torch.equal(out, first)
+    assert torch.isin(out, torch.cat([x.flatten(), x.new_zeros(1)])).all()
