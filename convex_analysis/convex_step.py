@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.coordinate_descent import descend
+from convex_analysis.design import Indices
 from convex_analysis.duality import dual_value, feasible_dual_point
 from convex_analysis.intercept import best_intercept
+from convex_analysis.kernels.gram_descent import minimise
+from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses.loss import Vector
+from convex_analysis.working_set import WorkingSet, scratch
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
+
+# Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
+# as _GROWTH * n_features / size new columns of the Gram matrix.
+_FIRST_ROUND = 64
+_GROWTH = 30.0
+_INNER = 0.1
+_EPOCHS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +33,7 @@ class ConvexSolution:
     Attributes
     ----------
     x, intercept
-        The point.
+        The point, inside the box to the last bit.
     value
         ``f(A x + b) + linear'x + weights'|x|`` there.
     dual
@@ -34,6 +44,8 @@ class ConvexSolution:
         Largest first-order violation.
     converged
         Whether the gap reached the tolerance.
+    n_iter
+        Passes over X.
     """
 
     x: Vector
@@ -43,6 +55,7 @@ class ConvexSolution:
     nu: Vector
     violation: float
     converged: bool
+    n_iter: int
 
     @property
     def gap(self) -> float:
@@ -51,7 +64,10 @@ class ConvexSolution:
 
 
 class ConvexStep:
-    """Solver of convex steps of one problem; what it computes from X survives a change of weights.
+    """Solver of the convex steps of one problem.
+
+    What it computes from X (working columns, their Gram matrix) survives a change of weights,
+    bounds and start, so that a warm step costs little more than one product ``X'r``.
 
     Parameters
     ----------
@@ -61,6 +77,8 @@ class ConvexStep:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
+        self.working = WorkingSet(problem.design, problem.fit_intercept)
+        self._scratch = scratch(0)
 
     def compute(
         self,
@@ -70,7 +88,7 @@ class ConvexStep:
         intercept: float | None = None,
         linear: Vector | None = None,
         gap: float = 0.0,
-        max_iter: int = 200,
+        max_iter: int = 500,
     ) -> ConvexSolution:
         """Minimise ``f(A x + b) + linear'x + weights'|x|`` over the box until the duality gap is small.
 
@@ -85,50 +103,67 @@ class ConvexStep:
         gap
             Absolute duality gap at which to stop; at 0, when floating-point arithmetic gives no more.
         max_iter
-            Largest number of working sets tried.
+            Largest number of passes over X.
+
+        Raises
+        ------
+        ValueError
+            If a weight is infinite where the box excludes zero.
         """
         problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
+        lower, upper = problem.lower, problem.upper
         fixed = np.isinf(weights)
-        lower = np.where(fixed, 0.0, problem.lower)
-        upper = np.where(fixed, 0.0, problem.upper)
-        finite_weights = np.where(fixed, 0.0, weights)
+        given = weights
+        if fixed.any():
+            if (lower[fixed] > 0).any() or (upper[fixed] < 0).any():
+                raise ValueError(
+                    "An infinite weight fixes a coordinate at zero, but the box excludes zero there."
+                )
+            lower, upper = np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
+            weights = np.where(fixed, 0.0, weights)
         x = np.clip(np.zeros(problem.n_features) if start is None else start, lower, upper)
-        if (x < problem.lower).any() or (x > problem.upper).any():
-            raise ValueError(
-                "An infinite weight fixes a coordinate at zero, but the box excludes zero there."
-            )
         z = problem.design.matvec(x)
         b = best_intercept(problem, z, intercept or 0.0) if problem.fit_intercept else 0.0
-        size = 50
-        solution = None
-        best_dual, best_nu = -np.inf, -s * loss.derivative(z + b, y)
-        for _ in range(max_iter):
+        best: ConvexSolution | None = None
+        best_dual, best_nu = -np.inf, np.empty(0)
+        violations = np.empty(problem.n_features)
+        stalled = 0
+        for passes in range(1, max_iter + 1):
             rows = s * loss.derivative(z + b, y)
             gradient = problem.design.rmatvec(rows)
             total = gradient if linear is None else gradient + linear
-            violations = problem.violations(x, total, finite_weights)
-            violations[fixed] = 0.0
-            value = float(s @ loss.value(z + b, y)) + float(finite_weights @ np.abs(x))
-            value += 0.0 if linear is None else float(linear @ x)
-            curvature = s * loss.curvature(z + b, y)
-            nu, correlation = feasible_dual_point(problem, weights, -rows, curvature, -gradient)
-            dual = dual_value(problem, weights, nu, linear, correlation)
-            if dual > best_dual:
-                best_dual, best_nu = dual, nu
+            box_violations(x, total, weights, lower, upper, violations)
             worst = float(violations.max())
-            previous = solution
+            value = float(s @ loss.value(z + b, y)) + float(weights @ np.abs(x))
+            value += 0.0 if linear is None else float(linear @ x)
+            nu, correlation = feasible_dual_point(problem, given, -rows, z + b, -gradient)
+            dual = dual_value(problem, given, nu, linear, correlation)
+            if dual > best_dual or passes == 1:
+                best_dual, best_nu = dual, nu
             done = value - best_dual <= gap
-            solution = ConvexSolution(x.copy(), b, value, best_dual, best_nu, worst, done)
-            if done or (previous is not None and value >= previous.value and worst >= previous.violation):
+            better = best is None or value < best.value or worst < 0.5 * best.violation
+            stalled = 0 if better else stalled + 1
+            if better:
+                best = ConvexSolution(x.copy(), b, value, best_dual, best_nu, worst, done, passes)
+            if done or worst == 0.0:
                 break
-            active = np.flatnonzero((x != np.clip(0.0, lower, upper)) | (violations > 0))
-            size = max(size, 2 * int(np.count_nonzero(x)))
-            chosen = active[np.argsort(-violations[active], kind="stable")[:size]]
-            chosen = np.union1d(chosen, np.flatnonzero(x))
-            size *= 2
-            z, b = self._improve(x, z, b, chosen, finite_weights, lower, upper, linear)
-        assert solution is not None
-        return solution
+            if stalled >= 2:
+                if self.working.precision == np.float64:
+                    break
+                self.working.double(s * loss.curvature(z + b, y))
+                stalled = 0
+            z, b = self._round(x, z, b, rows, total, violations, weights, lower, upper, linear)
+        assert best is not None
+        return ConvexSolution(
+            best.x,
+            best.intercept,
+            best.value,
+            best_dual,
+            best_nu,
+            best.violation,
+            best.value - best_dual <= gap,
+            passes,
+        )
 
     def evaluate(
         self, x: Vector, weights: Vector, intercept: float | None = None, linear: Vector | None = None
@@ -136,53 +171,93 @@ class ConvexStep:
         """Return the certificate of a given point, without improving it."""
         return self.compute(weights, start=x, intercept=intercept, linear=linear, max_iter=1)
 
-    def _improve(
+    def _round(
         self,
         x: Vector,
         z: Vector,
         b: float,
-        chosen: np.ndarray,
+        rows: Vector,
+        total: Vector,
+        violations: Vector,
         weights: Vector,
         lower: Vector,
         upper: Vector,
         linear: Vector | None,
     ) -> tuple[Vector, float]:
-        """Minimise over the chosen coordinates by proximal Newton steps; x is changed in place."""
+        """Take in the worst violators and minimise the quadratic model; x is changed in place."""
         problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
-        block = problem.design.columns(chosen)
-        block = block.toarray() if problem.design.sparse else block
-        c = np.zeros(chosen.size) if linear is None else linear[chosen]
-        w, low, high = weights[chosen], lower[chosen], upper[chosen]
+        working = self.working
+        new = self._violators(x, violations, lower, upper)
+        h = s * loss.curvature(z + b, y)
+        if new.size or not loss.quadratic:
+            working.add(new, h, refresh=not loss.quadratic)
+        W = working.columns
+        old = x[W]
+        point, gradient = old.copy(), total[W]
+        w, low, high = weights[W], lower[W], upper[W]
+        tolerance = _INNER * float(violations.max())
+        self._minimise(gradient, point, w, low, high, tolerance)
+        step = point - old
+        moved = np.flatnonzero(step)
+        if loss.quadratic:
+            x[W] = point
+            z = problem.design.matvec(x)
+            return z, best_intercept(problem, z, b) if problem.fit_intercept else 0.0
+        dz = problem.design.restricted_matvec(W[moved], step[moved])
+        db = -float(h @ dz) / float(h.sum()) if problem.fit_intercept else 0.0
 
-        def penalised(values: Vector) -> float:
-            return float(w @ np.abs(values) + c @ values)
+        def value_at(z: Vector, b: float, point: Vector) -> float:
+            value = float(s @ loss.value(z + b, y)) + float(w @ np.abs(point))
+            return value if linear is None else value + float(linear[W] @ point)
 
-        value = float(s @ loss.value(z + b, y)) + penalised(x[chosen])
-        slack = 1e-15 * abs(value)  # near the minimum values no longer tell steps apart
-        for _ in range(50):
-            h = s * loss.curvature(z + b, y)
-            rows = s * loss.derivative(z + b, y)
-            centred = block - (h @ block) / h.sum() if problem.fit_intercept else block
-            G = np.ascontiguousarray(centred.T @ (h[:, None] * centred))
-            gradient = centred.T @ rows + c
-            old = x[chosen]
-            new = old.copy()
-            scale = float(np.abs(gradient).max()) + 1e-300
-            descend(G, gradient, new, w, low, high, chosen.size, 2000, 1e-13 * scale)
-            step = new - old
-            dz = block @ step
-            t = 1.0
-            while True:
-                trial = new if t == 1.0 else np.clip(old + t * step, low, high)
-                trial_z = z + t * dz
-                trial_b = best_intercept(problem, trial_z, b) if problem.fit_intercept else 0.0
-                trial_value = float(s @ loss.value(trial_z + trial_b, y)) + penalised(trial)
-                if trial_value <= value + slack or t < 1e-10:
-                    break
-                t *= 0.5
-            if trial_value > value + slack:
+        base = value_at(z, b, old)
+        slack = 1e-15 * abs(base)
+        t = 1.0
+        while True:
+            trial = point if t == 1.0 else np.clip(old + t * step, low, high)
+            trial_z, trial_b = z + t * dz, b + t * db
+            if value_at(trial_z, trial_b, trial) <= base + slack or t < 1e-12:
                 break
-            x[chosen], z, b, value = trial, trial_z, trial_b, trial_value
-            if loss.quadratic or np.abs(step).max() <= 1e-14 * np.abs(new).max():
-                break
-        return problem.design.matvec(x), b
+            t *= 0.5
+        x[W] = trial
+        z = trial_z if t == 1.0 else problem.design.matvec(x)
+        return z, best_intercept(problem, z, trial_b) if problem.fit_intercept else 0.0
+
+    def _violators(self, x: Vector, violations: Vector, lower: Vector, upper: Vector) -> Indices:
+        """Return the columns to take in: all free ones that are missing, and the worst violators."""
+        position = self.working.position
+        outside = position < 0
+        candidates = np.flatnonzero(outside & (violations > 0))
+        size = self.working.size
+        room = _FIRST_ROUND
+        if size:
+            room = max(16, int(min(size, _GROWTH * x.size / size)))
+        if candidates.size > room:
+            order = np.argpartition(-violations[candidates], room - 1)[:room]
+            candidates = np.sort(candidates[order])
+        missing = np.flatnonzero(outside & (x != 0.0) & (lower < x) & (x < upper))
+        return np.union1d(candidates, missing) if missing.size else candidates
+
+    def _minimise(
+        self, gradient: Vector, x: Vector, weights: Vector, lower: Vector, upper: Vector, tolerance: float
+    ) -> None:
+        size = x.size
+        if self._scratch[0].shape[0] < size:
+            self._scratch = scratch(max(256, size, min(2 * size, self.problem.n_features)))
+        L, free, work = self._scratch
+        working = self.working
+        minimise(
+            working.gram,
+            working.curvature,
+            gradient,
+            x,
+            weights,
+            lower,
+            upper,
+            size,
+            tolerance,
+            _EPOCHS,
+            L,
+            free,
+            work,
+        )

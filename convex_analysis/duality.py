@@ -96,12 +96,12 @@ def _at_bound(t: Vector, weights: Vector, bound: Vector) -> Vector:
 
 
 def feasible_dual_point(
-    problem: Problem, weights: Vector, nu: Vector, row_curvature: Vector, correlation: Vector | None = None
+    problem: Problem, weights: Vector, nu: Vector, z: Vector, correlation: Vector | None = None
 ) -> tuple[Vector, Vector]:
     """Return a dual point near ``nu`` at which the dual value is finite, and its correlation ``A' nu``.
 
     First the unpenalised, unbounded directions (the intercept among them) are made orthogonal by
-    a projection in the metric of ``row_curvature`` (so that it stays in the conjugate's domain);
+    a projection in the metric of the loss's curvature at ``z`` (it stays in the conjugate's domain);
     then, for coordinates with an infinite bound, ``nu`` is scaled down until ``|a_j'nu| <= w_j``,
     as for the lasso. On a finite box ``nu`` comes back as it is.
     """
@@ -111,6 +111,7 @@ def feasible_dual_point(
         correlation = problem.design.rmatvec(nu)
     free = np.flatnonzero(unbounded & (weights == 0.0))
     if problem.fit_intercept or free.size:
+        row_curvature = problem.row_weights * problem.loss.second_derivative(z, problem.y)
         nu, correlation = _project(problem, nu, row_curvature, free)
     if unbounded.any():
         outward = np.where(open_above, correlation, 0.0)
@@ -126,7 +127,6 @@ def _project(problem: Problem, nu: Vector, row_curvature: Vector, free: np.ndarr
     basis = np.ones((problem.n_samples, int(problem.fit_intercept)))
     if free.size:
         columns = problem.design.columns(free)
-        columns = columns.toarray() if problem.design.sparse else columns
         basis = np.hstack([basis, columns])
     weighted = row_curvature[:, None] * basis
     gram = basis.T @ weighted

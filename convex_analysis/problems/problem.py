@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from convex_analysis.design import Design
+from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems import validation
@@ -177,11 +178,9 @@ class Problem:
 
     def violations(self, x: Vector, gradient: Vector, weights: Vector) -> Vector:
         """Return each coordinate's first-order violation for ``gradient'x + weights'|x|`` on the box."""
-        right = gradient + np.where(x >= 0, weights, -weights)
-        left = gradient + np.where(x > 0, weights, -weights)
-        fall_right = np.where(x < self.upper, -right, 0.0)
-        fall_left = np.where(x > self.lower, left, 0.0)
-        return np.maximum(np.maximum(fall_right, fall_left), 0.0)
+        violations = np.empty(self.n_features)
+        box_violations(x, gradient, weights, self.lower, self.upper, violations)
+        return violations
 
     def start_at_zero(self) -> tuple[Vector, float]:
         """Return the point of the box nearest to zero, and the best intercept there."""

@@ -1,0 +1,25 @@
+"""Numba compilation with a cache on disk that also works where nothing can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Sums may be reordered (vector units), but NaN and infinity keep their meaning: bounds may be infinite.
+_OPTIONS: dict[str, Any] = {
+    "nopython": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
+}
+
+
+def compiled(function: F) -> F:
+    """Compile to machine code on first use, cached on disk; without a writable place, in memory only."""
+    try:
+        return numba.jit(cache=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # numba found no folder for its cache
+        return numba.jit(**_OPTIONS)(function)  # type: ignore[no-any-return]
