@@ -1,0 +1,182 @@
+"""T16: how many steps majorize-minimize takes for piecewise linear and piecewise quadratic penalties."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convex_analysis.constants import strong_convexity
+from convex_analysis.constants.curvature import Matrix
+from convex_analysis.losses.loss import Vector
+from convex_analysis.theorems.case import Case
+from convex_analysis.theorems.descent import starting_point
+from convex_analysis.theorems.iterates import Iterates, iterate
+from convex_analysis.theorems.theorem import Theorem
+from convex_analysis.theorems.verdict import Hypothesis, Verdict
+
+
+class FiniteTermination(Theorem):
+    """T16 How many steps majorize-minimize takes."""
+
+    name = "T16"
+    title = "How many steps majorize-minimize takes"
+    statement = (
+        "With a piecewise linear penalty majorize-minimize ends after finitely many exact steps; with a "
+        "piecewise quadratic one it converges linearly once bounds and pieces have settled, and ends only "
+        "if the free coordinates lie on linear pieces."
+    )
+    quantity = "number of steps, resp. contraction of the error in the norm of H"
+    formula = "p^d + 1, resp. the largest eigenvalue of lam H_FF^-1 diag(beta)_FF"
+    needs_target = False
+
+    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+        slopes = _number_of_slopes(case)
+        bends = _bends(case)
+        known = slopes is not None or bends is not None
+        hypotheses.append(
+            Hypothesis("penalty known to be piecewise linear or quadratic", float(known), "1", known)
+        )
+        if not known:
+            return self._verdict(hypotheses)
+        x, intercept = starting_point(case)
+        iterates = iterate(case.problem, x, intercept, case.steps)
+        if slopes is not None:
+            return self._piecewise_linear(case, hypotheses, iterates, slopes)
+        assert bends is not None
+        return self._piecewise_quadratic(case, hypotheses, iterates, bends)
+
+    def _piecewise_linear(
+        self, case: Case, hypotheses: list[Hypothesis], iterates: Iterates, slopes: int
+    ) -> Verdict:
+        steps = float(iterates.gaps.size)
+        bound = float(slopes) ** case.problem.n_features + 1.0
+        distinct = np.unique(iterates.weights, axis=0).shape[0] if steps else 0
+        return self._verdict(
+            hypotheses,
+            bound=bound,
+            measured=steps,
+            conclusion=iterates.ended and steps <= bound,
+            quantities={"slopes of the penalty": float(slopes), "distinct weight vectors": float(distinct)},
+            remark=""
+            if iterates.ended
+            else f"Not ended after the {int(steps)} steps allowed: give more steps.",
+        )
+
+    def _piecewise_quadratic(
+        self, case: Case, hypotheses: list[Hypothesis], iterates: Iterates, knots: Vector
+    ) -> Verdict:
+        problem = case.problem
+        quadratic = problem.loss.quadratic
+        hypotheses.append(Hypothesis("linear loss", float(quadratic), "1", quadratic))
+        mu = strong_convexity(case.factor_on_box)
+        hypotheses.append(Hypothesis.above("smallest eigenvalue of H", mu.value, 0.0))
+        if not all(hypothesis.holds for hypothesis in hypotheses):
+            return self._verdict(hypotheses)
+        last = iterates.points[-1]
+        free = (last > 0.0) & (last < 1.0)
+        slack = self._slack(case, last, free, knots)
+        hypotheses.append(
+            Hypothesis.above(
+                "nondegeneracy of the limit (slack of multipliers, distance to knots)", slack, 1e-6
+            )
+        )
+        pieces = np.searchsorted(knots, iterates.points, side="left")
+        settled = (pieces[:, free] == pieces[-1, free]).all(axis=1)
+        settled &= ((iterates.points == 0.0) == (last == 0.0)).all(axis=1)
+        settled &= ((iterates.points == 1.0) == (last == 1.0)).all(axis=1)
+        begin = settled.size - int(np.argmin(settled[::-1])) if not settled.all() else 0
+        hessian = (case.factor_on_box.T @ case.factor_on_box)[np.ix_(free, free)]
+        beta = -_second_derivative(case, last[free])
+        root = np.linalg.cholesky(hessian) if free.any() else np.zeros((0, 0))
+        half = np.linalg.solve(root, np.diag(np.sqrt(beta))) if free.any() else root
+        rate = case.lam * float(np.linalg.norm(half, 2)) ** 2 if free.any() else 0.0
+        return self._verdict(
+            hypotheses,
+            bound=rate,
+            **self._contraction(case, iterates, begin, free, hessian, beta),
+            constants={"mu on the box": mu},
+            quantities={
+                "steps": float(iterates.gaps.size),
+                "ended by itself (1: yes)": float(iterates.ended),
+                "settled from step": float(begin),
+                "free coordinates at the end": float(free.sum()),
+                "free coordinates on a bent piece": float(np.count_nonzero(beta)),
+            },
+        )
+
+    @staticmethod
+    def _contraction(
+        case: Case, iterates: Iterates, begin: int, free: NDArray[np.bool_], hessian: Matrix, beta: Vector
+    ) -> dict[str, float | bool]:
+        """Measure the contraction from step to step, where the error is well above the duality gaps."""
+        points, last = iterates.points[:, free], iterates.points[-1][free]
+        # The limit of the linear recursion, solved exactly on the last piece.
+        shifted = hessian - case.lam * np.diag(beta)
+        gradient = case.problem.gradient(iterates.points[-1], float(iterates.intercepts[-1]))[free]
+        gradient = gradient + case.lam * case.penalty.slope(last)
+        if not free.any() or np.linalg.cond(shifted) > 1e12:
+            return {"measured": 0.0, "tolerance": 0.0}
+        limit = last - np.linalg.solve(shifted, gradient)
+        error = points - limit
+        norms = np.sqrt(np.maximum(np.einsum("ti,ij,tj->t", error, hessian, error), 0.0))
+        worst, tolerance = 0.0, 0.0
+        for t in range(begin, iterates.gaps.size):
+            # A gap eps leaves the next point within sqrt(2 eps) of the exact one, in the norm of H.
+            noise = np.sqrt(2.0 * max(iterates.gaps[t], 1e-16 * abs(iterates.objectives[t]))) + 1e-13
+            if norms[t] > 1e3 * noise:
+                ratio = norms[t + 1] / norms[t]
+                if ratio > worst:
+                    worst, tolerance = float(ratio), float(noise / norms[t])
+        return {"measured": worst, "tolerance": tolerance + 1e-9}
+
+    @staticmethod
+    def _slack(case: Case, x: Vector, free: NDArray[np.bool_], knots: Vector) -> float:
+        gradient = case.problem.gradient(x) if not case.problem.fit_intercept else np.zeros_like(x)
+        total = gradient + case.lam * case.penalty.slope(x)
+        slack = np.inf
+        if (~free).any():
+            slack = float(np.min(np.where(x[~free] == 0.0, total[~free], -total[~free])))
+        for knot in knots:
+            slack = min(slack, float(np.abs(x[free] - knot).min(initial=np.inf)))
+        return slack
+
+
+def _number_of_slopes(case: Case) -> int | None:
+    from concave_sparsity import L1, SCAD, CappedL1
+
+    penalty = case.problem.penalty
+    if isinstance(penalty, L1):
+        return 1
+    if isinstance(penalty, CappedL1):
+        return 2 if penalty.cap < 1 else 1
+    if isinstance(penalty, SCAD) and penalty.knee >= 1:
+        return 1
+    return None
+
+
+def _bends(case: Case) -> Vector | None:
+    """Return the knots of a piecewise quadratic penalty inside (0, 1), None for other penalties."""
+    from concave_sparsity import MCP, SCAD
+
+    penalty = case.problem.penalty
+    if isinstance(penalty, MCP):
+        knots = np.array([penalty.gamma])
+    elif isinstance(penalty, SCAD):
+        knots = np.array([penalty.knee, penalty.a * penalty.knee])
+    else:
+        return None
+    return knots[knots < 1.0]
+
+
+def _second_derivative(case: Case, t: Vector) -> Vector:
+    """Return r'' of MCP or SCAD at points that are not knots, by an exact difference on the piece."""
+    bends = _bends(case)
+    assert bends is not None
+    ends = np.concatenate([[0.0], bends, [1.0]])
+    piece = np.clip(np.searchsorted(ends, t) - 1, 0, ends.size - 2)
+    third = (ends[piece + 1] - ends[piece]) / 3.0
+    low, high = ends[piece] + third, ends[piece] + 2.0 * third
+    slope = (case.penalty.slope(high) - case.penalty.slope(low)) / third
+    flat = np.abs(slope) < 1e-9
+    result: Vector = np.where(flat, 0.0, slope)
+    return result
