@@ -28,7 +28,8 @@ class FlopCount:
     sparse_layers : dict
         The same with the masks: a weight that is masked out multiplies nothing.
     other : int
-        Operations outside these layers (the products inside attention), which no weight mask reduces.
+        Operations outside these layers (the products inside attention; all of torch.nn.MultiheadAttention,
+        which does not call its layers), which no mask reduces.
     """
 
     layers: dict[str, int]
@@ -95,13 +96,16 @@ def count_flops(
         return count
 
     modes = {module: module.training for module in model.modules()}
+    fused = torch.backends.mha.get_fastpath_enabled()
     handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
     model.eval()
     try:
-        # Fused attention is not counted on a CPU; written out as products, it is.
+        # Fused attention is not counted; written out as products, it is.
+        torch.backends.mha.set_fastpath_enabled(False)
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             model(batch)
     finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
         for handle in handles:
             handle.remove()
         for module, mode in modes.items():

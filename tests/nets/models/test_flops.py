@@ -61,6 +61,15 @@ def test_attention_is_counted_beside_the_layers():
     assert count.other == 6 * 2 * (2 * 65 * 65 * 256)
 
 
+def test_attention_of_torch_is_counted():
+    model = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
+    count = count_flops(model, (5, 8))
+    assert count.layers["linear1"] == count.layers["linear2"] == 2 * 5 * 8 * 16
+    # Queries, keys, values and output, then two products of 5 x 5 x 8.
+    assert count.other == 2 * 5 * 8 * 8 * 4 + 2 * 2 * 5 * 5 * 8
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
 def test_the_count_is_per_sample_and_leaves_the_model_alone():
     model = build("resnet-20", (1, 8, 8), 10)
     before = {key: value.clone() for key, value in model.state_dict().items()}
