@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from convex_analysis import losses, reference
     from convex_analysis.convex_step import ConvexSolution, ConvexStep
     from convex_analysis.duality import dual_value
+    from convex_analysis.global_minimum import GlobalSolution, GlobalStatus, global_minimum
     from convex_analysis.majorize_minimize import majorize_minimize, solve
     from convex_analysis.problems import CopyWarning, MaskProblem, Problem, RegressionProblem
     from convex_analysis.solution import ConvergenceWarning, Solution, Status
@@ -25,6 +26,8 @@ _MODULE_OF = {
     "ConvexSolution": "convex_analysis.convex_step",
     "ConvexStep": "convex_analysis.convex_step",
     "CopyWarning": "convex_analysis.problems",
+    "GlobalSolution": "convex_analysis.global_minimum",
+    "GlobalStatus": "convex_analysis.global_minimum",
     "MaskProblem": "convex_analysis.problems",
     "Problem": "convex_analysis.problems",
     "RegressionProblem": "convex_analysis.problems",
@@ -43,6 +46,8 @@ __all__ = [
     "ConvexSolution",
     "ConvexStep",
     "CopyWarning",
+    "GlobalSolution",
+    "GlobalStatus",
     "MaskProblem",
     "Problem",
     "RegressionProblem",
@@ -50,6 +55,7 @@ __all__ = [
     "Status",
     "chord_envelope",
     "dual_value",
+    "global_minimum",
     "losses",
     "majorize_minimize",
     "reference",

@@ -1,0 +1,213 @@
+"""Best-first branch and bound: boxes are split until no one of them can hold a better point."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convex_analysis.global_minimum.batch import Batch, Node
+from convex_analysis.global_minimum.envelope import Envelope, envelope
+from convex_analysis.global_minimum.exclusion import exclude_nonstationary, tighten
+from convex_analysis.global_minimum.incumbent import Incumbent
+from convex_analysis.global_minimum.relaxation import Relaxation
+from convex_analysis.losses.loss import Vector
+
+if TYPE_CHECKING:
+    from convex_analysis.global_minimum.progress import Progress
+    from convex_analysis.problems.problem import Problem
+
+# A box is split between its middle and the relaxation's solution, at least a tenth from either end.
+_TOWARDS_SOLUTION = 0.5
+_SMALLEST_SHARE = 0.1
+# Duality gap of a node, as a share of what its bound lacked before.
+_COARSENESS = 0.02
+# A node is bound again, so many times at most, where less than a share of what its bound lacks is
+# the distance of the envelope from the penalty: then its box has shrunk since, or the bound was coarse.
+_EXPLAINED = 0.5
+_REPEATS = 3
+_REPEATS_UNSPLIT = 30
+# The curvature is computed anew where fewer than this share of the coordinates are still free.
+_STILL_FREE = 0.8
+
+
+class Search:
+    """State of a branch-and-bound search over the free coordinates of a problem.
+
+    Parameters
+    ----------
+    problem
+        The problem; its box must be finite.
+    relaxation
+        Its convex relaxation on sub-boxes.
+    free
+        Indices of the coordinates that vary.
+    fixed
+        Values of all coordinates, shape (n_features,); only those not free are used.
+    incumbent
+        Best point known.
+    gap
+        Boxes whose bound is within the gap of the incumbent are dropped.
+    floor
+        Lower bound of everything dropped before the search.
+    n_nodes
+        Number of relaxations solved before the search.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        relaxation: Relaxation,
+        free: np.ndarray,
+        fixed: Vector,
+        incumbent: Incumbent,
+        gap: float,
+        floor: float = np.inf,
+        n_nodes: int = 0,
+    ) -> None:
+        self.penalty = problem.penalty
+        self.relaxation = relaxation
+        self.free = free
+        self.fixed = fixed
+        self.incumbent = incumbent
+        self.gap = gap
+        self.floor = floor
+        self.outer = problem.lower[free], problem.upper[free]
+        self.heap: list[Node] = []
+        self.n_nodes = n_nodes
+        self._number = 0
+
+    @property
+    def cutoff(self) -> float:
+        """Objective below which a point is worth finding."""
+        # A little short of the gap, so that rounding does not take the difference back over it.
+        return self.incumbent.objective - 0.999 * self.gap
+
+    @property
+    def lower_bound(self) -> float:
+        """No point has an objective below this value."""
+        best = self.heap[0].bound if self.heap else np.inf
+        return min(best, self.floor, self.incumbent.objective)
+
+    def start(self, lower: Vector, upper: Vector, bound: float) -> None:
+        """Bound the root: a box of the free coordinates, shape (d,), whose lower bound is known (or -inf)."""
+        curvature = self.relaxation.curvature(lower < upper)
+        root = Batch.of([Node(bound, 0, lower, upper, self.incumbent.x[self.free], 0, curvature)])
+        self._solve(root, self._minorant(root))
+
+    def run(self, max_nodes: int, deadline: float, progress: Progress) -> None:
+        """Search on until nothing is left or a limit is met.
+
+        Parameters
+        ----------
+        max_nodes
+            Largest number of relaxations solved.
+        deadline
+            Time, as of `time.perf_counter`, after which to stop.
+        progress
+            Told where the search stands.
+        """
+        while self.heap and self.n_nodes + 1 < max_nodes and time.perf_counter() < deadline:
+            if self.heap[0].bound >= self.cutoff:
+                break
+            self._expand(Batch.of(self._take(max_nodes - self.n_nodes)))
+            progress.update(self)
+
+    def _take(self, room: int) -> list[Node]:
+        """Pop the best nodes, as many as pay in one call and as there is room for children."""
+        taken: list[Node] = []
+        size = min(self.relaxation.batch, room // 2)
+        while self.heap and len(taken) < size and self.heap[0].bound < self.cutoff:
+            node = heapq.heappop(self.heap)
+            free = node.lower < node.upper
+            if np.count_nonzero(free) < _STILL_FREE * node.curvature.n_free:
+                node.curvature = self.relaxation.curvature(free)
+            taken.append(node)
+        return taken
+
+    def _minorant(self, batch: Batch) -> Envelope:
+        return envelope(self.penalty, self.relaxation.scale, batch.lower, batch.upper, batch.spare)
+
+    def _expand(self, batch: Batch) -> None:
+        """Bound again the boxes whose bound is out of date, and split the others in two."""
+        minorant = self._minorant(batch)
+        height = self.relaxation.scale * np.asarray(self.penalty.value(np.abs(batch.x)))
+        distance = height - minorant.value(batch.x)
+        total = distance.sum(axis=1)
+        self._search_locally(batch.x, batch.bound + total)
+        missing = self.cutoff - batch.bound
+        splittable = distance.max(axis=1) > 0.0
+        allowed = np.where(splittable, _REPEATS, _REPEATS_UNSPLIT)
+        needed = missing > 0.0
+        again = needed & (total <= _EXPLAINED * missing) & (batch.repeats < allowed)
+        split = needed & ~again & splittable
+        hopeless = needed & ~again & ~split
+        if not needed.all():
+            self.floor = min(self.floor, self.cutoff)
+        if hopeless.any():
+            # In floating-point arithmetic no more can be said about these boxes.
+            self.floor = min(self.floor, float(batch.bound[hopeless].min()))
+        if again.any():
+            chosen = np.flatnonzero(again)
+            batch.repeats[chosen] += 1
+            self._solve(batch.rows(chosen), minorant.rows(chosen))
+        if split.any():
+            chosen = np.flatnonzero(split)
+            column = distance[chosen].argmax(axis=1)
+            self._split(batch.rows(chosen), minorant.rows(chosen), column)
+
+    def _split(self, batch: Batch, minorant: Envelope, column: np.ndarray) -> None:
+        """Split each box along its column and bound the halves."""
+        row = np.arange(column.size)
+        a, b, t = (part[row, column] for part in (batch.lower, batch.upper, batch.x))
+        middle, width = 0.5 * (a + b), b - a
+        point = middle + _TOWARDS_SOLUTION * (t - middle)
+        point = np.clip(point, a + _SMALLEST_SHARE * width, b - _SMALLEST_SHARE * width)
+        # Children 2i and 2i + 1 of box i lie below and above its point.
+        twice = np.repeat(row, 2)
+        halves, minorant = batch.rows(twice), minorant.rows(twice)
+        halves.repeats[:] = 0
+        halves.upper[2 * row, column] = point
+        halves.lower[2 * row + 1, column] = point
+        row, column = np.arange(twice.size), np.repeat(column, 2)
+        lower, upper, spare = (part[row, column] for part in (halves.lower, halves.upper, halves.spare))
+        changed = envelope(self.penalty, self.relaxation.scale[column], lower, upper, spare)
+        minorant.replace(row, column, changed)
+        self._solve(halves, minorant)
+
+    def _solve(self, batch: Batch, minorant: Envelope) -> None:
+        """Bound boxes, shrink them, and keep those that may hold a better point."""
+        cutoff, lower, upper = self.cutoff, batch.lower, batch.upper
+        tolerance = np.maximum(1e-3 * self.gap, _COARSENESS * (cutoff - batch.bound))
+        bounds = self.relaxation.solve(minorant, lower, upper, batch.x, cutoff, tolerance)
+        self.n_nodes += lower.shape[0]
+        tighten(batch.stiffness, minorant, bounds, cutoff, lower, upper)
+        exclude_nonstationary(
+            batch.reach, self.relaxation, self.penalty, bounds, cutoff, self.outer, lower, upper
+        )
+        bound = np.maximum(bounds.bound, batch.bound)
+        alive = (bound < cutoff) & (lower <= upper).all(axis=1)
+        if not alive.all():
+            # What is dropped holds no minimiser below the cutoff.
+            self.floor = min(self.floor, cutoff)
+        for i in np.flatnonzero(alive):
+            self._number += 1
+            node = Node(
+                float(bound[i]),
+                self._number,
+                lower[i].copy(),
+                upper[i].copy(),
+                bounds.x[i].copy(),
+                int(batch.repeats[i]),
+                batch.curvatures[i],
+            )
+            heapq.heappush(self.heap, node)
+
+    def _search_locally(self, x: Vector, estimate: Vector) -> None:
+        """Start majorize-minimize from relaxed solutions that promise a better point."""
+        for i in np.flatnonzero(estimate < self.incumbent.objective):
+            point = self.fixed.copy()
+            point[self.free] = x[i]
+            self.incumbent.search(point)

@@ -1,0 +1,73 @@
+"""The best point known, from majorize-minimize started at what the search comes upon."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convex_analysis.intercept import best_intercept
+from convex_analysis.losses.loss import Vector
+from convex_analysis.majorize_minimize import majorize_minimize
+from convex_analysis.solution import ConvergenceWarning, Solution
+
+if TYPE_CHECKING:
+    from convex_analysis.problems.problem import Problem
+
+# Stationarity, relative to the largest gradient, at which a local search stops.
+_LOCAL_TOLERANCE = 1e-9
+
+
+class Incumbent:
+    """Best point so far of a problem, improved by local searches.
+
+    Attributes
+    ----------
+    x, intercept, objective
+        The point; objective inf before the first search.
+    n_searches
+        Number of local searches made.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.x: Vector = np.clip(np.zeros(problem.n_features), problem.lower, problem.upper)
+        self.intercept = 0.0
+        self.objective = np.inf
+        self.n_searches = 0
+        self._tried: set[bytes] = set()
+
+    def search(self, start: str | Vector) -> bool:
+        """Descend from a point, or from a start by its name; say whether that led to a better point.
+
+        A point whose support was a start before is only taken as it is: the local minimum would
+        most often be the same.
+        """
+        better = False
+        if isinstance(start, np.ndarray):
+            better = self.offer(start, self._intercept(start))
+            width = self.problem.upper - self.problem.lower
+            pattern = np.packbits(np.abs(start) > 1e-3 * width).tobytes()
+            if pattern in self._tried:
+                return better
+            self._tried.add(pattern)
+        self.n_searches += 1
+        with warnings.catch_warnings():
+            # A local search need not converge: only its objective counts.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            solution: Solution = majorize_minimize(self.problem, start, tol=_LOCAL_TOLERANCE, max_iter=200)
+        return self.offer(solution.x, solution.intercept) or better
+
+    def _intercept(self, x: Vector) -> float:
+        if not self.problem.fit_intercept:
+            return 0.0
+        return best_intercept(self.problem, self.problem.predictor(x), self.intercept)
+
+    def offer(self, x: Vector, intercept: float) -> bool:
+        """Take a point of the box as it is where it is better; say whether it was."""
+        objective = self.problem.objective(x, intercept)
+        if not objective < self.objective:
+            return False
+        self.x, self.intercept, self.objective = x.copy(), intercept, objective
+        return True

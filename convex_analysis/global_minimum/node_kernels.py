@@ -1,0 +1,181 @@
+"""Compiled loops over branch-and-bound nodes of a quadratic data fit: bounds, and what they exclude."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from convex_analysis.kernels.compilation import compiled
+from convex_analysis.kernels.gram_descent import minimise
+
+
+@compiled
+def relax_nodes(
+    gram: Any,
+    linear: Any,
+    weights: Any,
+    shift: Any,
+    constant: Any,
+    lower: Any,
+    upper: Any,
+    cutoff: float,
+    tolerance: Any,
+    max_epochs: int,
+    x: Any,
+    reduced: Any,
+    bound: Any,
+) -> None:
+    """Bound ``x'(gram - diag(shift))x/2 + linear'x + weights'|x| + constant`` from below on each box.
+
+    Parameters
+    ----------
+    gram
+        Gram matrix, shape (d, d); ``gram - diag(shift)`` must be positive semidefinite.
+    linear, weights, shift, lower, upper
+        One row a node, shape (n_nodes, d).
+    constant
+        Shape (n_nodes,).
+    cutoff
+        A node whose bound reaches this value needs no better one.
+    tolerance
+        Duality gap at which to stop, shape (n_nodes,).
+    max_epochs
+        Largest number of passes of coordinate descent a node.
+    x, reduced
+        Shape (n_nodes, d): starting points inside the boxes, overwritten by the solutions; and the
+        gradients there, without the weighted |x|.
+    bound
+        Shape (n_nodes,): overwritten by the dual values, less an allowance for rounding.
+    """
+    n_nodes, d = x.shape
+    curvature = np.empty(d)
+    factor = np.empty((d, d))
+    free = np.empty(d, dtype=np.int64)
+    work = np.empty((4, d))
+    for i in range(n_nodes):
+        v, c, w, low, high = reduced[i], linear[i], weights[i], lower[i], upper[i]
+        for j in range(d):
+            curvature[j] = gram[j, j] - shift[i, j]
+            v[j] = c[j]
+            if gram[j, j] <= 0.0:
+                # A column of zeros: its term is minimal at an end of the box or at zero.
+                t = low[j]
+                if c[j] * high[j] + w[j] * abs(high[j]) < c[j] * t + w[j] * abs(t):
+                    t = high[j]
+                if low[j] < 0.0 < high[j] and c[j] * t + w[j] * abs(t) > 0.0:
+                    t = 0.0
+                x[i, j] = t
+        for j in range(d):
+            t = x[i, j]
+            if t != 0.0:
+                row = gram[j]
+                for k in range(d):
+                    v[k] += t * row[k]
+                v[j] -= t * shift[i, j]
+        epochs = 0
+        block = 3
+        while True:
+            smooth = 0.0  # x'(gram - shift)x
+            least = 0.0  # minimum of v'x + weights'|x| over the box
+            here = 0.0  # its value at x
+            size = 0.0
+            for j in range(d):
+                a, b, t = low[j], high[j], x[i, j]
+                best = min(v[j] * a + w[j] * abs(a), v[j] * b + w[j] * abs(b))
+                if a < 0.0 < b:
+                    best = min(best, 0.0)
+                least += best
+                here += v[j] * t + w[j] * abs(t)
+                smooth += t * (v[j] - c[j])
+                size += abs(c[j] * t) + abs(v[j] * t) + abs(best)
+            value = constant[i] - 0.5 * smooth + least - 4e-16 * (abs(constant[i]) + size)
+            if value > bound[i] or epochs == 0:
+                bound[i] = value
+            if here - least <= tolerance[i] or bound[i] >= cutoff or epochs >= max_epochs:
+                break
+            minimise(gram, curvature, v, x[i], w, low, high, d, 0.0, block, factor, free, work)
+            epochs += block
+            block = min(2 * block, 50)
+
+
+@compiled
+def _upper_end(
+    slope: float, weight: float, stiffness: float, x: float, lower: float, upper: float, limit: float
+) -> float:
+    """Return the largest t of the box with ``slope t + weight |t| + stiffness (t - x)^2 / 2 <= limit``.
+
+    There may be none: then -inf.
+    """
+    end = upper
+    while True:
+        # The piece of the box on one side of zero that ends here.
+        if end > 0.0:
+            start, total = max(lower, 0.0), slope + weight
+        else:
+            start, total = lower, slope - weight
+        if total * end + 0.5 * stiffness * (end - x) ** 2 <= limit:
+            return end
+        p = total - stiffness * x
+        rest = 0.5 * stiffness * x * x - limit
+        square = p * p - 2.0 * stiffness * rest
+        if square >= 0.0:
+            root = math.sqrt(square)
+            t = -math.inf
+            if p > 0.0:
+                t = -2.0 * rest / (p + root)
+            elif stiffness > 0.0:
+                t = (root - p) / stiffness
+            if start <= t < end:
+                return t
+        if start <= lower:
+            return -math.inf
+        end = start
+
+
+@compiled
+def tighten_nodes(
+    reduced: Any, weights: Any, stiffness: Any, x: Any, slack: Any, lower: Any, upper: Any
+) -> None:
+    """Shrink each box to the points that the node's bound does not exclude; an empty box gets lower > upper.
+
+    With ``b_j(t) = reduced_j t_j + weights_j |t_j| - (its minimum over the interval) >= 0`` and the
+    solution x of a node's relaxation, every point t of the box has, for each j,
+
+        relaxation(t) >= bound + sum_i b_i(t) + stiffness_j (t_j - x_j)^2 / 2,
+
+    so that ``b_j`` and the square together may not exceed the slack, ``cutoff - bound``.
+
+    Parameters
+    ----------
+    reduced, weights, stiffness, x
+        Shape (n_nodes, d).
+    slack
+        Shape (n_nodes,), not negative.
+    lower, upper
+        The boxes, shape (n_nodes, d), changed in place.
+    """
+    n_nodes, d = x.shape
+    for i in range(n_nodes):
+        for j in range(d):
+            a, b = lower[i, j], upper[i, j]
+            if a == b:
+                continue
+            v, w, k, t = reduced[i, j], weights[i, j], stiffness[i, j], x[i, j]
+            at_lower = v * a + w * abs(a)
+            at_upper = v * b + w * abs(b)
+            least = min(at_lower, at_upper)
+            if a < 0.0 < b:
+                least = min(least, 0.0)
+            # Rounding outwards: an interval a little too long is harmless.
+            size = abs(at_lower) + abs(at_upper) + k * max(a * a, b * b)
+            limit = least + slack[i] + 1e-14 * size
+            margin = 1e-12 * (b - a)
+            high = _upper_end(v, w, k, t, a, b, limit)
+            low = -_upper_end(-v, w, k, -t, -b, -a, limit)
+            if high < low - margin:
+                lower[i, j], upper[i, j] = math.inf, -math.inf
+                break
+            upper[i, j] = min(b, high + margin)
+            lower[i, j] = max(a, low - margin)

@@ -1,0 +1,128 @@
+"""Bounds of many nodes at once, and what they exclude."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concave_sparsity import Log
+from convex_analysis import RegressionProblem
+from convex_analysis.duality import dual_value
+from convex_analysis.global_minimum.envelope import envelope
+from convex_analysis.global_minimum.exclusion import tighten
+from convex_analysis.global_minimum.node_kernels import tighten_nodes
+from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxation
+from convex_analysis.reference import convex_step
+
+
+def problem_of(seed, n=8, d=5, fit_intercept=False):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((n, d)), rng.standard_normal(n)
+    return RegressionProblem(
+        X, y, penalty=Log(0.1), lam=0.1, lower=-1.5, upper=1.0, fit_intercept=fit_intercept
+    )
+
+
+def solve(problem, lower, upper, spare=True, tolerance=1e-12):
+    d = problem.n_features
+    relaxation = QuadraticRelaxation(problem, np.arange(d), np.zeros(d))
+    curvature = relaxation.curvature(np.ones(d, dtype=bool))
+    lent = np.broadcast_to(curvature.spare * spare, lower.shape)
+    minorant = envelope(problem.penalty, relaxation.scale, lower, upper, lent)
+    start = np.clip(0.0, lower, upper)
+    bounds = relaxation.solve(minorant, lower, upper, start, np.inf, np.full(len(lower), tolerance))
+    return relaxation, curvature, minorant, bounds
+
+
+def sub_boxes(seed, problem, count=4):
+    rng = np.random.default_rng(seed)
+    ends = np.sort(rng.uniform(problem.lower, problem.upper, (2, count, problem.n_features)), axis=0)
+    return ends[0].copy(), ends[1].copy()
+
+
+@given(seed=st.integers(0, 10**6), fit_intercept=st.booleans())
+def test_without_shift_the_bound_is_the_minimum_of_the_convex_step(seed, fit_intercept):
+    problem = problem_of(seed, fit_intercept=fit_intercept)
+    lower, upper = sub_boxes(seed, problem, 2)
+    _, _, minorant, bounds = solve(problem, lower, upper, spare=False)
+    for i in range(2):
+        node = problem.with_bounds(lower[i], upper[i])
+        expected = convex_step(node, minorant.weights[i], linear=minorant.linear[i]).value
+        assert abs(bounds.bound[i] - minorant.constant[i].sum() - expected) <= 1e-8
+        nu = problem.row_weights * (problem.y - problem.predictor(bounds.x[i]))
+        nu = nu - nu.mean() if fit_intercept else nu
+        dual = dual_value(node, minorant.weights[i], nu, minorant.linear[i])
+        assert abs(bounds.bound[i] - minorant.constant[i].sum() - dual) <= 1e-9
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(3, 12))
+def test_bounds_hold_at_random_points_and_lent_curvature_only_raises_them(seed, n):
+    problem = problem_of(seed, n=n)
+    lower, upper = sub_boxes(seed, problem)
+    plain = solve(problem, lower, upper, spare=False)[3].bound
+    lent = solve(problem, lower, upper)[3].bound
+    assert (lent >= plain - 1e-10).all()
+    rng = np.random.default_rng(seed)
+    for i in range(len(lower)):
+        for x in rng.uniform(lower[i], upper[i], (50, problem.n_features)):
+            assert lent[i] <= problem.objective(x)
+
+
+@given(seed=st.integers(0, 10**6), share=st.floats(0.0, 1.0))
+def test_tightening_keeps_every_point_below_the_cutoff(seed, share):
+    problem = problem_of(seed)
+    lower, upper = sub_boxes(seed, problem)
+    _, curvature, minorant, bounds = solve(problem, lower, upper, tolerance=1e-3)
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(lower, upper, (100, *lower.shape))
+    # Points around the relaxed solution are the ones most likely to be cut off wrongly.
+    points[50:] = np.clip(bounds.x + 0.1 * rng.standard_normal(points[50:].shape), lower, upper)
+    values = np.array([[problem.objective(x) for x in point] for point in points])
+    cutoff = float(np.quantile(values, share))
+    low, high = lower.copy(), upper.copy()
+    tighten(np.broadcast_to(curvature.stiffness, lower.shape), minorant, bounds, cutoff, low, high)
+    for k, i in zip(*np.nonzero(values < cutoff)):
+        if bounds.bound[i] <= cutoff:
+            assert (points[k, i] >= low[i]).all()
+            assert (points[k, i] <= high[i]).all()
+    assert (low >= lower).all()
+    assert (high <= upper).all()
+
+
+@given(
+    slope=st.floats(-2, 2),
+    weight=st.floats(0, 2),
+    stiffness=st.sampled_from([0.0, 0.5, 5.0]),
+    ends=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
+    where=st.floats(0, 1),
+    slack=st.floats(0, 1),
+)
+def test_one_interval_is_shrunk_to_the_sublevel_set(slope, weight, stiffness, ends, where, slack):
+    lower, upper = min(ends), max(ends)
+    x = lower + where * (upper - lower)
+    t = np.linspace(lower, upper, 2001)
+    bracket = slope * t + weight * np.abs(t)
+    corners = [lower, upper, *([0.0] if lower < 0 < upper else [])]
+    least = min(slope * c + weight * abs(c) for c in corners)
+    inside = t[bracket - least + 0.5 * stiffness * (t - x) ** 2 <= slack]
+    low, high = np.array([[lower]]), np.array([[upper]])
+    column = [np.array([[v]]) for v in (slope, weight, stiffness, x)]
+    tighten_nodes(*column, np.array([slack]), low, high)
+    step = (upper - lower) / 2000 + 1e-9
+    if inside.size:
+        assert low[0, 0] <= inside[0] + 1e-9
+        assert high[0, 0] >= inside[-1] - 1e-9
+        assert low[0, 0] >= inside[0] - step
+        assert high[0, 0] <= inside[-1] + step
+    elif low[0, 0] <= high[0, 0]:
+        assert high[0, 0] - low[0, 0] <= step
+
+
+def test_a_column_of_zeros_goes_to_its_cheapest_value():
+    X = np.array([[1.0, 0.0], [2.0, 0.0]])
+    problem = RegressionProblem(X, np.array([1.0, 2.0]), penalty=Log(0.1), lam=0.01, lower=-1.0, upper=2.0)
+    lower, upper = (
+        np.array([[-1.0, -1.0], [-1.0, 0.5], [-1.0, -0.9]]),
+        np.array([[2.0, 2.0], [2.0, 2.0], [2.0, -0.2]]),
+    )
+    _, _, _, bounds = solve(problem, lower, upper)
+    np.testing.assert_array_equal(bounds.x[:, 1], [0.0, 0.5, -0.2])
