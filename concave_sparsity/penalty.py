@@ -77,8 +77,8 @@ class Penalty(ABC):
         """Return r''(t), elementwise, for t >= 0 as in `value`; at a breakpoint the right limit.
 
         By default a central difference of sixth order of ``derivative`` with steps of t / 100. Its error is
-        about 1e-13 r'(t) / t where r' is smooth on the scale of t, and larger where r' varies faster, within 3%
-        of a breakpoint, and below t = 1e-8.
+        about 1e-13 r'(t) / t where r' is smooth on the scale of t, and larger where r' varies faster, within
+        3% of a breakpoint, and below t = 1e-8.
         """
         return elementwise(lambda x, xp: numerical_constants.slope_of_slope(self.derivative, x, xp), t)
 

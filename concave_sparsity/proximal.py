@@ -104,7 +104,7 @@ def _solve_nonnegative(
     """Solve in a box in [0, inf): for v below it the objective increases, as for v = 0."""
     w = xp.maximum(v, xp.zeros_like(v))
     t = interval_prox(w, step, lower, xp.maximum(lower, xp.minimum(upper, w)), xp)
-    return _with_limits(t, v, lower, upper, xp)
+    return _with_limits(t, v, step, lower, upper, xp)
 
 
 def _solve_symmetric(
@@ -113,7 +113,7 @@ def _solve_symmetric(
     """Solve in a box [-b, b], b >= 0: the answer has the sign of v."""
     w = xp.abs(v)
     t = interval_prox(w, step, xp.zeros_like(upper), xp.minimum(upper, w), xp)
-    return _with_limits(xp.where(v < 0, 0 - t, t), v, lower, upper, xp)
+    return _with_limits(xp.where(v < 0, 0 - t, t), v, step, lower, upper, xp)
 
 
 def _solve_any(
@@ -130,12 +130,12 @@ def _solve_any(
     start = xp.maximum(near, xp.zeros_like(near))
     t = interval_prox(w, step, start, xp.maximum(start, xp.minimum(far, w)), xp)
     t = xp.where(far <= 0, far, t)
-    return _with_limits(xp.where(negative, 0 - t, t), v, lower, upper, xp)
+    return _with_limits(xp.where(negative, 0 - t, t), v, step, lower, upper, xp)
 
 
-def _with_limits(x: Array, v: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
-    """Send infinite v to the end of the box, and NaN to NaN."""
-    return xp.where(xp.abs(v) < math.inf, x, clip(v, lower, upper, xp))
+def _with_limits(x: Array, v: Array, step: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
+    """Project where step is 0, send infinite v to the end of the box, and NaN to NaN."""
+    return xp.where((xp.abs(v) < math.inf) & (step > 0), x, clip(v, lower, upper, xp))
 
 
 def clip(t: Array, lower: Array, upper: Array, xp: Namespace) -> Array:

@@ -27,7 +27,7 @@ def _first_guess(share: Array, k_max: float, u_max: float, slope: float, xp: Nam
 
 
 def power_shift(k: Array, p: float, xp: Namespace) -> Array:
-    """Return the smaller root u of u (1 - u)^p = k, p > 0, k >= 0; its limit 1/(1+p) where there is none."""
+    """Return the smaller root u of u (1 - u)^p = k, 0 < p <= 2, k >= 0; 1/(1+p) where there is none."""
     k_max = math.exp(p * math.log(p) - (1.0 + p) * math.log1p(p))
     share = k / k_max
     if p == 1.0:

@@ -51,6 +51,7 @@ EXAMPLES = [
     Arctan(1.0),
     Arctan(4.0),
     Arctan(1e-6),
+    Arctan(1e9),
     Fraction(0.1),
     Fraction(1.0),
     Fraction(1e-9),
