@@ -6,7 +6,7 @@ A masked network is an ordinary module: train it with any loop, deep-copy it, pi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,10 +21,13 @@ class Mask(nn.Module):
     ----------
     mask : Tensor
         Shaped like the weight: boolean (fixed, kept as a buffer) or floating (relaxed, a trained parameter).
+    order : sequence of str
+        Names of the layer's parameters in their order, which taking the mask off restores.
     """
 
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, mask: Tensor, order: Sequence[str] = ()) -> None:
         super().__init__()
+        self.order = tuple(order)
         if mask.dtype == torch.bool:
             self.register_buffer("mask", mask.clone())
         else:
@@ -84,7 +87,8 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
             )
         places.append((module, tensor_name, mask.to(weight.device)))
     for module, tensor_name, mask in places:
-        parametrize.register_parametrization(module, tensor_name, Mask(mask))
+        order = list(module._parameters)
+        parametrize.register_parametrization(module, tensor_name, Mask(mask, order))
         type(module).__reduce_ex__ = _reduce  # type: ignore[method-assign,assignment]
     return model
 
@@ -96,8 +100,12 @@ def make_permanent(model: nn.Module) -> nn.Module:
             continue
         for name in list(module.parametrizations):  # type: ignore[arg-type]
             chain = module.parametrizations[name]  # type: ignore[index]
-            if any(isinstance(p, Mask) for p in chain):
+            masks = [p for p in chain if isinstance(p, Mask)]
+            if masks:
                 parametrize.remove_parametrizations(module, str(name), leave_parametrized=True)
+                for known in masks[0].order:
+                    if known in module._parameters:
+                        module._parameters[known] = module._parameters.pop(known)
     return model
 
 

@@ -1,0 +1,144 @@
+"""Tickets: applied, attached, saved, loaded; what was damaged is refused."""
+
+import json
+import struct
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nets
+from nets.tickets import Ticket
+
+
+@pytest.fixture
+def ticket(conv_net):
+    weights = {k: v.clone() for k, v in conv_net().state_dict().items()}
+    generator = torch.Generator().manual_seed(3)
+    masks = {
+        name: torch.rand(weights[name].shape, generator=generator) < density
+        for name, density in (("conv.weight", 0.5), ("hidden.weight", 0.1), ("out.weight", 0.3))
+    }
+    metadata = {"method": "concave", "seed": 3, "rewind": 0, "report": {"cut_loss": 0.01}, "text": "ü"}
+    return Ticket(masks, weights, metadata, {"lam": [1.0, 0.5]})
+
+
+def test_numbers(ticket):
+    kept = sum(int(m.sum()) for m in ticket.masks.values())
+    assert ticket.kept == kept
+    assert ticket.total == 54 + 288 + 36
+    assert ticket.density == kept / 378
+    assert set(ticket.layer_densities) == set(ticket.masks)
+
+
+def test_apply_writes_rewound_weights_and_zeros_and_leaves_a_plain_network(conv_net, ticket):
+    """A ticket exported without its rewound weights is a known fault of reference code."""
+    model = conv_net(seed=8)
+    assert ticket.apply(model) is model
+    state = model.state_dict()
+    assert list(state) == list(ticket.weights)
+    for name, stored in ticket.weights.items():
+        mask = ticket.masks.get(name, torch.ones_like(stored, dtype=torch.bool))
+        assert torch.equal(state[name][mask], stored[mask])
+        assert (state[name][~mask] == 0).all()
+
+
+def test_attach_keeps_zeros_in_a_loop_of_ones_own(conv_net, ticket):
+    model = ticket.attach(conv_net(seed=8))
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    for _ in range(3):
+        optimiser.zero_grad()
+        model(torch.randn(5, 1, 8, 8)).square().mean().backward()
+        optimiser.step()
+        assert (model.hidden.weight[~ticket.masks["hidden.weight"]] == 0).all()
+
+
+def test_another_network_is_refused_and_left_unchanged(conv_net, ticket):
+    other = torch.nn.Linear(3, 3)
+    with pytest.raises(ValueError, match=r"this ticket is for another network: Linear lacks conv\.bias"):
+        ticket.apply(other)
+    model = conv_net(seed=1)
+    model.out = torch.nn.Linear(12, 4, bias=False)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"out.weight has shape \(4, 12\), the ticket's \(3, 12\)"):
+        ticket.apply(model)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_round_trip(tmp_path, ticket):
+    path = ticket.save(tmp_path / "new" / "t.safetensors")
+    again = nets.Ticket.load(path)
+    assert {k: v.tolist() for k, v in again.masks.items()} == {k: v.tolist() for k, v in ticket.masks.items()}
+    assert all(torch.equal(v, ticket.weights[k]) for k, v in again.weights.items())
+    assert again.weights["norm.num_batches_tracked"].dtype == torch.int64
+    assert dict(again.metadata) == dict(ticket.metadata)
+    assert {k: list(v) for k, v in again.trace.items()} == {"lam": [1.0, 0.5]}
+    assert path.read_bytes() == again.save(tmp_path / "u.safetensors").read_bytes()
+    assert [p.name for p in path.parent.iterdir()] == ["t.safetensors"]
+
+
+def test_masks_take_one_bit_a_weight(tmp_path):
+    shape = (400, 500)
+    full = Ticket({"w": torch.ones(shape, dtype=torch.bool)}, {"w": torch.zeros(shape)})
+    size = full.save(tmp_path / "t.safetensors").stat().st_size
+    assert size - 4 * 200_000 < 200_000 / 8 + 2000
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=3), st.integers(0, 2**32))
+@settings(max_examples=25)
+def test_round_trip_of_any_shape(tmp_path_factory, shape, seed):
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < 0.5
+    folder = tmp_path_factory.mktemp("t")
+    Ticket({"w": mask}, {"w": torch.ones(shape)}).save(folder / "t")
+    assert torch.equal(Ticket.load(folder / "t").masks["w"], mask)
+
+
+def test_every_truncation_is_refused(tmp_path, ticket):
+    content = ticket.save(tmp_path / "t.safetensors").read_bytes()
+    cut = tmp_path / "cut.safetensors"
+    for length in [0, 1, 7, 8, 9, 100, len(content) // 2, len(content) - 1]:
+        cut.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"cut\.safetensors"):
+            Ticket.load(cut)
+
+
+def test_every_changed_byte_is_refused(tmp_path, ticket):
+    content = ticket.save(tmp_path / "t.safetensors").read_bytes()
+    changed = tmp_path / "changed.safetensors"
+    for place in range(0, len(content), 37):
+        changed.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(ValueError, match=r"changed\.safetensors"):
+            Ticket.load(changed)
+
+
+def test_changed_metadata_is_refused(tmp_path, ticket):
+    content = ticket.save(tmp_path / "t.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    text = content[8 : 8 + length].replace(rb"\"concave\"", rb"\"convex!\"")
+    assert json.loads(text) != json.loads(content[8 : 8 + length])
+    changed = tmp_path / "t2.safetensors"
+    changed.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+    with pytest.raises(ValueError, match="changed or damaged after it was written"):
+        Ticket.load(changed)
+
+
+def test_what_is_no_ticket(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"PK\x03\x04 a pickle in a zip")
+    with pytest.raises(ValueError, match="x"):
+        Ticket.load(path)
+    with pytest.raises(FileNotFoundError):
+        Ticket.load(tmp_path / "none")
+
+
+def test_a_ticket_must_be_consistent():
+    ones = torch.ones(2, dtype=torch.bool)
+    with pytest.raises(ValueError, match="at least one mask"):
+        Ticket({}, {})
+    with pytest.raises(TypeError, match=r"must be boolean, got torch\.float32"):
+        Ticket({"w": torch.ones(2)}, {"w": torch.ones(2)})
+    with pytest.raises(ValueError, match="no weight to go with it"):
+        Ticket({"w": ones}, {})
+    with pytest.raises(ValueError, match=r"shape \(2,\), its weight \(3,\)"):
+        Ticket({"w": ones}, {"w": torch.ones(3)})
