@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -173,14 +174,14 @@ class Loop:
         before, after_backward, after = map(self._overridden, ("before_step", "after_backward", "after_step"))
         model, optimiser, rates = self.model, self.optimiser, self.rates
         gradients, group = self.flat.gradients_of_all, self.optimiser.param_groups[0]
-        smoothing = self.training.label_smoothing
+        loss = self._loss_function()
         self._end_epoch()  # of a loop that was stopped between its last step and its end
         while self.step < until:
             for x, y in self._batches():
                 group["lr"] = rates[self.step]
                 for hook in before:
                     hook(self)
-                self.loss = functional.cross_entropy(model(x), y, label_smoothing=smoothing)
+                self.loss = loss(x, y, model(x))
                 self.loss.backward()  # type: ignore[no-untyped-call]
                 self.loss = self.loss.detach()
                 self._loss_sum += self.loss
@@ -194,6 +195,15 @@ class Loop:
                 if self.step >= until:
                     break
             self._end_epoch()
+
+    def _loss_function(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        own = self._overridden("loss")
+        if len(own) > 1:
+            raise ValueError(f"{len(own)} hooks want to define the loss; one at most can")
+        if own:
+            return partial(own[0], self)
+        smoothing = self.training.label_smoothing
+        return lambda x, y, output: functional.cross_entropy(output, y, label_smoothing=smoothing)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of the epoch under way that are still to come."""

@@ -1,0 +1,63 @@
+"""Hard-concrete gates, trained with the weights under a penalty on the expected number of open gates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from nets.methods.method import Method, Option
+from nets.scored_mask import Moment, ScoredMask
+from nets.scored_search import find_by_scores
+from nets.search import Found, Search
+
+#: Temperature and stretching of the hard-concrete distribution (Louizos, Welling, Kingma 2018, section 4).
+TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
+
+
+def hard_concrete(scores: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw one gate in [0, 1] for every score (log alpha), differentiable in the scores (eq. 10, 11)."""
+    uniform = torch.rand(scores.shape, generator=generator, dtype=scores.dtype, device=scores.device)
+    uniform = uniform.clamp(1e-6, 1 - 1e-6)
+    noise = torch.log(uniform) - torch.log1p(-uniform)
+    return (torch.sigmoid((noise + scores) / TEMPERATURE) * (HIGH - LOW) + LOW).clamp(0.0, 1.0)
+
+
+def open_probability(scores: Tensor) -> Tensor:
+    """Return the probability that a gate is not zero (eq. 12)."""
+    return torch.sigmoid(scores - TEMPERATURE * math.log(-LOW / HIGH))
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Train gates and weights jointly; lam is steered so that the wanted share of gates opens further."""
+    o = search.options
+
+    def relaxation(scores: Tensor, moment: Moment) -> Tensor:
+        return hard_concrete(scores, moment.generator)
+
+    def cost(scores: Tensor, moment: Moment) -> Tensor:
+        return open_probability(scores)
+
+    def hook(density: float) -> ScoredMask:
+        scores = torch.full_like(search.flat.weights, o["start"])
+        target = None if o["lam"] else density
+        return ScoredMask(scores, relaxation, lr=o["lr"], adam=True, cost=cost, lam=o["lam"], density=target)
+
+    return find_by_scores(search, hook)
+
+
+METHOD = Method(
+    name="l0",
+    summary="hard-concrete gates under an expected l0 penalty, trained with the weights",
+    reference="Louizos, Welling, Kingma, Learning sparse networks through l0 regularization, ICLR 2018",
+    find=find,
+    cost=lambda density, epochs, options: epochs,
+    needs=("gradients",),
+    options=(
+        Option("start", 2.0, "initial score (log alpha); 2 opens nine gates in ten"),
+        Option("lr", 0.1, "peak learning rate of the scores (Adam)"),
+        Option("lam", 0.0, "weight of the expected l0 norm; 0: steered to the density"),
+    ),
+)

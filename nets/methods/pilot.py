@@ -1,0 +1,115 @@
+"""PILoT ("mask in the mirror"): weights as a product of two decayed factors whose signs can flip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nets.methods.method import Method, Option
+from nets.scored_mask import Moment, ScoredMask
+from nets.scored_search import find_by_scores
+from nets.search import Found, Search
+from nets.training import Loop
+
+
+def balanced_factors(product: Tensor, gap: float) -> tuple[Tensor, Tensor]:
+    """Return (m, w) with m w = product and m^2 - w^2 = 2 gap, m > 0.
+
+    Under gradient flow the difference of the squares is conserved up to decay (Jacobs, Burkholz 2025,
+    section 3), so that with a positive gap w can pass through zero: the sign is free to flip.
+    """
+    root = torch.sqrt(product.square() + gap**2)
+    larger = torch.sqrt(root + product.abs())
+    other = gap / larger  # sqrt(root - |product|) without cancellation
+    mask, weight = (larger + other) / math.sqrt(2), (larger - other) / math.sqrt(2)
+    return mask, weight * product.sign()
+
+
+def effective_density(product: Tensor) -> float:
+    """Return the participation ratio (sum |x|)^2 / (n sum x^2), in (0, 1]: the share that counts."""
+    size = product.abs().double()
+    return float(size.sum() ** 2 / (size.square().sum().clamp(min=1e-300) * size.numel()))
+
+
+class MirrorMask(ScoredMask):
+    """A factor m beside the weights w; both are decayed by lam, which is steered to the density.
+
+    Decay of both factors acts on the product x = m w as a penalty that moves from l2 to l1 as it accumulates
+    (mirror flow with a time-varying potential).
+
+    Parameters
+    ----------
+    product : Tensor
+        Initial weights of the network, shape (n,).
+    gap : float
+        See `balanced_factors`.
+    lr, density, **settings
+        See `ScoredMask`.
+    """
+
+    def __init__(self, product: Tensor, gap: float, *, lr: float, density: float, **settings: Any) -> None:
+        factor, self._weight = balanced_factors(product, gap)
+
+        def identity(scores: Tensor, moment: Moment) -> Tensor:
+            return scores * 1.0
+
+        def decay(scores: Tensor, moment: Moment) -> Tensor:
+            return scores.square() / 2
+
+        super().__init__(factor, identity, lr=lr, cost=decay, density=density, **settings)
+        self._begun = False
+
+    def start(self, loop: Loop) -> None:
+        """Give the network its factor of the initial weights."""
+        if not self._begun:
+            loop.flat.weights.copy_(self._weight)
+            self._begun = True
+        super().start(loop)
+
+    def after_backward(self, loop: Loop) -> None:
+        """Add the decay of the weights to their gradient."""
+        super().after_backward(loop)
+        loop.flat.gradients.add_(loop.flat.weights, alpha=self.lam)
+
+    def density_now(self, loop: Loop) -> float:
+        """Return the effective density of the product."""
+        return effective_density(loop.flat.effective)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state and that the training has begun."""
+        return {**super().state_dict(), "begun": self._begun}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        super().load_state_dict(state)
+        self._begun = state["begun"]
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Train both factors and keep the largest products."""
+    o = search.options
+
+    def hook(density: float) -> ScoredMask:
+        search.flat.load(search.initial)
+        weights = search.flat.weights.clone()
+        return MirrorMask(weights, o["gap"], lr=search.training.lr, density=density, descent=o["descent"])
+
+    return find_by_scores(search, hook, lambda s, _: s.flat.effective.abs())
+
+
+METHOD = Method(
+    name="pilot",
+    summary="weights as a product of two decayed factors, started so that signs can flip",
+    reference="Jacobs, Burkholz, Mask in the mirror: implicit sparsification, ICLR 2025, arXiv 2408.09966",
+    find=find,
+    cost=lambda density, epochs, options: epochs,
+    needs=("gradients",),
+    options=(
+        Option("gap", 0.5, "half the difference of the squared factors at the start"),
+        Option("descent", 0.5, "share of the training over which the density wanted falls"),
+    ),
+)

@@ -1,0 +1,119 @@
+"""Soft threshold reparametrisation: thresholds of the layers are learned with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nets.distributions import select
+from nets.evaluation import evaluate
+from nets.hooks import Hook
+from nets.methods.method import Method, Option
+from nets.search import Found, Search
+from nets.training import Loop
+
+
+class SoftThreshold(Hook):
+    """Show the network sign(w) max(|w| - a_l, 0), with a threshold a_l = c exp(t_l) for every layer l.
+
+    The relative thresholds t are trained by gradient descent, as in the paper; their common factor c, which
+    the paper leaves to weight decay, so that the density cannot be asked for, is set at every step such that
+    the wanted share of weights stays above its threshold. That share falls from 1 along a cubic.
+
+    Parameters
+    ----------
+    layers : sequence of int
+        Number of weights of each layer.
+    count : int
+        Weights above their threshold in the end.
+    lr : float
+        Learning rate of t at the peak of the training's schedule, which it follows.
+    descent : float
+        Share of the training over which the number falls.
+    """
+
+    def __init__(self, layers: tuple[int, ...], count: int, lr: float, descent: float) -> None:
+        self.sizes = torch.tensor(layers)
+        self.n = sum(layers)
+        self.count = count
+        self.lr = lr
+        self.descent = descent
+        self.thresholds = torch.zeros(len(layers))
+        self._alpha = torch.empty(0)
+        self._alive = torch.empty(0)
+
+    def start(self, loop: Loop) -> None:
+        """Show the network the thresholded weights."""
+        flat = loop.flat
+        self.sizes = self.sizes.to(flat.weights.device)
+        self.thresholds = self.thresholds.to(flat.weights)
+        flat.separate()
+        self._refresh(loop)
+
+    def relative(self, weights: Tensor) -> Tensor:
+        """Return |w| / exp(t_l), by which weights of all layers are compared."""
+        return weights.abs() / self.thresholds.exp().repeat_interleave(self.sizes)
+
+    def _refresh(self, loop: Loop) -> None:
+        flat = loop.flat
+        left = max(0.0, 1.0 - loop.share / self.descent)
+        keep = self.count + round((self.n - self.count) * left**3)
+        relative = self.relative(flat.weights)
+        common = relative.kthvalue(self.n - keep).values if keep < self.n else relative.new_zeros(())
+        self._alpha = common * self.thresholds.exp()
+        size = flat.weights.abs() - self._alpha.repeat_interleave(self.sizes)
+        self._alive = size > 0
+        torch.mul(flat.weights.sign(), size.clamp_(min=0.0), out=flat.effective)
+
+    def after_backward(self, loop: Loop) -> None:
+        """Turn the gradient of the effective weights into those of the weights and of the thresholds."""
+        flat = loop.flat
+        flat.gradients.mul_(self._alive)
+        pull = [p.sum() for p in torch.split(flat.gradients * flat.weights.sign(), self.sizes.tolist())]
+        rate = self.lr * float(loop.rates[loop.step]) / loop.training.lr
+        self.thresholds.add_(torch.stack(pull) * self._alpha, alpha=rate)
+
+    def after_step(self, loop: Loop) -> None:
+        """Show the network the new effective weights."""
+        self._refresh(loop)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the relative thresholds."""
+        return {"thresholds": self.thresholds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        self.thresholds = state["thresholds"]
+
+
+def find(search: Search) -> Iterable[Found]:
+    """Train weights and thresholds once for every density."""
+    o = search.options
+
+    def one(density: float) -> Found:
+        count = search.count(density)
+        hook = SoftThreshold(search.layout.sizes, count, o["lr"], o["descent"])
+        search.train(hook)
+        flat = search.flat
+        accuracy = evaluate(flat.model, search.data).accuracy
+        mask = select(hook.relative(flat.weights), search.layout, count)
+        flat.unite()
+        return search.found(mask, density, report={"search_accuracy": accuracy})
+
+    return search.each(one)
+
+
+METHOD = Method(
+    name="soft-threshold",
+    summary="weights under learned thresholds of the layers, whose common factor follows the density",
+    reference="Kusupati et al., Soft threshold weight reparameterization, ICML 2020, arXiv 2002.03231",
+    find=find,
+    cost=lambda density, epochs, options: epochs,
+    options=(
+        Option("lr", 0.1, "peak learning rate of the logarithms of the thresholds"),
+        Option("descent", 0.7, "share of the training over which the density falls"),
+    ),
+)

@@ -1,0 +1,214 @@
+"""Masks computed from trained scores: the network sees weights * mask(scores)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nets.hooks import Hook
+from nets.seeds import derive
+from nets.training import Loop
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training stands when a mask is computed.
+
+    Parameters
+    ----------
+    share : float
+        Share of the training that is done, in [0, 1].
+    generator : torch.Generator
+        Random numbers of this step, the same after a resumption.
+    """
+
+    share: float
+    generator: torch.Generator
+
+
+#: (scores, moment) -> mask of shape (n,), differentiable in the scores (straight-through where it is a step).
+Relaxation = Callable[[Tensor, Moment], Tensor]
+#: (scores, moment) -> what keeping each weight costs, shape (n,), differentiable in the scores.
+Cost = Callable[[Tensor, Moment], Tensor]
+
+
+class ScoredMask(Hook):
+    """Train scores by gradient descent, jointly with the weights or over frozen ones.
+
+    The objective is L(weights * mask(scores)) + lam * sum of cost(scores). Given a density, lam is steered by
+    dual ascent on its logarithm: at every update it grows by a factor that is larger the more the mean of the
+    mask exceeds the share wanted at present, starting from the mean gain of the mask, -dL/dm.
+
+    Parameters
+    ----------
+    scores : Tensor
+        Initial scores, shape (n,).
+    relaxation : callable
+        The mask as a function of the scores.
+    lr : float
+        Learning rate of the scores at the peak of the training's schedule, which it follows.
+    momentum : float
+        Momentum of the scores.
+    adam : bool
+        Adam instead of SGD.
+    freeze : bool
+        Leave all weights of the network as they are. The training must have no weight decay.
+    cost : callable, optional
+        What keeping each weight costs.
+    lam : float
+        Weight of the cost where no density is given.
+    density : float, optional
+        Density that lam is steered to.
+    descent : float
+        Share of the training over which the density wanted falls from 1, along a cubic.
+    clip : tuple of float, optional
+        Scores are kept between these two.
+    interval : int
+        Steps between two updates of a steered lam.
+    ascent : float
+        Largest change of log(lam) at an update.
+    """
+
+    def __init__(
+        self,
+        scores: Tensor,
+        relaxation: Relaxation,
+        *,
+        lr: float,
+        momentum: float = 0.9,
+        adam: bool = False,
+        freeze: bool = False,
+        cost: Cost | None = None,
+        lam: float = 0.0,
+        density: float | None = None,
+        descent: float = 0.5,
+        clip: tuple[float, float] | None = None,
+        interval: int = 10,
+        ascent: float = 0.5,
+    ) -> None:
+        if not lr > 0:
+            raise ValueError(f"the learning rate of the scores must be positive, got {lr!r}")
+        self.scores = scores.clone().requires_grad_()
+        self.relaxation = relaxation
+        self.lr = lr
+        self.freeze = freeze
+        self.cost = cost
+        self.lam = lam
+        self.density = density
+        self.descent = descent
+        self.clip = clip
+        self.interval = interval
+        self.ascent = ascent
+        if adam:
+            self.optimiser: torch.optim.Optimizer = torch.optim.Adam([self.scores], lr, (momentum, 0.999))
+        else:
+            self.optimiser = torch.optim.SGD([self.scores], lr, momentum)
+        self._mask = torch.empty(0)
+        self.trace: dict[str, list[float]] = {
+            "step": [],
+            "lam": [],
+            "target": [],
+            "mean": [],
+            "above_half": [],
+        }
+
+    def start(self, loop: Loop) -> None:
+        """Show the network the weights under the mask."""
+        if self.freeze and loop.training.weight_decay:
+            raise ValueError("weights frozen under a mask must not decay: train with weight_decay=0")
+        loop.flat.separate()
+        self._refresh(loop)
+
+    def after_backward(self, loop: Loop) -> None:
+        """Turn the gradient of the effective weights into those of the scores and of the weights."""
+        flat = loop.flat
+        loss_slope = flat.gradients * flat.weights
+        (slope,) = torch.autograd.grad(self._mask, self.scores, loss_slope)
+        if self.cost is not None:
+            if self.density is not None:
+                self._steer(loop, loss_slope)
+            cost = self.cost(self.scores, self._moment(loop))
+            (price,) = torch.autograd.grad(cost.sum(), self.scores)
+            slope = slope.add(self.price(slope, price), alpha=self.lam)
+        self.scores.grad = slope
+        if self.freeze:
+            flat.gradients_of_all.zero_()
+        else:
+            flat.gradients.mul_(self._mask.detach())
+
+    def after_step(self, loop: Loop) -> None:
+        """Step the scores and show the network the new effective weights."""
+        rate = loop.rates[min(loop.step - 1, len(loop.rates) - 1)]
+        self.optimiser.param_groups[0]["lr"] = self.lr * float(rate) / loop.training.lr
+        self.optimiser.step()
+        if self.clip is not None:
+            self.scores.data.clamp_(*self.clip)
+        self._refresh(loop)
+
+    def mask(self, loop: Loop) -> Tensor:
+        """Return the mask as the network sees it, shape (n,)."""
+        return self._mask.detach()
+
+    def price(self, slope: Tensor, price: Tensor) -> Tensor:
+        """Return the gradient of the cost as it is added, lam times, to that of the loss, `slope`."""
+        return price
+
+    def density_now(self, loop: Loop) -> float:
+        """Return the density that is compared with the one wanted: the mean of the mask."""
+        return float(self._mask.detach().mean())
+
+    def target(self, share: float) -> float:
+        """Return the density wanted when `share` of the training is done."""
+        assert self.density is not None
+        return self.density + (1.0 - self.density) * max(0.0, 1.0 - share / self.descent) ** 3
+
+    def _moment(self, loop: Loop) -> Moment:
+        generator = torch.Generator(loop.data.device).manual_seed(derive(loop.seed, "gates", loop.step))
+        return Moment(loop.share, generator)
+
+    def _refresh(self, loop: Loop) -> None:
+        self._mask = self.relaxation(self.scores, self._moment(loop))
+        torch.mul(loop.flat.weights, self._mask.detach(), out=loop.flat.effective)
+
+    def _steer(self, loop: Loop, loss_slope: Tensor) -> None:
+        if loop.step % self.interval:
+            return
+        mask, target, now = self._mask.detach(), self.target(loop.share), self.density_now(loop)
+        if self.lam == 0.0:
+            self.lam = float(loss_slope.abs().mean())
+        excess = math.log(max(now, 1e-12) / target)
+        self.lam *= math.exp(self.ascent * min(1.0, max(-1.0, excess)))
+        for name, value in (
+            ("step", float(loop.step)),
+            ("lam", self.lam),
+            ("target", target),
+            ("mean", now),
+            ("above_half", float((mask > 0.5).float().mean())),
+        ):
+            self.trace[name].append(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the scores, their optimiser's state and the steering."""
+        return {
+            "scores": self.scores.detach(),
+            "optimiser": self.optimiser.state_dict(),
+            "lam": self.lam,
+            "trace": self.trace,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        self.scores.data.copy_(state["scores"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.lam = state["lam"]
+        self.trace = {name: list(values) for name, values in state["trace"].items()}
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """Return `hard` in the forward pass with the gradient of `soft`."""
+    return hard + soft - soft.detach()

@@ -1,0 +1,60 @@
+"""Tickets from scores trained by `nets.scored_mask`: train, rank the scores, cut to the exact count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from nets.distributions import select
+from nets.evaluation import evaluate
+from nets.scored_mask import ScoredMask
+from nets.search import Found, Search
+
+
+def find_by_scores(
+    search: Search,
+    hook: Callable[[float], ScoredMask],
+    rank: Callable[[Search, ScoredMask], Tensor] | None = None,
+    distribution: str = "global",
+) -> list[Found]:
+    """Train a scored mask for every density and keep the weights of largest score.
+
+    Parameters
+    ----------
+    search : Search
+        The search. Where the hook freezes the weights they are the rewound ones, not decayed.
+    hook : callable
+        Makes the hook for a density.
+    rank : callable, optional
+        What is ranked, from the search and the trained hook; default: the scores.
+    distribution : str
+        See `nets.distributions.select`.
+    """
+
+    def one(density: float) -> Found:
+        scored = hook(density)
+        training, weights = search.training, None
+        if scored.freeze:
+            training, weights = replace(training, weight_decay=0.0), search.rewound()
+        loop = search.train(scored, weights=weights, training=training)
+        flat = search.flat
+        relaxed = evaluate(flat.model, search.data).accuracy
+        mean = float(scored.mask(loop).mean())
+        scores = (scored.scores if rank is None else rank(search, scored)).detach()
+        mask = select(scores, search.layout, search.count(density), distribution)
+        torch.mul(flat.weights, mask, out=flat.effective)
+        cut = evaluate(flat.model, search.data).accuracy
+        flat.unite()
+        report = {
+            "relaxed_accuracy": relaxed,
+            "cut_accuracy": cut,
+            "cut_loss": relaxed - cut,
+            "mean_mask": mean,
+            "lam": scored.lam,
+        }
+        return search.found(mask, density, report=report, trace=scored.trace)
+
+    return search.each(one)
