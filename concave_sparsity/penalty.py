@@ -87,7 +87,8 @@ class Penalty(ABC):
     def prox(self, v: Any, step: Any, lower: Any = None, upper: Any = None) -> Any:
         """Return the global minimiser over lower <= x <= upper of 1/2 (x - v)^2 + step r(|x|), elementwise.
 
-        Of equally good minimisers the one nearer to zero is taken. ``step = 0`` projects v on the box.
+        Of equally good minimisers the one nearer to zero is taken (by default only up to rounding).
+        ``step = 0`` projects v on the box.
 
         Parameters
         ----------
@@ -189,7 +190,8 @@ class Penalty(ABC):
     def kinks(self) -> tuple[float, ...]:
         """The points of (0, inf) where r' jumps, increasing.
 
-        By default jumps of r' above a 1e-8 of its size, found between 1e-9 and 1e6 to double precision.
+        By default the jumps of r' between 1e-9 and 1e6 that are larger than about a thousandth of its size,
+        to double precision; a fainter one can be missed where r is curved.
         """
         return numerical_constants.kinks(self.derivative, 1e6)
 

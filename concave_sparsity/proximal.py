@@ -63,9 +63,11 @@ def boxed_prox(interval_prox: IntervalProx, v: Any, step: Any, lower: Any, upper
             x = xp.empty(shape, dtype=computing.dtype, device=device(computing))
             _solve_in_blocks(solve, interval_prox, x, [v, step, lower, upper], xp)
         else:
-            x = xp.asarray(solve(interval_prox, v, step, lower, upper, xp))
+            x = solve(interval_prox, v, step, lower, upper, xp)
     if not arrays:
         return float(x)
+    # Operations on 0-d arrays of numpy give scalars.
+    x = np.asarray(x) if xp is NUMPY else x
     return x if x.dtype == leader.dtype else xp.astype(x, leader.dtype)
 
 

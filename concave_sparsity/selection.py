@@ -60,7 +60,7 @@ def largest(scores: Array, count: int) -> Array:
     xp: Any = namespace(scores)
     if xp is None:
         scores, xp = np.asarray(scores), NUMPY
-    if dtype_name(scores).startswith(("complex", "object", "str", "bytes")):
+    if not dtype_name(scores).startswith(("float", "bfloat", "longdouble", "int", "uint", "bool")):
         raise TypeError(f"scores must be real numbers, got an array of dtype {dtype_name(scores)}")
     scores = scores.detach() if hasattr(scores, "detach") else scores
     if dtype_name(scores) in ("bool", "bfloat16"):

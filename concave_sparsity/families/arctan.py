@@ -50,7 +50,7 @@ class Arctan(Family):
 
     def _second_derivative(self, t: Array, xp: Namespace) -> Array:
         u = t / self.eps
-        return (-2 / self.eps) * self._derivative(t, xp) / (u + 1 / u)
+        return self._derivative(t, xp) / (u + 1 / u) * (-2 / self.eps)
 
     def interval_prox(self, w: Array, step: Array, lower: Array, upper: Array, xp: Namespace) -> Array:
         """Compare the lower end with the smallest and the largest stationary point, the roots of a cubic.

@@ -9,7 +9,10 @@ from typing import ClassVar
 from concave_sparsity.arrays import Array, Namespace
 from concave_sparsity.families.family import ConvexSlopeFamily
 from concave_sparsity.families.shift import power_shift
-from concave_sparsity.parameters import positive, real_number, store, within
+from concave_sparsity.parameters import SMALLEST, real_number, store, within
+
+# Beyond these q s^(q-1) and the like leave single precision; r is then Log or l1 to rounding.
+_LEAST_Q, _LARGEST_SMOOTHING = 1e-12, 1e15
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,9 @@ class Lq(ConvexSlopeFamily):
     Parameters
     ----------
     q : float, default 0.5
-        Exponent, strictly between 0 and 1.
+        Exponent, strictly between 0 and 1 (at least 1e-12).
     smoothing : float, default 0
-        Shift s, in the unit of t.
+        Shift s, in the unit of t, at most 1e15.
 
     References
     ----------
@@ -37,14 +40,16 @@ class Lq(ConvexSlopeFamily):
     name: ClassVar[str] = "lq"
 
     def __post_init__(self) -> None:
+        q = within(self.q, "Lq: q", 0.0, 1.0, open_ends=True)
+        if q < _LEAST_Q:
+            raise ValueError(f"Lq: q must be at least {_LEAST_Q:g}, got {q:g}; in the limit 0 it is Log")
         s = real_number(self.smoothing, "Lq: smoothing")
         if s < 0:
             raise ValueError(f"Lq: smoothing must not be negative, got {s:g}")
-        store(
-            self,
-            q=within(self.q, "Lq: q", 0.0, 1.0, open_ends=True),
-            smoothing=positive(s, "Lq: smoothing, unless 0,") if s else 0.0,
-        )
+        if s:
+            within(s, "Lq: smoothing, unless 0,", SMALLEST, _LARGEST_SMOOTHING)
+        # Adding 0.0 turns a negative zero into zero.
+        store(self, q=q, smoothing=s + 0.0)
 
     @property
     def _norm(self) -> float:

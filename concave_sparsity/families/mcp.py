@@ -57,7 +57,7 @@ class MCP(Family):
         return xp.where(t >= self.gamma, 0.0, 1 - t / self.gamma) / self._norm
 
     def _second_derivative(self, t: Array, xp: Namespace) -> Array:
-        bend = xp.where(xp.isnan(t), t, xp.full_like(t, -self.weak_convexity))
+        bend = xp.where(xp.isnan(t), t, xp.ones_like(t) * -self.weak_convexity)
         return xp.where(t >= self.gamma, 0.0, bend)
 
     def interval_prox(self, w: Array, step: Array, lower: Array, upper: Array, xp: Namespace) -> Array:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from concave_sparsity.arrays import Array, Namespace
 from concave_sparsity.families.family import Family
-from concave_sparsity.parameters import LARGEST, positive, real_number, store, within
+from concave_sparsity.parameters import LARGEST, SMALLEST, positive, real_number, store, within
 from concave_sparsity.penalty import Penalty
 from concave_sparsity.proximal import clip, improvement
 
@@ -34,10 +34,12 @@ class SCAD(Family):
     name: ClassVar[str] = "scad"
 
     def __post_init__(self) -> None:
-        a = real_number(self.a, "SCAD: a")
+        a, knee = real_number(self.a, "SCAD: a"), positive(self.knee, "SCAD: knee")
         if a <= 1:
             raise ValueError(f"SCAD: a must be greater than 1, got {a:g}")
-        store(self, a=within(a, "SCAD: a", 1.0, LARGEST), knee=positive(self.knee, "SCAD: knee"))
+        within(a, "SCAD: a", 1.0, LARGEST)
+        within(a * knee, "SCAD: a * knee", SMALLEST, LARGEST)
+        store(self, a=a, knee=knee)
 
     @classmethod
     def classical(cls, lam: float, a: float = 3.7) -> Penalty:
@@ -73,7 +75,7 @@ class SCAD(Family):
 
     def _second_derivative(self, t: Array, xp: Namespace) -> Array:
         falling = (t >= self.knee) & (t < self.flat_from)
-        bend = xp.where(falling, -self.weak_convexity_unbounded, xp.zeros_like(t))
+        bend = xp.where(falling, xp.ones_like(t) * -self.weak_convexity_unbounded, xp.zeros_like(t))
         return xp.where(xp.isnan(t), t, bend)
 
     def interval_prox(self, w: Array, step: Array, lower: Array, upper: Array, xp: Namespace) -> Array:

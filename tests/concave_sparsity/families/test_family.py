@@ -6,6 +6,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
+import torch
 
 from concave_sparsity import MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
 
@@ -269,6 +270,9 @@ def test_bad_parameters_are_refused_with_a_sentence(kind, name):
         (lambda: Lq(0.5, 1e-31), "smoothing.*between 1e-30 and 1e"),
         (lambda: SCAD(1.0), "a must be greater than 1, got 1"),
         (lambda: SCAD(3.7, 0.0), "knee must be positive, got 0"),
+        (lambda: SCAD(1e20, 1e20), r"a \* knee must lie between"),
+        (lambda: Lq(1e-13), "q must be at least 1e-12, got 1e-13; in the limit 0 it is Log"),
+        (lambda: Lq(0.5, 1e16), r"smoothing.*between 1e-30 and 1e\+15, got"),
         (lambda: Log(1e-31), "eps must lie between 1e-30 and 1e"),
         (lambda: MCP.classical(0.0, 3.0), "lam must be positive, got 0"),
         (lambda: MCP.classical(1.0, -3.0), "gamma must be positive"),
@@ -280,3 +284,27 @@ def test_bad_parameters_are_refused_with_a_sentence(kind, name):
 def test_sentences(build, sentence):
     with pytest.raises(ValueError, match=sentence):
         build()
+
+
+EXTREME = [1e-30, 1e-20, 1e-12, 1e-5, 1.0, 1e5, 1e12, 1e20, 1e30]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "kind", [Log, Exponential, Arctan, Fraction, MCP, CappedL1, SCAD, Lq], ids=lambda c: c.name
+)
+def test_no_nan_at_any_allowed_parameter(kind, dtype):
+    """In single precision too; infinity may stand where the number is beyond the precision."""
+    t = np.array([0, 1e-45, 1e-38, 1e-30, 1e-12, 0.1, 0.5, 1, 2, 1e5, 1e20, 1e30, 3e38, np.inf], dtype=dtype)
+    if kind is SCAD:
+        members = [SCAD(a, k) for a in (1 + 1e-12, 2.0, 1e12) for k in EXTREME if a * k < 1e30]
+    elif kind is Lq:
+        members = [Lq(q, s) for q in (1e-12, 0.5, 1 - 1e-16) for s in (0.0, *(min(w, 1e15) for w in EXTREME))]
+    else:
+        members = [kind(w) for w in EXTREME]
+    for p in members:
+        for method in (p.value, p.derivative, p.second_derivative):
+            assert not np.any(np.isnan(method(t)))
+            assert not bool(torch.any(torch.isnan(method(torch.from_numpy(t)))))
+        assert not np.any(np.isnan(p.prox(np.concatenate([-t, t]), 0.3)))
+        assert not np.any(np.isnan(p.prox(t, 0.3, 0.0, 1.0)))
