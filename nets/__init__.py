@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from nets.hooks import Hook
     from nets.parametrization import attach, make_permanent
     from nets.playing import find_ticket, find_tickets, play, retrain
+    from nets.querying import query
     from nets.result import Result
+    from nets.runs.results import results
+    from nets.runs.running import run
+    from nets.sweeps.sweeping import sweep
     from nets.tickets import Ticket
 
 __all__ = [
@@ -31,7 +35,11 @@ __all__ = [
     "find_tickets",
     "make_permanent",
     "play",
+    "query",
+    "results",
     "retrain",
+    "run",
+    "sweep",
 ]
 
 _WHERE = {
@@ -47,7 +55,11 @@ _WHERE = {
     "find_tickets": "playing",
     "make_permanent": "parametrization",
     "play": "playing",
+    "query": "querying",
+    "results": "runs.results",
     "retrain": "playing",
+    "run": "runs.running",
+    "sweep": "sweeps.sweeping",
 }
 
 

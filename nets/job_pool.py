@@ -11,6 +11,7 @@ from nets.executors import Ended, run_all, start
 from nets.executors.pool import Later, Tell
 from nets.jobs import Job
 from nets.result import Result
+from nets.runs.execution import Keeping, execute, finished
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,13 @@ def run_jobs(
             on_progress(Progress(done, sum(sizes.values()), f"{play.method}, seed {play.seed}"))
 
     tasks: list[Hashable] = [*first, *rest]
-    with start(work, tasks=len(tasks), workers=workers) as pool:
-        ended = run_all(pool, tasks, on_end=tell)
-    results: list[list[Result]] = [one.value for one in ended]
+    here = [task for task in (*first, *rest) if task.folder and finished(task.job, Keeping(task.folder))]
+    there = [task for task in tasks if task not in here]
+    ended: dict[Hashable, Ended] = {}
+    for some, count in ((here, 1), (there, workers)):
+        with start(work, tasks=len(some), workers=count) as pool:
+            ended |= {one.task: one for one in run_all(pool, some, on_end=tell)}
+    results: list[list[Result]] = [ended[task].value for task in tasks]
     dense_results = {result.play.seed: result for group in results[: len(first)] for result in group}
     compared = [
         replace(
@@ -111,7 +116,6 @@ def work(task: _Task, tell: Tell) -> list[Result]:
 
 
 def _stored(job: Job, folder: Path) -> list[Result]:
-    from nets.runs.execution import Keeping, execute
     from nets.runs.locks import RunBusy
     from nets.runs.results import result_of
 

@@ -120,16 +120,17 @@ def _load_results(connection: duckdb.DuckDBPyConnection, files: list[str]) -> No
     connection.execute(
         """
         create temp table checked as
-        select folder, json_valid(text)
-            and sha256(regexp_replace(text, ', "sha256": "[0-9a-f]{64}"', '')) = (text ->> '$.sha256')
-            and (text ->> '$.run') = folder as sound, text
+        select folder, text, coalesce(case when json_valid(text) then
+            sha256(regexp_replace(text, ', "sha256": "[0-9a-f]{64}"', '')) = (text ->> '$.sha256')
+            and (text ->> '$.run') = folder end, false) as sound
         from told
         """
     )
     bad = [row[0] for row in connection.execute("select folder from checked where not sound").fetchall()]
     if bad:
+        said, names = "1 run" if len(bad) == 1 else f"{len(bad)} runs", ", ".join(bad[:5])
         warnings.warn(
-            f"left out {len(bad)} runs whose result.json is damaged or was changed: {', '.join(bad[:5])}",
+            f"left out {said} whose result.json is damaged or was changed: {names}",
             BadRunWarning,
             stacklevel=4,
         )

@@ -74,7 +74,7 @@ def trackers(play: Play, folder: Path, *, tensorboard: bool = False, tracker: st
     play : Play
         What is about to be trained.
     folder : Path
-        Folder of the run or of its search; event files go into its folder "tensorboard".
+        Folder of the event files.
     tensorboard : bool
         Write TensorBoard event files.
     tracker : str
@@ -88,7 +88,7 @@ def trackers(play: Play, folder: Path, *, tensorboard: bool = False, tracker: st
     """
     hooks: list[Hook] = []
     if tensorboard:
-        hooks.append(TensorBoard(folder / "tensorboard"))
+        hooks.append(TensorBoard(folder))
     if tracker:
         from nets.data.factory import import_object
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import traceback
 from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ class Keeping:
     keep_network : bool
         Keep the retrained network.
     tensorboard : bool
-        Write TensorBoard event files into each run's folder (needs the extra "tracking").
+        Write TensorBoard event files below "tensorboard" beside the runs (needs the extra "tracking").
     tracker : str
         "package.module:factory" of a hook of the user's own, called as ``factory(play)`` for every play.
     wait : bool
@@ -157,6 +158,11 @@ def execute(
     return [_read(play, keeping, say) for play in plays]
 
 
+def finished(job: Job, keeping: Keeping) -> bool:
+    """Tell whether all runs of a job are finished, so that making it again would only read them."""
+    return all(keeping.folder(play).finished for play in job.plays)
+
+
 def _make_missing(
     plays: Sequence[Play],
     missing: Sequence[Play],
@@ -175,7 +181,7 @@ def _make_missing(
         for run in runs:
             _note_session(run, belongs_to)
         _search(runs, keeping, data, belongs_to, hooks, say)
-        dense = _dense(missing[0], keeping, say)
+        dense = _dense(missing[0], keeping, hooks, say)
     except Exception as error:
         made = {run.folder.address: _failed(run, error) for run in runs}
     else:
@@ -272,7 +278,7 @@ def _search(
         play,
         [run.play.density for run in wanted],
         data=data,
-        hooks=(*hooks, *_tracking(wanted[0], keeping, folder), Recorder(folder)),
+        hooks=(*hooks, *_tracking(play, search_address(play), keeping), Recorder(folder)),
         checkpoint=StoredTrainings(folder / "checkpoints", belongs_to, interval=keeping.interval, say=say),
     )
     for run, ticket in zip(wanted, tickets):
@@ -309,14 +315,14 @@ def _copy_records(search: Path, folder: Path, epochs: float) -> None:
             write_bytes(folder / name, "".join(json_line(line) + "\n" for line in lines).encode())
 
 
-def _dense(play: Play, keeping: Keeping, say: Callable[[str], None]) -> Scored | None:
+def _dense(play: Play, keeping: Keeping, hooks: Sequence[Hook], say: Callable[[str], None]) -> Scored | None:
     """Return the accuracies of the dense network, from its own run; None if the play is that run."""
     from nets.playing import is_dense
 
     if is_dense(play):
         return None
     dense = dense_of(play)
-    (outcome,) = execute(Job(dense, (dense.density,)), replace(keeping, wait=True), say=say)
+    (outcome,) = execute(Job(dense, (dense.density,)), replace(keeping, wait=True), hooks=hooks, say=say)
     if outcome.row is None:
         raise RuntimeError(f"its dense network {outcome.address} failed: {outcome.failure}")
     return _Accuracies(outcome.row["test_accuracy"], outcome.row["validation_accuracy"])
@@ -348,7 +354,7 @@ def _finish(
         run.play,
         None if dense is None else run.ticket,
         data=data,
-        hooks=(*hooks, *_tracking(run, keeping, path), Recorder(path)),
+        hooks=(*hooks, *_tracking(run.play, run.folder.address, keeping), Recorder(path)),
         checkpoint=StoredTrainings(path / "checkpoints", belongs_to, interval=keeping.interval, say=say),
     )
     if keeping.keep_network:
@@ -367,11 +373,15 @@ def _store_network(path: Path, trained: Trained, run: _Run) -> None:
     tensor_file.write(path, "concave-sparsity network", 1, trained.model.state_dict(), said)
 
 
-def _tracking(run: _Run, keeping: Keeping, folder: Path) -> list[Hook]:
+def _tracking(play: Play, name: str, keeping: Keeping) -> list[Hook]:
     """Return the hooks of trackers that were asked for."""
     from nets.tracking import trackers
 
-    return trackers(run.play, folder, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
+    said = re.sub(
+        r"[^\w.-]+", "-", f"{play.data}-{play.model}-{play.method}-{play.density:g}-seed-{play.seed}"
+    )
+    folder = keeping.root / "tensorboard" / f"{said}-{name[:8]}"
+    return trackers(play, folder, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
 
 
 def _finite(value: Any) -> Any:

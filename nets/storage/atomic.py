@@ -23,6 +23,7 @@ REMEDIES = {
     errno.EACCES: "the folder may not be written to; mend its permissions or choose another one",
     errno.EPERM: "the folder may not be written to; mend its permissions or choose another one",
     errno.ENOTDIR: "a part of its path is a file, not a folder; choose another folder",
+    errno.EEXIST: "a part of its path is a file, not a folder; choose another folder",
     errno.EIO: "the disk reports an error; check it",
 }
 

@@ -55,8 +55,8 @@ def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     tensors, said = tensor_file.read(path, KIND, VERSION)
     try:
-        return _restored(said["state"], tensors), dict(said["note"])
-    except (KeyError, TypeError, AttributeError) as error:
+        return dict(_restored(said["state"], tensors)), dict(said["note"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path} is not a checkpoint that this library wrote ({error!r})") from None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from nets.configuration import Play
@@ -79,6 +81,47 @@ class Told:
 
 
 def sweep(
+    what: str | os.PathLike[str] | Mapping[str, Any] | Iterable[Play],
+    folder: str | os.PathLike[str] = "runs",
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    scheduler: str | None = None,
+    retry_failed: bool = True,
+    **keeping: Any,
+) -> SweepSummary:
+    """Run a grid of plays; what is finished is not run again.
+
+    Parameters
+    ----------
+    what : path, mapping or iterable of Play
+        A sweep file, the same as plain values (lists are axes of the grid), or plays.
+    folder : path
+        Folder of the runs.
+    workers, threads, scheduler
+        See `run_plan`.
+    retry_failed : bool
+        Whether runs that failed before are tried again.
+    **keeping
+        Further fields of `nets.runs.execution.Keeping`, e.g. ``tensorboard=True``.
+
+    Returns
+    -------
+    SweepSummary
+    """
+    from nets.sweeps.plan import make_plan
+    from nets.sweeps.sweep_file import plays_of, read_sweep
+
+    if isinstance(what, Mapping):
+        plays: Iterable[Play] = plays_of(what)
+    else:
+        plays = read_sweep(what) if isinstance(what, (str, os.PathLike)) else what
+    plan = make_plan(plays, Path(folder), retry_failed=retry_failed)
+    kept = Keeping(Path(folder), **keeping)
+    return run_plan(plan, kept, workers=workers, threads=threads, scheduler=scheduler)
+
+
+def run_plan(
     plan: Plan,
     keeping: Keeping,
     *,

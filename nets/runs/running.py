@@ -1,0 +1,67 @@
+"""Make one run, or read it if it is finished."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nets.configuration import Play
+from nets.jobs import Job
+from nets.result import Result
+from nets.runs.execution import Keeping, execute
+from nets.runs.results import result_of
+
+if TYPE_CHECKING:
+    from nets.hooks import Hook
+
+
+class RunFailed(RuntimeError):
+    """A run could not be finished."""
+
+
+def run(
+    play: Play | None = None,
+    folder: str | os.PathLike[str] = "runs",
+    *,
+    hooks: Sequence[Hook] = (),
+    keeping: Keeping | None = None,
+    **changes: Any,
+) -> Result:
+    """Play the lottery once and keep the run; a finished run is read, an interrupted one resumes.
+
+    Parameters
+    ----------
+    play : Play, optional
+        What to run; default ``Play()``.
+    folder : path
+        Folder of the runs; this one lies in ``folder/<address>/``, the address being the hash of what it is.
+    hooks : sequence of Hook
+        Called in every training that is still to be done.
+    keeping : Keeping, optional
+        How it is kept; its `root` is `folder`. Default: the network too, a checkpoint every 30 s.
+    **changes
+        Fields of the play, e.g. ``method="imp"``.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    RunFailed
+        If it failed; the reason is kept in ``failure.json``, and the next call tries again.
+    nets.runs.locks.RunBusy
+        If another process is working on it.
+    nets.storage.atomic.StorageError
+        If the folder cannot be written to.
+    """
+    play = Play(**changes) if play is None else replace(play, **changes)
+    kept = replace(keeping, root=Path(folder)) if keeping else Keeping(Path(folder))
+    (outcome,) = execute(Job(play, (play.density,)), kept, hooks=hooks)
+    if outcome.failure:
+        raise RunFailed(outcome.failure)
+    result = result_of(kept.folder(outcome.play))
+    return replace(result, play=replace(result.play, device=play.device, data_dir=play.data_dir))

@@ -1,0 +1,169 @@
+"""A sweep on the terminal: the plan before, live progress meanwhile, what failed afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nets.jobs import Job
+from nets.runs.execution import Outcome
+from nets.sweeps.plan import Plan
+from nets.sweeps.sweeping import SweepSummary, Told
+
+#: Jobs shown under way.
+SHOWN = 16
+
+
+def plan_table(plan: Plan, root: Path) -> Table:
+    """Return the plan as a table: runs, done, to do and estimated epochs by data, model and method."""
+    rows: dict[tuple[str, str, str], Counter[str]] = {}
+    for run, state in zip(plan.runs, plan.states):
+        row = rows.setdefault((run.data, run.model, run.method), Counter())
+        row["runs"] += 1
+        row["done" if state == "finished" else "to do"] += 1
+        row[state] += 1
+    epochs: Counter[tuple[str, str, str]] = Counter()
+    for job in plan.jobs:
+        epochs[job.play.data, job.play.model, job.play.method] += job.epochs  # type: ignore[assignment]
+    table = Table(title=f"{len(plan.runs)} runs in {root}", title_justify="left", show_footer=True)
+    for heading, footer in (("data", ""), ("model", ""), ("method", "all")):
+        table.add_column(heading, footer)
+    totals = sum(rows.values(), Counter())
+    for heading in ("runs", "done", "to do"):
+        table.add_column(heading, str(totals[heading]), justify="right")
+    table.add_column("begun", str(totals["interrupted"] + totals["running"]), justify="right")
+    table.add_column("failed", str(totals["failed"]), justify="right")
+    table.add_column("epochs", f"{plan.epochs:g}", justify="right")
+    for key, row in rows.items():
+        table.add_row(
+            *map(escape, key),
+            *(str(row[heading]) for heading in ("runs", "done", "to do")),
+            str(row["interrupted"] + row["running"]),
+            str(row["failed"]),
+            f"{epochs[key]:g}",
+        )
+    return table
+
+
+class Display:
+    """Live progress: one bar over all epochs, one line a job under way; a context manager.
+
+    Where the output is no terminal, one line is printed a finished job.
+
+    Attributes
+    ----------
+    finished : int
+        Runs finished so far.
+    """
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        self.finished = 0
+        self._failed = 0
+        self._console = console
+        self._plan = plan
+        self._done = 0.0
+        self._under_way: dict[Job, Told] = {}
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._task = self._bar.add_task("", total=plan.epochs)
+        self._live = Live(console=console, get_renderable=self._render, transient=True, refresh_per_second=4)
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the display away."""
+        self._live.stop()
+
+    def told(self, told: Told) -> None:
+        """Take in what a job tells."""
+        if told.note:
+            self._console.print(escape(told.text), highlight=False)
+        else:
+            self._under_way[told.job] = told
+        self._advance()
+
+    def ended(self, job: Job, outcomes: list[Outcome]) -> None:
+        """Take in that a job has ended."""
+        self._under_way.pop(job, None)
+        self._done += job.epochs
+        failures = [outcome for outcome in outcomes if outcome.failure]
+        self.finished += len(outcomes) - len(failures)
+        self._failed += len(failures)
+        for outcome in failures:
+            self._console.print(
+                f"[red]failed[/red] {_title(job)}: {escape(outcome.failure)}", highlight=False
+            )
+        if not self._console.is_terminal and not failures:
+            self._console.print(
+                f"{self.finished}/{self._plan.to_do} {_title(job)}", highlight=False, soft_wrap=True
+            )
+        self._advance()
+
+    def _advance(self) -> None:
+        begun = sum(min(told.epochs, told.job.epochs) for told in self._under_way.values())
+        failed = f", {self._failed} failed" if self._failed else ""
+        self._bar.update(
+            self._task,
+            completed=min(self._done + begun, self._plan.epochs),
+            description=f"{self.finished}/{self._plan.to_do} runs{failed}",
+        )
+
+    def _render(self) -> Any:
+        table = Table.grid(padding=(0, 2))
+        for told in list(self._under_way.values())[:SHOWN]:
+            table.add_row(
+                f"[dim]{_title(told.job)}",
+                f"[dim]{told.epochs:g}/{told.job.epochs:g}",
+                f"[dim]{escape(told.text)}",
+            )
+        return Group(self._bar, table)
+
+
+def print_summary(console: Console, summary: SweepSummary, root: Path) -> None:
+    """Print how a sweep went."""
+    console.print(
+        f"{len(summary.finished)} runs finished in {summary.seconds:.0f} s, {len(summary.failures)} failed",
+        highlight=False,
+    )
+    for text, outcomes in _by_failure(summary.failures).items():
+        first = outcomes[0]
+        console.print(
+            f"  {len(outcomes)} x {escape(text)} (e.g. {root / first.address / 'failure.json'})",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if summary.finished:
+        console.print(f"look at them: lottery report {root} -o report.html", highlight=False, soft_wrap=True)
+
+
+def _by_failure(failures: list[Outcome]) -> dict[str, list[Outcome]]:
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in failures:
+        groups.setdefault(outcome.failure, []).append(outcome)
+    return groups
+
+
+def _title(job: Job) -> str:
+    densities = ", ".join(f"{density:g}" for density in job.densities)
+    return escape(f"{job.play.method} on {job.play.data}, {densities}, seed {job.play.seed}")

@@ -1,0 +1,190 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from nets import Play
+from nets.runs.canonical import address
+from nets.runs.folder import BadRun, RunFolder, is_address, run_folders
+from nets.runs.locks import locked
+
+PLAY = Play(epochs=3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / address(PLAY))
+    assert made.state == "new"
+    made.path.mkdir()
+    made.open(PLAY)
+    return made
+
+
+def test_the_states_of_a_run(folder):
+    assert folder.state == "interrupted"
+    with locked(folder.path):
+        # The lock of this very process does not count as somebody else's, so it is asked from another one.
+        program = "import sys; from nets.runs.folder import *; print(RunFolder(Path(sys.argv[1])).state)"
+        told = subprocess.run(
+            [sys.executable, "-c", program, folder.path], capture_output=True, text=True, check=True
+        )
+        assert told.stdout.strip() == "running"
+    folder.write_failure("no luck", "trace")
+    assert folder.state == "failed"
+    folder.write_result({"test_accuracy": 0.5})
+    assert folder.state == "finished"
+    assert not (folder.path / "failure.json").exists()
+
+
+def test_config_and_result_come_back(folder):
+    assert folder.play() == PLAY
+    folder.write_result({"test_accuracy": 0.1, "none": None})
+    assert folder.result() == {"test_accuracy": 0.1, "none": None, "run": folder.address}
+
+
+def test_only_folders_named_by_an_address_are_runs(tmp_path):
+    (tmp_path / address(PLAY)).mkdir()
+    for name in ("searches", "A" * 32, "0" * 31, address(PLAY) + ".damaged"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ("0" * 32)).symlink_to("/etc")
+    (tmp_path / ("1" * 32)).write_text("")
+    assert [folder.address for folder in run_folders(tmp_path)] == [address(PLAY)]
+    assert not is_address("../" + "0" * 29)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        list(run_folders(tmp_path / "none"))
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_config_of_another_run_is_refused(folder):
+    edit(folder.path / "config.json", lambda config: config["form"].update(seed=5))
+    with pytest.raises(BadRun, match="another run than the folder's name"):
+        folder.play()
+
+
+def forge(tmp_path, form):
+    """Make a folder whose name fits the form that somebody made up."""
+    from nets.runs.canonical import digest
+
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"))
+    made = RunFolder(tmp_path / digest(text))
+    made.path.mkdir()
+    (made.path / "config.json").write_text(json.dumps({"form": form, "settings": {}}))
+    return made
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"version": 1, "kind": "subprocess.Popen", "args": ["touch", "trap"]},
+        {"version": 1, "kind": "play", "__reduce__": "os.system"},
+        {"version": 1, "kind": "play", "density": "__import__('os').mkdir('trap')"},
+        {"version": 1, "kind": "play", "options": {"keep": {"py/object": "os.mkdir"}}},
+        {"version": 3, "kind": "play"},
+    ],
+    ids=str,
+)
+def test_an_unexpected_class_field_or_value_is_refused_and_nothing_is_run(tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadRun):
+        forge(tmp_path, form).play()
+    assert not (tmp_path / "trap").exists()
+
+
+def test_a_factory_in_a_config_is_not_imported_when_the_run_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trap_module.py").write_text("open('trap', 'w')\ndef f(): pass\n")
+    form = {"version": 1, "kind": "play", "data": "trap_module:f", "model": "trap_module:f"}
+    assert forge(tmp_path, form).play().data == "trap_module:f"
+    assert not (tmp_path / "trap").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"nonsense", b"\xff\xfe", b"[" * 100_000, b'{"a": 1}']
+)
+def test_a_damaged_config_or_result_is_a_sentence(folder, content):
+    for name in ("config.json", "result.json"):
+        (folder.path / name).write_bytes(content)
+    with pytest.raises(BadRun, match=r"config\.json"):
+        folder.play()
+    with pytest.raises(BadRun, match=r"result\.json"):
+        folder.result()
+
+
+def test_a_changed_result_is_refused(folder):
+    folder.write_result({"test_accuracy": 0.5})
+    edit(folder.path / "result.json", lambda row: row.update(test_accuracy=0.99))
+    with pytest.raises(BadRun, match="changed or damaged"):
+        folder.result()
+
+
+def test_a_result_moved_from_another_run_is_refused(folder, tmp_path):
+    folder.write_result({"test_accuracy": 0.5})
+    other = RunFolder(tmp_path / ("0" * 32))
+    other.path.mkdir()
+    (other.path / "result.json").write_bytes((folder.path / "result.json").read_bytes())
+    with pytest.raises(BadRun, match="belongs to run"):
+        other.result()
+
+
+def test_links_out_of_the_folder_are_refused(folder, tmp_path):
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"secret": 1}')
+    (folder.path / "result.json").symlink_to(secret)
+    with pytest.raises(BadRun, match="is a link"):
+        folder.result()
+
+
+class Payload:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_in_the_place_of_a_ticket_is_set_aside_and_not_run(folder, tmp_path):
+    trap = tmp_path / "trap"
+    for content in (pickle.dumps(Payload(trap)), None):
+        path = folder.path / "ticket.safetensors"
+        path.write_bytes(content) if content else torch.save(Payload(trap), path)
+        with pytest.raises(BadRun, match="set aside"):
+            folder.ticket()
+        assert folder.ticket() is None
+    assert not trap.exists()
+    assert (folder.path / "ticket.safetensors.damaged-2").exists()
+
+
+def test_contents_of_a_run_that_would_now_be_another_are_set_aside(folder):
+    edit(folder.path / "config.json", lambda config: config["settings"].update(momentum=0.5))
+    folder.write_failure("left from then", "")
+    said = folder.open(PLAY)
+    assert "a default has changed" in said
+    assert folder.state == "interrupted"
+    assert folder.play() == PLAY
+    aside = folder.path.with_name(folder.address + ".damaged")
+    assert (aside / "failure.json").exists()
+    assert folder.open(PLAY) is None
+
+
+def test_fields_and_options_that_only_one_version_knows_do_not_count(folder):
+    def older(config):
+        del config["settings"]["label_smoothing"]
+        config["settings"]["of_the_future"] = 1
+        config["settings"]["options"].popitem()
+
+    edit(folder.path / "config.json", older)
+    assert folder.open(PLAY) is None
+
+
+def test_a_changed_default_of_an_option_counts(folder):
+    edit(folder.path / "config.json", lambda config: config["settings"]["options"].update(travel=-1))
+    assert "a default has changed" in folder.open(PLAY)

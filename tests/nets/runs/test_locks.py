@@ -1,0 +1,48 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nets.runs.locks import RunBusy, is_locked, locked
+
+HOLDER = (
+    "import sys, time, pathlib; from nets.runs.locks import locked\n"
+    "with locked(pathlib.Path(sys.argv[1])):\n"
+    "    print('held', flush=True); time.sleep(60)\n"
+)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path / "run"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_one_process_at_a_time_and_death_frees_the_lock(tmp_path, holder):
+    folder = tmp_path / "run"
+    assert is_locked(folder)
+    with pytest.raises(RunBusy, match="another process is working on run"), locked(folder):
+        pass
+    looks = []
+    with pytest.raises(RunBusy), locked(folder, wait=lambda: looks.append(1) or len(looks) < 3):
+        pass
+    assert len(looks) == 3
+    os.kill(holder.pid, signal.SIGKILL)
+    began = time.monotonic()
+    with locked(folder, wait=True):
+        assert time.monotonic() - began < 10
+    assert not is_locked(folder)
+
+
+def test_a_folder_that_was_never_locked(tmp_path):
+    assert not is_locked(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
