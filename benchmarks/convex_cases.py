@@ -178,7 +178,7 @@ def news20(quick: bool, seed: int = 0) -> Case:
     X, y = data.newsgroups(target=seed)
     n = y.size
     lam_max = float(np.abs(X.T @ y).max()) / (2 * n)
-    lam = (0.2 if quick else 0.05) * lam_max
+    lam = (0.01 if quick else 0.001) * lam_max
     share = f"{lam / lam_max:g} lam_max"
     title = f"news20 logistic, class {seed} against the rest, {n} x {X.shape[1]} sparse, {share}"
     return _logistic(title, X, y, lam, goal=1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,7 +62,7 @@ def verdict(rows: list[dict[str, Any]], concave: bool, goal: float) -> dict[str,
     counting = [row for row in mine if not concave or row["accuracy"]["objective"] <= best_objective + slack]
     own = min(counting or mine[:1], key=lambda row: row["median"])
     peer = min(peers, key=lambda row: row["median"])
-    ratio = own["median"] / peer["median"]
+    ratio = _ratio(own["seconds"], peer["seconds"])
     result = {
         "ours": own["solver"],
         "best_peer": peer["solver"],
@@ -73,8 +74,17 @@ def verdict(rows: list[dict[str, Any]], concave: bool, goal: float) -> dict[str,
     }
     interior = [row for row in peers if row["solver"].startswith("cvxpy")]
     if interior:
-        result["ratio_to_best_of_cvxpy"] = own["median"] / min(row["median"] for row in interior)
+        best = min(interior, key=lambda row: row["median"])
+        result["best_of_cvxpy"] = best["solver"]
+        result["ratio_to_best_of_cvxpy"] = _ratio(own["seconds"], best["seconds"])
     return result
+
+
+def _ratio(mine: list[float], theirs: list[float]) -> float:
+    """Median of the ratios turn by turn where both ran in every turn, so that a slow moment hits both."""
+    if len(mine) == len(theirs):
+        return statistics.median(a / b for a, b in zip(mine, theirs))
+    return statistics.median(mine) / statistics.median(theirs)
 
 
 def show(title: str, rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
