@@ -28,7 +28,7 @@ class LossRelaxation(Relaxation):
         Values of all coordinates, shape (n_features,); only those not free are used.
     """
 
-    batch = 1
+    batch = 8
 
     def __init__(self, problem: Problem, free: np.ndarray, fixed: Vector) -> None:
         self.problem = problem
