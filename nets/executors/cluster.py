@@ -14,6 +14,9 @@ from nets.executors.pool import Ended, Function, Pool, Tell, attempt
 
 TOPIC = "concave-sparsity"
 
+#: Seconds to wait for the scheduler to answer, and for its first worker.
+ANSWER, FIRST_WORKER = 10, 30
+
 #: Tasks of one worker process run one after another: torch's global generators belong to the process.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -65,7 +68,7 @@ class Cluster(Pool):
         self._tasks: list[Hashable] = []
         self._futures: set[Any] = set()
         try:
-            self._client = self._distributed.Client(scheduler, timeout=10, set_as_default=False)
+            self._client = self._distributed.Client(scheduler, timeout=ANSWER, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ValueError(f"no Dask scheduler answers at {scheduler} ({error}); start one there") from None
         try:
@@ -88,7 +91,7 @@ class Cluster(Pool):
         """Return the number of workers, which must see the folder and have this version of the library."""
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._client.wait_for_workers(1, timeout=30)
+            self._client.wait_for_workers(1, timeout=FIRST_WORKER)
         except TimeoutError:
             raise ValueError(f"the scheduler at {scheduler} has no workers; start some") from None
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".probe-") as probe:

@@ -134,7 +134,7 @@ class _Worker:
         # What the parent can import the worker can too: tasks may name modules beside the user's script.
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nets.executors.worker", str(theirs.fileno()), str(threads)],
+            [sys.executable, "-m", "nets.executors.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """The program of a worker process: takes tasks from a pipe, one at a time, and sends back how they end.
 
-It is started by `nets.executors.processes` as ``python -m nets.executors.worker FD THREADS``.
+It is started by `nets.executors.processes` as ``python -m nets.executors.worker FD``; its environment says
+how many threads it has.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from nets.executors.pool import Ended, attempt
 
 
-def serve(connection: Connection, threads: int) -> None:
+def serve(connection: Connection) -> None:
     """Run tasks until the other end closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers
     lock = threading.Lock()
@@ -33,7 +34,6 @@ def serve(connection: Connection, threads: int) -> None:
         except (EOFError, OSError):
             return
         if kind == "function":
-            set_threads(threads)
             function = content
             send("ready", os.getpid())
         elif kind == "task":
@@ -81,4 +81,4 @@ class _end_with_parent:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])), int(sys.argv[2]))
+    serve(Connection(int(sys.argv[1])))
