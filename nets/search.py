@@ -123,6 +123,11 @@ class Search:
         self._rewound: dict[str, Tensor] | None = None
         for density in self.densities:
             self.count(density)
+        steps = training.epochs * (data.n_train // min(training.batch_size, max(1, data.n_train)))
+        if rewind > steps:
+            raise ValueError(
+                f"a training of {steps} steps cannot be rewound to step {rewind}: rewind earlier"
+            )
 
     @property
     def layout(self) -> Layout:

@@ -46,8 +46,11 @@ def compare(
     from nets.comparison_plot import draw
     from nets.comparison_table import rich_table
     from nets.live_progress import Bar
+    from nets.methods import method
 
     play = settings.play()
+    for text in methods:
+        method(text)  # an unknown name is said before anything is written
     name = name or f"compare-{play.data}-{play.model}".replace("/", "-").replace(":", "-")
     out.mkdir(parents=True, exist_ok=True)
     with Bar(Console(stderr=True)) as bar:

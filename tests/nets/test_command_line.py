@@ -1,0 +1,131 @@
+"""The command `lottery`: light help, sentences for bad input, the files it writes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nets.command_line import COMMANDS, main
+
+HEAVY = ("torch", "numpy", "matplotlib", "pandas", "scipy", "sklearn", "cvxpy", "numba")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from nets.command_line import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as e:\n    assert not e.code\n"
+        f"heavy = [m for m in {HEAVY!r} if m in sys.modules]\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "compare" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["play", "compare", "methods"])
+def test_help_of_a_command_does_not_import_torch(command):
+    code = (
+        "import sys\n"
+        "from nets.command_line import main\n"
+        f"try:\n    main([{command!r}, '--help'])\nexcept SystemExit as e:\n    assert not e.code\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_nets_is_light():
+    code = "import sys, nets; dir(nets); heavy = [m for m in %r if m in sys.modules]; assert not heavy, heavy"
+    subprocess.run([sys.executable, "-c", code % (HEAVY,)], check=True)
+
+
+def test_torch_side_imports_no_convex_machinery():
+    code = (
+        "import sys, nets; nets.find_ticket; nets.compare; assert not {'cvxpy', 'numba'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_command_has_a_summary(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    for path in COMMANDS.glob("[a-z]*.py"):
+        assert path.stem.replace("_", "-") in printed
+        assert path.read_text().split('"""')[1].strip()
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip().startswith("0.")
+
+
+def test_methods_lists_all_and_shows_one(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for arguments, words in (
+        [["methods"], ("concave", "imp", "random")],
+        [["methods", "imp"], ("keep", "0.8")],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert not stop.value.code
+        printed = capsys.readouterr().out
+        assert all(word in printed for word in words)
+
+
+def test_play_writes_the_ticket(capsys, tmp_path):
+    import nets
+
+    path = tmp_path / "t.safetensors"
+    with pytest.raises(SystemExit) as stop:
+        main(["play", "--epochs", "2", "--density", "0.1", "--option", "descent=0.4", "--save", str(path)])
+    assert not stop.value.code
+    printed = capsys.readouterr().out
+    assert "ticket of 5,020 of 50,200 weights (10%)" in printed
+    assert "test accuracy" in printed
+    ticket = nets.Ticket.load(path)
+    assert ticket.kept == 5020
+    assert ticket.metadata["options"]["descent"] == 0.4
+
+
+def test_compare_ends_with_table_and_picture(capsys, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        main(
+            "compare --epochs 1 --seeds 1 --workers 1 --methods dense random --densities 0.5 0.1".split()
+            + ["--out", str(tmp_path)]
+        )
+    assert not stop.value.code
+    printed = capsys.readouterr().out
+    assert "random" in printed
+    picture = tmp_path / "compare-digits-lenet-300-100.png"
+    assert str(picture) in printed.replace("\n", "")
+    assert picture.stat().st_size > 10_000
+    content = json.loads(picture.with_suffix(".json").read_text())
+    assert len(content["results"]) == 3
+    assert content["command"].startswith("lottery compare")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["play", "--method", "concav"], "unknown method 'concav'"),
+        (["play", "--data", "mnits"], "unknown data set 'mnits'"),
+        (["play", "--option", "descent"], "an option is written name=value"),
+        (["play", "--option", "nothing=1"], "method concave has no option 'nothing'"),
+        (["play", "--penalty", "lgo(1)"], "unknown penalty 'lgo'"),
+        (["compare", "--methods", "imp", "foo"], "unknown method 'foo'"),
+        (["methods", "foo"], "unknown method 'foo'"),
+    ],
+)
+def test_bad_input_is_one_sentence(capsys, tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []

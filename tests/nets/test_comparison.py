@@ -1,0 +1,108 @@
+"""The comparison: dense once a seed, one chain for imp, results that do not depend on the workers."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+import nets
+from nets.comparison import Comparison, mean_interval, plan
+from nets.comparison_plot import draw
+from nets.comparison_table import rich_table
+from nets.configuration import Play
+
+SETTINGS = {"epochs": 2, "methods": ("dense", "concave", "imp"), "densities": (0.5, 0.1), "seeds": 2}
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def comparison(told):
+    return nets.compare(**SETTINGS, workers=1, on_progress=told.append)
+
+
+def rows(comparison):
+    return [
+        {k: v for k, v in result.row().items() if not k.endswith("seconds")} for result in comparison.results
+    ]
+
+
+def test_every_method_density_and_seed_once(comparison):
+    keys = [(r.play.seed, r.play.method, r.play.density) for r in comparison.results]
+    one = [("dense", 1.0), ("concave", 0.5), ("concave", 0.1), ("imp", 0.5), ("imp", 0.1)]
+    assert keys == [(seed, *rest) for seed in (0, 1) for rest in one]
+
+
+def test_workers_do_not_change_results(comparison):
+    assert rows(nets.compare(**SETTINGS, workers=2)) == rows(comparison)
+
+
+def test_results_are_those_of_single_plays(comparison):
+    result = next(r for r in comparison.results if r.play.method == "imp" and r.play.density == 0.1)
+    alone = nets.play(result.play)
+    assert alone.test_accuracy == result.test_accuracy
+    assert alone.dense_test_accuracy == result.dense_test_accuracy
+    assert alone.search_epochs == result.search_epochs
+
+
+def test_progress_ends_at_the_total(comparison, told):
+    assert told[-1].done == told[-1].total
+    assert [p.done for p in told] == sorted(p.done for p in told)
+
+
+def test_one_job_holds_the_chain_of_imp():
+    jobs = list(plan([Play()], ("dense", "imp", "random"), (0.5, 0.1)))
+    assert [(j.play.method, j.densities) for j in jobs] == [
+        ("imp", (0.5, 0.1)),
+        ("random", (0.5,)),
+        ("random", (0.1,)),
+    ]
+    assert jobs[0].epochs == 20 * 11 + 2 * 20  # 0.8**10 is the last density above 0.1
+
+
+def test_table(comparison):
+    table = comparison.table()
+    assert [(row["method"], row["density"]) for row in table][:2] == [("dense", 1.0), ("concave", 0.5)]
+    row = table[1]
+    values = [
+        r.test_accuracy for r in comparison.results if r.play.method == "concave" and r.play.density == 0.5
+    ]
+    assert row["accuracy"] == pytest.approx(sum(values) / 2)
+    assert row["seeds"] == 2
+    assert row["penalty"] == "log(0.02)"
+    assert rich_table(comparison).row_count == 5
+
+
+def test_interval_is_students():
+    values = [0.97, 0.98, 0.985, 0.975, 0.99]
+    mean, half = mean_interval(values)
+    low, high = stats.t.interval(0.95, 4, loc=mean, scale=stats.sem(values))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+    assert math.isnan(mean_interval([0.5])[1])
+
+
+def test_json_holds_everything_and_no_path(tmp_path, comparison):
+    path = comparison.save(tmp_path / "new" / "c.json", command="lottery compare")
+    text = path.read_text()
+    content = json.loads(text)
+    assert len(content["results"]) == 10
+    assert content["versions"]["torch"]
+    assert str(tmp_path) not in text
+    assert "data_dir" not in text
+    one = Comparison(tuple(replace(r) for r in comparison.results if r.play.seed == 0))
+    assert json.loads(one.save(tmp_path / "d.json").read_text())["table"][0]["interval"] is None
+
+
+def test_picture(tmp_path, comparison):
+    from matplotlib.image import imread
+
+    path = draw(comparison, tmp_path / "new" / "c.png")
+    picture = imread(path)
+    assert picture.shape[0] > 300
+    assert picture.shape[1] > 500
+    assert picture.std() > 0.05
