@@ -194,7 +194,7 @@ def test_errors(blobs, conv_net, settings_, sentence):
 
 
 def test_diverging_scores_are_refused(blobs, conv_net):
-    with pytest.raises((ValueError, RuntimeError), match="diverged|lower the learning rate"):
+    with pytest.raises((ValueError, RuntimeError), match=r"diverged|lower the learning rate"):
         nets.find_ticket(
             conv_net(), blobs, "imp", density=0.1, training=Training(epochs=1, batch_size=20, lr=1e30)
         )
