@@ -90,9 +90,8 @@ def relax_nodes(
                 here += v[j] * t + w[j] * abs(t)
                 smooth += t * (v[j] - c[j])
                 size += abs(c[j] * t) + abs(v[j] * t) + abs(best)
-            value = constant[i] - 0.5 * smooth + least - 4e-16 * (abs(constant[i]) + size)
-            if value > bound[i] or epochs == 0:
-                bound[i] = value
+            # The dual value at x itself, not the best on the way: what is excluded later is measured from x.
+            bound[i] = constant[i] - 0.5 * smooth + least - 4e-16 * (abs(constant[i]) + size)
             if here - least <= tolerance[i] or bound[i] >= cutoff or epochs >= max_epochs:
                 break
             minimise(gram, curvature, v, x[i], w, low, high, d, 0.0, block, factor, free, work)

@@ -24,7 +24,7 @@ class Bounds:
     gradient
         Gradient of the data fit (what stationarity is judged by), shape (n_nodes, d).
     bound
-        Dual values: lower bounds of the objective on each box, shape (n_nodes,).
+        Dual values at these gradients: lower bounds of the objective on each box, shape (n_nodes,).
     """
 
     x: Vector

@@ -1,6 +1,9 @@
 """Bounds of many nodes at once, and what they exclude."""
 
+from importlib import import_module
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,3 +129,22 @@ def test_a_column_of_zeros_goes_to_its_cheapest_value():
     )
     _, _, _, bounds = solve(problem, lower, upper)
     np.testing.assert_array_equal(bounds.x[:, 1], [0.0, 0.5, -0.2])
+
+
+@given(seed=st.integers(0, 10**6), max_epochs=st.sampled_from([0, 1, 3, 100]))
+def test_however_coarse_the_solution_its_bound_belongs_to_its_gradient(seed, max_epochs):
+    """What tightening relies on: bound + brackets + squares stay below the objective, at every point."""
+    problem = problem_of(seed)
+    lower, upper = sub_boxes(seed, problem, 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module(QuadraticRelaxation.__module__), "MAX_EPOCHS", max_epochs)
+        _, curvature, minorant, bounds = solve(problem, lower, upper, tolerance=0.0)
+    rng = np.random.default_rng(seed)
+    for t in rng.uniform(lower, upper, (50, *lower.shape)):
+        bracket = bounds.reduced * t + minorant.weights * np.abs(t)
+        ends = np.stack([lower, np.clip(0.0, lower, upper), upper])
+        least = (bounds.reduced * ends + minorant.weights * np.abs(ends)).min(axis=0)
+        square = 0.5 * curvature.stiffness * (t - bounds.x) ** 2
+        claimed = bounds.bound + (bracket - least).sum(axis=1) + square.max(axis=1)
+        truth = np.array([problem.objective(x) for x in t])
+        assert (claimed <= truth + 1e-12).all()
