@@ -94,8 +94,10 @@ def test_play_writes_the_ticket(capsys, tmp_path):
 def test_compare_ends_with_table_and_picture(capsys, tmp_path):
     with pytest.raises(SystemExit) as stop:
         main(
-            ["compare", "--epochs", "1", "--seeds", "1", "--workers", "1", "--out", str(tmp_path)]
-            + ["--methods", "dense", "random", "--densities", "0.5", "0.1"]  # noqa: RUF005
+            [
+                *("compare", "--epochs", "1", "--seeds", "1", "--workers", "1", "--out", str(tmp_path)),
+                *("--methods", "dense", "random", "--densities", "0.5", "0.1"),
+            ]
         )
     assert not stop.value.code
     printed = capsys.readouterr().out
