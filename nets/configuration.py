@@ -12,6 +12,7 @@ from nets.learning_rates import SCHEDULES
 Scalar = bool | int | float | str
 
 OPTIMISERS = ("sgd", "adam", "adamw")
+PRECISIONS = ("float32", "bfloat16")
 
 #: Usual length, batch size and peak learning rate of one training, by data set; others take the entry "".
 USUAL: dict[str, dict[str, Any]] = {
@@ -52,6 +53,17 @@ class Training:
         For "step": the factor by which it drops.
     label_smoothing : float
         Of the cross-entropy.
+    precision : str
+        "float32", or "bfloat16": matrix products and convolutions in bfloat16 (automatic mixed precision),
+        weights, masks and the optimiser in float32.
+    accumulate : int
+        Parts that a batch is passed in, one after another: less memory; batch normalisation sees parts.
+    channels_last : bool
+        Images with their channels last, which convolutions on a GPU prefer; no part of what the training is.
+    compile : bool
+        Compile forward and backward with torch.compile; no part of what the training is.
+    graphs : bool
+        Replay forward and backward as a CUDA graph; no part of what the training is.
     """
 
     epochs: int = 20
@@ -66,6 +78,11 @@ class Training:
     milestones: tuple[float, ...] = (0.5, 0.75)
     lr_factor: float = 0.1
     label_smoothing: float = 0.0
+    precision: str = "float32"
+    accumulate: int = 1
+    channels_last: bool = field(default=False, compare=False)
+    compile: bool = field(default=False, compare=False)
+    graphs: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(float(m) for m in self.milestones))
@@ -80,6 +97,8 @@ class Training:
         check(0 <= self.warm_up <= self.epochs, "warm_up", self.warm_up, "between 0 and epochs")
         check(all(0 <= m <= 1 for m in self.milestones), "milestones", self.milestones, "shares in [0, 1]")
         check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "in [0, 1)")
+        check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
+        check(1 <= self.accumulate <= self.batch_size, "accumulate", self.accumulate, "1 to batch_size")
 
     @classmethod
     def usual(cls, data: str = "", **changes: Any) -> Training:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nets import distributed
 from nets.data import Dataset
 
 #: Samples in one forward pass; nothing is shuffled, so the result does not depend on it but for rounding.
@@ -40,9 +41,12 @@ def evaluate(model: nn.Module, data: Dataset, part: str = "validation") -> Evalu
     model.eval()
     right = torch.zeros((), dtype=torch.int64, device=x.device)
     loss = torch.zeros((), dtype=torch.float64, device=x.device)
+    whole = len(y)
+    x, y = distributed.share(x), distributed.share(y)
     for a, b in zip(torch.split(x, BATCH), torch.split(y, BATCH)):
         output = model(data.normalise(a))
         right += (output.argmax(1) == b).sum()
         loss += functional.cross_entropy(output, b, reduction="sum")
+    distributed.add_up(right, loss)
     model.train(was_training)
-    return Evaluation(right.item() / len(y), loss.item() / len(y))
+    return Evaluation(right.item() / whole, loss.item() / whole)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Penalty, density_count
-from nets import checkpointing
+from nets import checkpointing, distributed
 from nets.checkpointing import Checkpoint
 from nets.configuration import Scalar, Training
 from nets.data import Dataset
@@ -239,6 +239,7 @@ class Search:
         report, trace : mapping, optional
             See `Found`.
         """
+        distributed.agree(mask)
         kept = int(mask.sum())
         if kept != self.count(density):
             raise AssertionError(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nets import distributed
 from nets.hooks import Hook
 from nets.optimisers import state_vectors
 from nets.training import Loop
@@ -37,6 +38,7 @@ class SparseTraining(Hook):
         """Replace the mask: weights outside it become zero and the optimiser forgets them."""
         weights = loop.flat.weights
         self.mask = mask.to(weights.device)
+        distributed.agree(self.mask)
         self._factor = self.mask.to(weights.dtype)
         pruned = ~self.mask
         weights.masked_fill_(pruned, 0.0)

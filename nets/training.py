@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nets import distributed
 from nets.configuration import Training
 from nets.data import Dataset
 from nets.evaluation import evaluate
 from nets.flat_model import FlatModel
+from nets.forward_backward import ForwardBackward
 from nets.hooks import Hook
 from nets.learning_rates import learning_rates
 from nets.optimisers import optimiser
@@ -142,6 +144,7 @@ class Loop:
             self._seed_global()
             self.model.train()
             self.flat.gradients_of_all.zero_()
+            distributed.agree(self.flat.parameter.data, *self.model.buffers())
             for hook in self.hooks:
                 hook.start(self)
             self._steps(until)
@@ -153,7 +156,10 @@ class Loop:
         return self
 
     def _seed_global(self) -> None:
-        if self._global_state is None:
+        rank = distributed.rank()
+        if rank:  # each process drops out units of its own
+            torch.manual_seed(derive(self.seed, "network", rank, self.step))
+        elif self._global_state is None:
             torch.manual_seed(derive(self.seed, "network"))
         else:
             torch.set_rng_state(self._global_state["cpu"])
@@ -172,38 +178,41 @@ class Loop:
 
     def _steps(self, until: int) -> None:
         before, after_backward, after = map(self._overridden, ("before_step", "after_backward", "after_step"))
-        model, optimiser, rates = self.model, self.optimiser, self.rates
+        optimiser, rates = self.optimiser, self.rates
         gradients, group = self.flat.gradients_of_all, self.optimiser.param_groups[0]
-        loss = self._loss_function()
+        forward_backward = self._forward_backward()
         self._end_epoch()  # of a loop that was stopped between its last step and its end
-        while self.step < until:
-            for x, y in self._batches():
-                group["lr"] = rates[self.step]
-                for hook in before:
-                    hook(self)
-                self.loss = loss(x, y, model(x))
-                self.loss.backward()  # type: ignore[no-untyped-call]
-                self.loss = self.loss.detach()
-                self._loss_sum += self.loss
-                for hook in after_backward:
-                    hook(self)
-                optimiser.step()
-                gradients.zero_()
-                self.step += 1
-                for hook in after:
-                    hook(self)
-                if self.step >= until:
-                    break
-            self._end_epoch()
+        with forward_backward.settings():
+            while self.step < until:
+                for x, y in self._batches():
+                    group["lr"] = rates[self.step]
+                    for hook in before:
+                        hook(self)
+                    self.loss = forward_backward(x, y)
+                    self._loss_sum += self.loss
+                    for hook in after_backward:
+                        hook(self)
+                    optimiser.step()
+                    gradients.zero_()
+                    self.step += 1
+                    for hook in after:
+                        hook(self)
+                    if self.step >= until:
+                        break
+                self._end_epoch()
 
-    def _loss_function(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def _forward_backward(self) -> ForwardBackward:
         own = self._overridden("loss")
         if len(own) > 1:
             raise ValueError(f"{len(own)} hooks want to define the loss; one at most can")
         if own:
-            return partial(own[0], self)
+            return ForwardBackward(self.flat, partial(own[0], self), self.training, fixed_loss=False)
         smoothing = self.training.label_smoothing
-        return lambda x, y, output: functional.cross_entropy(output, y, label_smoothing=smoothing)
+        return ForwardBackward(
+            self.flat,
+            lambda x, y, output: functional.cross_entropy(output, y, label_smoothing=smoothing),
+            self.training,
+        )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of the epoch under way that are still to come."""

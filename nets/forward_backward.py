@@ -1,0 +1,159 @@
+"""Forward and backward of one step: plain, in mixed precision, compiled, as a CUDA graph, in parts.
+
+Gradients are added to those of the network, which lie in one flat vector; everything else of a step (hooks,
+optimiser) is a few calls on flat vectors and needs none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nets import distributed
+from nets.configuration import Training
+from nets.flat_model import FlatModel
+
+#: (inputs, labels, output of the network) -> loss, shape ().
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+#: Passes before a CUDA graph is captured, in which libraries choose their algorithms.
+WARM_UP = 3
+
+
+class ForwardBackward:
+    """Add the gradient of a batch to that of the network and return the loss.
+
+    Parameters
+    ----------
+    flat : FlatModel
+        The network.
+    loss : callable
+        Loss of a batch.
+    training : Training
+        precision, channels_last, compile, graphs, accumulate.
+    fixed_loss : bool
+        Whether the loss is the same function at every step; only then can a graph replay it.
+
+    Raises
+    ------
+    ValueError
+        If graphs are asked for where there are none: not on CUDA, or the loss changes.
+    """
+
+    def __init__(self, flat: FlatModel, loss: Loss, training: Training, *, fixed_loss: bool = True) -> None:
+        self._flat = flat
+        self._loss = loss
+        self._device = flat.parameter.device
+        self._parts = training.accumulate
+        self._format = torch.channels_last if training.channels_last else torch.preserve_format
+        self._dtype = torch.bfloat16 if training.precision == "bfloat16" else None
+        self._graphs: dict[tuple[Any, ...], _Graph] | None = None
+        self._addresses = (0, 0)
+        if training.graphs:
+            if self._device.type != "cuda":
+                raise ValueError(f"graphs need a CUDA device, the network is on {self._device}")
+            if not fixed_loss:
+                raise ValueError(
+                    "a method that defines its own loss cannot be replayed as a graph: leave it out"
+                )
+            self._graphs = {}
+        self._forward: Callable[[Tensor, Tensor], Tensor] = self._network_loss
+        if training.compile:
+            self._forward = torch.compile(self._network_loss, dynamic=False)
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Choose the fastest algorithms for fixed shapes on CUDA; whole-batch statistics if distributed."""
+        benchmark = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = benchmark or self._device.type == "cuda"
+        try:
+            with distributed.whole_batch_statistics(self._flat.model):
+                yield
+        finally:
+            torch.backends.cudnn.benchmark = benchmark
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of a batch, shape (), detached; its gradient is added to the network's.
+
+        Several processes each take their share, and the loss and the gradient are those of the whole batch.
+        """
+        whole = len(y)
+        if x.dim() == 4 and self._format is torch.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        if distributed.size() == 1 and self._parts == 1:
+            return self._pass(x, y, 1.0)
+        x, y = distributed.share(x), distributed.share(y)
+        loss = torch.zeros((), device=self._device)
+        for a, b in zip(x.tensor_split(self._parts), y.tensor_split(self._parts)):
+            if len(b):
+                loss += self._pass(a, b, len(b) / whole)
+        distributed.add_up(loss, self._flat.gradients_of_all)
+        return loss
+
+    def _network_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        if self._dtype is None:
+            return self._loss(x, y, self._flat.model(x))
+        # Cast weights are not cached: a captured graph must cast them anew at every step.
+        with torch.autocast(self._device.type, self._dtype, cache_enabled=False):
+            return self._loss(x, y, self._flat.model(x))
+
+    def _pass(self, x: Tensor, y: Tensor, weight: float) -> Tensor:
+        if self._graphs is None:
+            return self._eager(x, y, weight)
+        # A graph knows addresses, so it is good only while the network's weights stay where they are.
+        addresses = self._flat.parameter.data_ptr(), self._flat.effective.data_ptr()
+        if addresses != self._addresses:
+            self._graphs.clear()
+            self._addresses = addresses
+        key = x.shape, x.dtype, weight
+        if key not in self._graphs:
+            self._graphs[key] = _Graph(self._eager, self._flat, x, y, weight)
+        return self._graphs[key].replay(x, y)
+
+    def _eager(self, x: Tensor, y: Tensor, weight: float) -> Tensor:
+        loss = self._forward(x, y)
+        if weight != 1.0:
+            loss = loss * weight
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+
+class _Graph:
+    """Forward and backward captured once, replayed at every step: one launch in place of hundreds."""
+
+    def __init__(
+        self,
+        eager: Callable[[Tensor, Tensor, float], Tensor],
+        flat: FlatModel,
+        x: Tensor,
+        y: Tensor,
+        weight: float,
+    ) -> None:
+        self._x, self._y = x.clone(), y.clone()
+        kept = {name: buffer.clone() for name, buffer in flat.model.named_buffers()}
+        gradients = flat.gradients_of_all.clone()
+        state = torch.cuda.get_rng_state(x.device)
+        side = torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(x.device))
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                eager(self._x, self._y, weight)
+        torch.cuda.current_stream(x.device).wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._loss = eager(self._x, self._y, weight)
+        # The warm-up leaves no trace: statistics, gradients and random numbers are as before.
+        for name, buffer in flat.model.named_buffers():
+            buffer.copy_(kept[name])
+        flat.gradients_of_all.copy_(gradients)
+        torch.cuda.set_rng_state(state, x.device)
+
+    def replay(self, x: Tensor, y: Tensor) -> Tensor:
+        self._x.copy_(x)
+        self._y.copy_(y)
+        self._graph.replay()
+        return self._loss.clone()
