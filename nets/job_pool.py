@@ -11,7 +11,7 @@ from nets.executors import Ended, run_all, start
 from nets.executors.pool import Later, Tell
 from nets.jobs import Job
 from nets.result import Result
-from nets.runs.execution import Keeping, execute, finished
+from nets.runs.keeping import Keeping
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def run_jobs(
             on_progress(Progress(done, sum(sizes.values()), f"{play.method}, seed {play.seed}"))
 
     tasks: list[Hashable] = [*first, *rest]
-    here = [task for task in (*first, *rest) if task.folder and finished(task.job, Keeping(task.folder))]
+    here = [task for task in (*first, *rest) if task.folder and Keeping(task.folder).finished(task.job)]
     there = [task for task in tasks if task not in here]
     ended: dict[Hashable, Ended] = {}
     for some, count in ((here, 1), (there, workers)):
@@ -116,6 +116,7 @@ def work(task: _Task, tell: Tell) -> list[Result]:
 
 
 def _stored(job: Job, folder: Path) -> list[Result]:
+    from nets.runs.execution import execute
     from nets.runs.locks import RunBusy
     from nets.runs.results import result_of
 

@@ -8,65 +8,32 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nets.configuration import Play
+from nets.distributed import on_first, rank, size
 from nets.jobs import Job
 from nets.runs.canonical import address, canonical, dense_of, settled
 from nets.runs.folder import BadRun, RunFolder
+from nets.runs.keeping import Keeping, search_address
 from nets.runs.locks import locked
 from nets.storage import records
-from nets.storage.atomic import remove_temporaries, write_json
+from nets.storage.atomic import (
+    StorageError,
+    json_line,
+    remove_temporaries,
+    set_aside,
+    write_bytes,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from nets.data import Dataset
     from nets.hooks import Hook
     from nets.playing import Scored, Trained
     from nets.tickets import Ticket
-
-#: Folder, beside the runs, of searches under way; a search that several densities share lies there once.
-SEARCHES = "searches"
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """How runs are kept; none of it changes what a run computes.
-
-    Parameters
-    ----------
-    root : Path
-        The folder that holds the runs.
-    interval : float
-        Seconds between two checkpoints of a training; 0: after every step.
-    keep_search : bool
-        Keep the trainings of a finished search, so that smaller densities asked for later go on from there.
-    keep_network : bool
-        Keep the retrained network.
-    tensorboard : bool
-        Write TensorBoard event files below "tensorboard" beside the runs (needs the extra "tracking").
-    tracker : str
-        "package.module:factory" of a hook of the user's own, called as ``factory(play)`` for every play.
-    wait : bool
-        Wait for a run that another process works on; otherwise `nets.runs.locks.RunBusy` is raised.
-    """
-
-    root: Path
-    interval: float = 30.0
-    keep_search: bool = False
-    keep_network: bool = True
-    tensorboard: bool = False
-    tracker: str = ""
-    wait: bool = False
-
-    def folder(self, play: Play) -> RunFolder:
-        """Return the folder of a run."""
-        return RunFolder(self.root / address(play))
-
-    def search_folder(self, play: Play) -> Path:
-        """Return the folder of the search that a run's ticket comes from."""
-        return self.root / SEARCHES / search_address(play)
 
 
 @dataclass(frozen=True)
@@ -102,13 +69,6 @@ class _Run:
     folder: RunFolder
     ticket: Ticket | None = None
     notes: list[str] = field(default_factory=list)
-
-
-def search_address(play: Play) -> str:
-    """Return the address of the search: that of the run, whatever its density if densities share a chain."""
-    from nets.methods import method
-
-    return address(replace(play, density=1.0) if method(play.method).chain else play)
 
 
 def execute(
@@ -148,19 +108,19 @@ def execute(
     if len({search_address(play) for play in plays}) > 1:
         parts = [Job(play, (play.density,)) for play in plays]
         return [outcome for part in parts for outcome in execute(part, keeping, hooks=hooks, say=say)]
-    if any(_stored(play, keeping, say) is None for play in plays):
-        search = keeping.search_folder(plays[0])
-        with locked(search, wait=keeping.wait), ExitStack() as locks:
-            missing = [play for play in plays if _stored(play, keeping, say) is None]
-            for play in missing:
-                locks.enter_context(locked(keeping.folder(play).path, wait=keeping.wait))
-            return _make_missing(plays, missing, keeping, hooks, say)
-    return [_read(play, keeping, say) for play in plays]
+    if not any(_stored(play, keeping, say) is None for play in plays):
+        return [_read(play, keeping, say) for play in plays]
+    with ExitStack() as locks:
+        _lock(locks, keeping.search_folder(plays[0]), keeping)
+        missing = [play for play in plays if _stored(play, keeping, say) is None]
+        for play in missing:
+            _lock(locks, keeping.folder(play).path, keeping)
+        return _make_missing(plays, missing, keeping, hooks, say)
 
 
-def finished(job: Job, keeping: Keeping) -> bool:
-    """Tell whether all runs of a job are finished, so that making it again would only read them."""
-    return all(keeping.folder(play).finished for play in job.plays)
+def _lock(locks: ExitStack, folder: Path, keeping: Keeping) -> None:
+    """Hold the lock of a folder; of several processes that train together the first one holds it."""
+    on_first(lambda: locks.enter_context(locked(folder, wait=keeping.wait)))
 
 
 def _make_missing(
@@ -171,15 +131,11 @@ def _make_missing(
     say: Callable[[str], None],
 ) -> list[Outcome]:
     runs = [_Run(play, keeping.folder(play)) for play in missing]
-    for run in runs:
-        if said := run.folder.open(run.play):
-            say(said)
-        run.folder.clear_failure()
+    on_first(lambda: _open(runs, say))
     made: dict[str, Outcome] = {}
     try:
         data, belongs_to = _data(missing[0])
-        for run in runs:
-            _note_session(run, belongs_to)
+        on_first(lambda: _note_sessions(runs, belongs_to))
         _search(runs, keeping, data, belongs_to, hooks, say)
         dense = _dense(missing[0], keeping, hooks, say)
     except Exception as error:
@@ -188,26 +144,36 @@ def _make_missing(
         for run in runs:
             try:
                 _finish(run, keeping, data, belongs_to, dense, hooks, say)
-                made[run.folder.address] = Outcome(run.play, run.folder.address, run.folder.result())
+                row = on_first(run.folder.result)
+                made[run.folder.address] = Outcome(run.play, run.folder.address, row)
             except Exception as error:
                 made[run.folder.address] = _failed(run, error)
     if all(outcome.row for outcome in made.values()) and not keeping.keep_search:
-        shutil.rmtree(keeping.search_folder(plays[0]), ignore_errors=True)
+        on_first(lambda: shutil.rmtree(keeping.search_folder(plays[0]), ignore_errors=True))
     return [made.get(address(play)) or _read(play, keeping, say) for play in plays]
+
+
+def _open(runs: Sequence[_Run], say: Callable[[str], None]) -> None:
+    for run in runs:
+        if said := run.folder.open(run.play):
+            say(said)
+        run.folder.clear_failure()
 
 
 def _stored(play: Play, keeping: Keeping, say: Callable[[str], None]) -> dict[str, Any] | None:
     """Return the row of a finished run, None if it is not finished; a damaged result is set aside."""
-    from nets.storage.atomic import set_aside
-
     folder = keeping.folder(play)
-    if not folder.finished:
-        return None
-    try:
-        return folder.result()
-    except BadRun as error:
-        say(f"{error}; set aside as {set_aside(folder.path / 'result.json').name}")
-        return None
+
+    def row() -> dict[str, Any] | None:
+        if not folder.finished:
+            return None
+        try:
+            return folder.result()
+        except BadRun as error:
+            say(f"{error}; set aside as {set_aside(folder.path / 'result.json').name}")
+            return None
+
+    return on_first(row)
 
 
 def _read(play: Play, keeping: Keeping, say: Callable[[str], None]) -> Outcome:
@@ -215,11 +181,10 @@ def _read(play: Play, keeping: Keeping, say: Callable[[str], None]) -> Outcome:
 
 
 def _failed(run: _Run, error: BaseException) -> Outcome:
-    from nets.storage.atomic import StorageError
-
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    trace = "".join(traceback.format_exception(error))
     try:
-        run.folder.write_failure(message, "".join(traceback.format_exception(error)))
+        on_first(lambda: run.folder.write_failure(message, trace))
     except StorageError:
         if isinstance(error, StorageError):
             raise error from None
@@ -242,16 +207,17 @@ def _data(play: Play) -> tuple[Dataset, dict[str, Any]]:
     return dataset, {"search": search_address(play), "data": fingerprint}
 
 
-def _note_session(run: _Run, belongs_to: dict[str, Any]) -> None:
-    """Add this session to environment.json; a damaged file starts anew."""
+def _note_sessions(runs: Sequence[_Run], belongs_to: dict[str, Any]) -> None:
+    """Add this session to each environment.json; a damaged file starts anew."""
     from nets.runs.environment import environment
 
-    try:
-        sessions = run.folder.read("environment.json").get("sessions", [])
-    except BadRun:
-        sessions = []
-    session = {**environment(run.play.device), "data": belongs_to["data"]}
-    write_json(run.folder.path / "environment.json", {"sessions": [*sessions, session]})
+    session = {**environment(runs[0].play.device), "data": belongs_to["data"], "processes": size()}
+    for run in runs:
+        try:
+            sessions = run.folder.read("environment.json").get("sessions", [])
+        except BadRun:
+            sessions = []
+        write_json(run.folder.path / "environment.json", {"sessions": [*sessions, session]})
 
 
 def _search(
@@ -264,33 +230,36 @@ def _search(
 ) -> None:
     """Give every run its ticket: the stored one, or one from the search, which is then stored."""
     from nets.playing import search_tickets
-    from nets.runs.recorder import Recorder
     from nets.runs.stored_trainings import StoredTrainings
 
     for run in runs:
-        run.ticket = _stored_ticket(run, say)
+        run.ticket = on_first(partial(_stored_ticket, run, say))
     wanted = [run for run in runs if run.ticket is None]
     if not wanted:
         return
     play, folder = wanted[0].play, keeping.search_folder(wanted[0].play)
-    remove_temporaries(folder)
+    on_first(lambda: remove_temporaries(folder))
     tickets = search_tickets(
         play,
         [run.play.density for run in wanted],
         data=data,
-        hooks=(*hooks, *_tracking(play, search_address(play), keeping), Recorder(folder)),
+        hooks=(*hooks, *_watching(play, search_address(play), keeping, folder)),
         checkpoint=StoredTrainings(folder / "checkpoints", belongs_to, interval=keeping.interval, say=say),
     )
-    for run, ticket in zip(wanted, tickets):
-        _copy_records(folder, run.folder.path, ticket.metadata["search_epochs"])
-        details = {
-            "search_seconds": ticket.seconds,
-            "layer_densities": ticket.layer_densities,
-            "trace": {name: list(values) for name, values in ticket.trace.items()},
-        }
-        write_json(run.folder.path / "details.json", _finite(details))
-        ticket.save(run.folder.path / "ticket.safetensors")
-        run.ticket = ticket
+    for run, run.ticket in zip(wanted, tickets):
+        on_first(partial(_store_ticket, run, folder))
+
+
+def _store_ticket(run: _Run, search: Path) -> None:
+    assert run.ticket is not None
+    _copy_records(search, run.folder.path, run.ticket.metadata["search_epochs"])
+    details = {
+        "search_seconds": run.ticket.seconds,
+        "layer_densities": run.ticket.layer_densities,
+        "trace": {name: list(values) for name, values in run.ticket.trace.items()},
+    }
+    write_json(run.folder.path / "details.json", _finite(details))
+    run.ticket.save(run.folder.path / "ticket.safetensors")
 
 
 def _stored_ticket(run: _Run, say: Callable[[str], None]) -> Ticket | None:
@@ -305,7 +274,6 @@ def _stored_ticket(run: _Run, say: Callable[[str], None]) -> Ticket | None:
 def _copy_records(search: Path, folder: Path, epochs: float) -> None:
     """Copy what the search told into the run's folder: of a shared chain only what this ticket needed."""
     from nets.runs.recorder import MASKS, METRICS
-    from nets.storage.atomic import json_line, write_bytes
 
     told = list(records.read(search / METRICS))[: round(epochs)]
     needed = {(line.get("training"), line.get("epoch")) for line in told}
@@ -345,7 +313,6 @@ def _finish(
 ) -> None:
     """Retrain the ticket, store network and result, drop the checkpoints."""
     from nets.playing import result_of, retrain_ticket
-    from nets.runs.recorder import Recorder
     from nets.runs.stored_trainings import StoredTrainings
 
     assert run.ticket is not None
@@ -354,34 +321,38 @@ def _finish(
         run.play,
         None if dense is None else run.ticket,
         data=data,
-        hooks=(*hooks, *_tracking(run.play, run.folder.address, keeping), Recorder(path)),
+        hooks=(*hooks, *_watching(run.play, run.folder.address, keeping, path)),
         checkpoint=StoredTrainings(path / "checkpoints", belongs_to, interval=keeping.interval, say=say),
     )
-    if keeping.keep_network:
-        _store_network(path / "network.safetensors", trained, run)
-    result = result_of(run.play, run.ticket, trained, dense or trained)
-    row = _finite(result.row())
+    row = _finite(result_of(run.play, run.ticket, trained, dense or trained).row())
     row["dense"] = address(dense_of(run.play))
+    on_first(lambda: _store_result(run, keeping, trained, row))
+
+
+def _store_result(run: _Run, keeping: Keeping, trained: Trained, row: dict[str, Any]) -> None:
+    from nets.storage import tensor_file
+
+    if keeping.keep_network:
+        said = {"run": run.folder.address, "form": canonical(run.play)}
+        path = run.folder.path / "network.safetensors"
+        tensor_file.write(path, "concave-sparsity network", 1, trained.model.state_dict(), said)
     run.folder.write_result(row)
     run.folder.clear_checkpoints()
 
 
-def _store_network(path: Path, trained: Trained, run: _Run) -> None:
-    from nets.storage import tensor_file
-
-    said = {"run": run.folder.address, "form": canonical(run.play)}
-    tensor_file.write(path, "concave-sparsity network", 1, trained.model.state_dict(), said)
-
-
-def _tracking(play: Play, name: str, keeping: Keeping) -> list[Hook]:
-    """Return the hooks of trackers that were asked for."""
+def _watching(play: Play, name: str, keeping: Keeping, folder: Path) -> list[Hook]:
+    """Return the hooks that record a training, and those of the trackers asked for: of the first process."""
+    from nets.runs.recorder import Recorder
     from nets.tracking import trackers
 
+    if rank():
+        return []
     said = re.sub(
         r"[^\w.-]+", "-", f"{play.data}-{play.model}-{play.method}-{play.density:g}-seed-{play.seed}"
     )
-    folder = keeping.root / "tensorboard" / f"{said}-{name[:8]}"
-    return trackers(play, folder, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
+    events = keeping.root / "tensorboard" / f"{said}-{name[:8]}"
+    own = trackers(play, events, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
+    return [*own, Recorder(folder)]
 
 
 def _finite(value: Any) -> Any:

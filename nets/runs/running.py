@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nets.configuration import Play
 from nets.jobs import Job
 from nets.result import Result
-from nets.runs.execution import Keeping, execute
+from nets.runs.execution import execute
+from nets.runs.keeping import Keeping
 from nets.runs.results import result_of
 
 if TYPE_CHECKING:

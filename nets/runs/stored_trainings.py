@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nets.distributed import on_first, rank
 from nets.hooks import Hook
 from nets.storage.atomic import set_aside
 from nets.storage.state import read_state, write_state
@@ -21,6 +22,8 @@ SHARE = 0.01
 
 class StoredTrainings:
     """States of trainings in a folder, one file a training, each replaced atomically.
+
+    Of several processes that train together the first one writes and reads, and tells the others.
 
     Parameters
     ----------
@@ -57,6 +60,9 @@ class StoredTrainings:
 
     def load(self, name: str) -> dict[str, Any] | None:
         """Return the state stored last, or None; what is damaged or of another run is set aside and said."""
+        return on_first(lambda: self._load(name))
+
+    def _load(self, name: str) -> dict[str, Any] | None:
         path = self.path(name)
         try:
             state, note = read_state(path)
@@ -74,10 +80,12 @@ class StoredTrainings:
 
     def hooks(self, name: str) -> Sequence[Hook]:
         """Return the hook that stores the training while it runs."""
-        return (_Storing(self, name),)
+        return () if rank() else (_Storing(self, name),)
 
     def save(self, name: str, loop: Loop) -> None:
         """Store a finished training, unless it is quicker to train again than to store."""
+        if rank():
+            return
         if self.interval == 0 or loop.seconds * SHARE >= self.cost:
             self.store(name, loop)
 

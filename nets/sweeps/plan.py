@@ -10,7 +10,7 @@ from pathlib import Path
 from nets.configuration import Play
 from nets.jobs import Job, jobs
 from nets.runs.canonical import dense_of, settled
-from nets.runs.execution import Keeping
+from nets.runs.keeping import Keeping
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from nets.executors import Ended, run_all, start
 from nets.executors.pool import Later, Tell
 from nets.hooks import Hook
 from nets.jobs import Job
-from nets.runs.execution import Keeping, Outcome, execute
+from nets.runs.execution import Outcome, execute
+from nets.runs.keeping import Keeping
 from nets.runs.locks import RunBusy
 from nets.storage.atomic import StorageError
 from nets.sweeps.plan import Plan

@@ -8,7 +8,8 @@ from nets import Play
 from nets.jobs import Job
 from nets.querying import connect
 from nets.runs.canonical import address
-from nets.runs.execution import Keeping, execute
+from nets.runs.execution import execute
+from nets.runs.keeping import Keeping
 from nets.runs.results import BadRunWarning
 
 

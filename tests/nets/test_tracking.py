@@ -7,7 +7,8 @@ from nets import Hook, Play
 from nets.data import load
 from nets.jobs import Job
 from nets.runs.canonical import address
-from nets.runs.execution import Keeping, execute
+from nets.runs.execution import execute
+from nets.runs.keeping import Keeping
 from nets.tracking import trackers
 
 PLAY = Play(epochs=2, method="concave", density=0.1)

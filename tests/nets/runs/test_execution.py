@@ -9,7 +9,8 @@ from nets.jobs import Job
 from nets.methods import method, method_names
 from nets.runs import execution
 from nets.runs.canonical import address, dense_of
-from nets.runs.execution import Keeping, execute
+from nets.runs.execution import execute
+from nets.runs.keeping import Keeping
 from nets.runs.locks import RunBusy, locked
 from nets.runs.results import result_of
 from nets.storage.atomic import StorageError

@@ -7,8 +7,9 @@ import nets
 from nets import Play
 from nets.jobs import Job
 from nets.runs.canonical import address
-from nets.runs.execution import Keeping, execute
+from nets.runs.execution import execute
 from nets.runs.folder import BadRun
+from nets.runs.keeping import Keeping
 from nets.runs.results import BadRunWarning, result_of, results
 
 

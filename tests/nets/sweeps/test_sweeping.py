@@ -11,7 +11,7 @@ import pytest
 import nets
 from nets import Play
 from nets.command_line import main
-from nets.runs.execution import Keeping
+from nets.runs.keeping import Keeping
 from nets.storage.atomic import StorageError
 from nets.sweeps import make_plan, plays_of, run_plan
 
