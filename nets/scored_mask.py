@@ -68,6 +68,9 @@ class ScoredMask(Hook):
         Share of the training over which the density wanted falls from 1, along a cubic.
     clip : tuple of float, optional
         Scores are kept between these two.
+    scale : float
+        The network sees weights * mask * scale; 1 / sqrt(density) gives the masked network activations of the
+        size of those of the dense one, where frozen weights cannot grow.
     interval : int
         Steps between two updates of a steered lam.
     ascent : float
@@ -88,6 +91,7 @@ class ScoredMask(Hook):
         density: float | None = None,
         descent: float = 0.5,
         clip: tuple[float, float] | None = None,
+        scale: float = 1.0,
         interval: int = 10,
         ascent: float = 0.5,
     ) -> None:
@@ -102,6 +106,7 @@ class ScoredMask(Hook):
         self.density = density
         self.descent = descent
         self.clip = clip
+        self.scale = scale
         self.interval = interval
         self.ascent = ascent
         if adam:
@@ -128,6 +133,8 @@ class ScoredMask(Hook):
         """Turn the gradient of the effective weights into those of the scores and of the weights."""
         flat = loop.flat
         loss_slope = flat.gradients * flat.weights
+        if self.scale != 1.0:
+            loss_slope *= self.scale
         (slope,) = torch.autograd.grad(self._mask, self.scores, loss_slope)
         if self.cost is not None:
             if self.density is not None:
@@ -140,6 +147,8 @@ class ScoredMask(Hook):
             flat.gradients_of_all.zero_()
         else:
             flat.gradients.mul_(self._mask.detach())
+            if self.scale != 1.0:
+                flat.gradients.mul_(self.scale)
 
     def after_step(self, loop: Loop) -> None:
         """Step the scores and show the network the new effective weights."""
@@ -153,6 +162,16 @@ class ScoredMask(Hook):
     def mask(self, loop: Loop) -> Tensor:
         """Return the mask as the network sees it, shape (n,)."""
         return self._mask.detach()
+
+    def final(self, loop: Loop) -> Tensor:
+        """Return the mask that the trained network is evaluated under: without noise, shape (n,)."""
+        return self._mask.detach()
+
+    def show(self, loop: Loop, mask: Tensor) -> None:
+        """Show the network the weights under this mask."""
+        torch.mul(loop.flat.weights, mask, out=loop.flat.effective)
+        if self.scale != 1.0:
+            loop.flat.effective.mul_(self.scale)
 
     def price(self, slope: Tensor, price: Tensor) -> Tensor:
         """Return the gradient of the cost as it is added, lam times, to that of the loss, `slope`."""
@@ -173,16 +192,13 @@ class ScoredMask(Hook):
 
     def _refresh(self, loop: Loop) -> None:
         self._mask = self.relaxation(self.scores, self._moment(loop))
-        torch.mul(loop.flat.weights, self._mask.detach(), out=loop.flat.effective)
+        self.show(loop, self._mask.detach())
 
     def _steer(self, loop: Loop, loss_slope: Tensor) -> None:
         if loop.step % self.interval:
             return
         mask, target, now = self._mask.detach(), self.target(loop.share), self.density_now(loop)
-        if self.lam == 0.0:
-            self.lam = float(loss_slope.abs().mean())
-        excess = math.log(max(now, 1e-12) / target)
-        self.lam *= math.exp(self.ascent * min(1.0, max(-1.0, excess)))
+        self._update_lam(loop, loss_slope, target)
         for name, value in (
             ("step", float(loop.step)),
             ("lam", self.lam),
@@ -191,6 +207,13 @@ class ScoredMask(Hook):
             ("above_half", float((mask > 0.5).float().mean())),
         ):
             self.trace[name].append(value)
+
+    def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
+        """Set lam, by dual ascent on its logarithm."""
+        if self.lam == 0.0:
+            self.lam = float(loss_slope.abs().mean())
+        excess = math.log(max(self.density_now(loop), 1e-12) / target)
+        self.lam *= math.exp(self.ascent * min(1.0, max(-1.0, excess)))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scores, their optimiser's state and the steering."""

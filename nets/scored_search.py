@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from nets.distributions import select
@@ -41,11 +40,13 @@ def find_by_scores(
             training, weights = replace(training, weight_decay=0.0), search.rewound()
         loop = search.train(scored, weights=weights, training=training)
         flat = search.flat
+        final = scored.final(loop)
+        scored.show(loop, final)
         relaxed = evaluate(flat.model, search.data).accuracy
-        mean = float(scored.mask(loop).mean())
+        mean = float(final.mean())
         scores = (scored.scores if rank is None else rank(search, scored)).detach()
         mask = select(scores, search.layout, search.count(density), distribution)
-        torch.mul(flat.weights, mask, out=flat.effective)
+        scored.show(loop, mask)
         cut = evaluate(flat.model, search.data).accuracy
         flat.unite()
         report = {

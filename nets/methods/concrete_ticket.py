@@ -67,6 +67,10 @@ class ConcreteTicket(ScoredMask):
         """Return the gradient of the cost at the length of that of the loss."""
         return price.mul(slope.norm().div(price.norm().clamp(min=1e-12)))
 
+    def final(self, loop: Loop) -> Tensor:
+        """Return the probabilities of keeping the weights."""
+        return torch.sigmoid(self.scores.detach())
+
     def density_now(self, loop: Loop) -> float:
         """Return the mean probability of keeping a weight."""
         return float(torch.sigmoid(self.scores.detach()).mean())
@@ -83,7 +87,14 @@ def find(search: Search) -> Iterable[Found]:
         dense = copy.deepcopy(search.flat.model).train()
         scores = torch.full_like(search.flat.weights, math.log(o["start"] / (1 - o["start"])))
         return ConcreteTicket(
-            scores, dense, o["temperature"], lr=o["lr"], adam=True, lam=1.0, density=density
+            scores,
+            dense,
+            o["temperature"],
+            lr=o["lr"],
+            adam=True,
+            lam=1.0,
+            density=density,
+            descent=o["descent"],
         )
 
     return find_by_scores(search, hook)
@@ -99,6 +110,7 @@ METHOD = Method(
     options=(
         Option("start", 0.9, "initial probability of keeping a weight"),
         Option("temperature", 2 / 3, "of the concrete relaxation"),
-        Option("lr", 0.1, "peak learning rate of the log-odds (Adam)"),
+        Option("descent", 0.5, "share of the training over which the density wanted falls"),
+        Option("lr", 0.2, "peak learning rate of the log-odds (Adam)"),
     ),
 )

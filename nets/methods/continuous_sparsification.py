@@ -29,7 +29,14 @@ def find(search: Search) -> Iterable[Found]:
         scores = torch.full_like(search.flat.weights, o["start"])
         target = None if o["lam"] else density
         return ScoredMask(
-            scores, relaxation, lr=o["lr"], adam=True, cost=relaxation, lam=o["lam"], density=target
+            scores,
+            relaxation,
+            lr=o["lr"],
+            adam=True,
+            cost=relaxation,
+            lam=o["lam"],
+            density=target,
+            descent=o["descent"],
         )
 
     return find_by_scores(search, hook)
@@ -44,8 +51,9 @@ METHOD = Method(
     needs=("gradients",),
     options=(
         Option("sharpness", 200.0, "factor of the scores at the end of the training"),
-        Option("start", 0.05, "initial score"),
-        Option("lr", 0.03, "peak learning rate of the scores (Adam)"),
+        Option("start", 0.5, "initial score"),
+        Option("lr", 0.1, "peak learning rate of the scores (Adam)"),
+        Option("descent", 0.3, "share of the training over which the density wanted falls"),
         Option("lam", 0.0, "weight of the sum of the mask in the objective; 0: steered to the density"),
     ),
 )

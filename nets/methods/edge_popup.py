@@ -16,7 +16,12 @@ from nets.search import Found, Search
 
 
 def find(search: Search) -> Iterable[Found]:
-    """Train scores at the exact density, straight through; the weights stay at what they are rewound to."""
+    """Train scores at the exact density, straight through; the weights stay at what they are rewound to.
+
+    As in the paper the weights shown are enlarged by 1 / sqrt(density). Unlike there the weights are the
+    network's own initial ones, not signed constants, the scores are stepped by Adam, and the layers share the
+    weights out by Erdős–Rényi kernels: a uniform density leaves a small last layer next to nothing.
+    """
     o, layout = search.options, search.layout
 
     def hook(density: float) -> ScoredMask:
@@ -24,11 +29,12 @@ def find(search: Search) -> Iterable[Found]:
 
         def relaxation(scores: Tensor, moment: Moment) -> Tensor:
             size = scores.abs()
-            return straight_through(
-                select(size.detach(), layout, count, o["distribution"]).to(size.dtype), size
-            )
+            kept = select(size.detach(), layout, count, o["distribution"]).to(size.dtype)
+            return straight_through(kept, size)
 
-        return ScoredMask(uniform_scores(search), relaxation, lr=o["lr"], freeze=True)
+        scale = 1 / math.sqrt(density) if o["scale"] else 1.0
+        scores = uniform_scores(search)
+        return ScoredMask(scores, relaxation, lr=o["lr"], adam=True, freeze=True, scale=scale)
 
     return find_by_scores(search, hook, lambda _, scored: scored.scores.abs(), o["distribution"])
 
@@ -51,7 +57,8 @@ METHOD = Method(
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(
-        Option("lr", 0.1, "peak learning rate of the scores"),
-        Option("distribution", "uniform", "how weights are shared out over layers: global, uniform or erk"),
+        Option("lr", 0.01, "peak learning rate of the scores (Adam)"),
+        Option("scale", True, "enlarge the weights shown by 1 / sqrt(density)"),
+        Option("distribution", "erk", "how weights are shared out over layers: global, uniform or erk"),
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from concave_sparsity import largest
+from nets.distributions import select
 from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask, straight_through
 from nets.scored_search import find_by_scores
@@ -19,6 +19,10 @@ from nets.training import Loop
 class GemMiner(ScoredMask):
     """A scored mask that freezes the weights of lowest score out for good after every epoch.
 
+    Unlike the paper's networks, those here may have no batch normalisation, so the weights shown can be
+    enlarged to keep the activations' size, and the lowest scores are sought layer by layer: ranked globally,
+    a small last layer is frozen out whole.
+
     Parameters
     ----------
     scores : Tensor
@@ -27,18 +31,35 @@ class GemMiner(ScoredMask):
         Weights that are left in the end.
     freeze_until : float
         Share of the training by which the count is reached; it falls exponentially.
+    enlarge : bool
+        Enlarge the weights shown by 1 / sqrt(share shown).
+    distribution : str
+        See `nets.distributions.select`.
     **settings
         See `ScoredMask`.
     """
 
-    def __init__(self, scores: Tensor, count: int, freeze_until: float, **settings: Any) -> None:
+    def __init__(
+        self,
+        scores: Tensor,
+        count: int,
+        freeze_until: float,
+        enlarge: bool,
+        distribution: str,
+        **settings: Any,
+    ) -> None:
         super().__init__(scores, self._rounded, freeze=True, clip=(0.0, 1.0), **settings)
         self.count = count
         self.freeze_until = freeze_until
+        self.enlarge = enlarge
+        self.distribution = distribution
         self.alive = torch.ones_like(scores, dtype=torch.bool)
 
     def _rounded(self, scores: Tensor, moment: Moment) -> Tensor:
-        return straight_through((scores.detach() > 0.5).to(scores.dtype), scores) * self.alive
+        shown = (scores.detach() > 0.5).to(scores.dtype) * self.alive
+        if self.enlarge:
+            self.scale = (shown.numel() / max(1.0, float(shown.sum()))) ** 0.5
+        return straight_through(shown, scores * self.alive)
 
     def after_step(self, loop: Loop) -> None:
         """Step the scores; at the end of an epoch freeze the lowest ones out."""
@@ -47,7 +68,8 @@ class GemMiner(ScoredMask):
             n = self.alive.numel()
             left = max(self.count, round(n * (self.count / n) ** share))
             if left < int(self.alive.sum()):
-                self.alive = largest(self.scores.detach().masked_fill(~self.alive, -1.0), left)
+                scores = self.scores.detach().masked_fill(~self.alive, -1.0)
+                self.alive = select(scores, loop.flat.layout, left, self.distribution)
         super().after_step(loop)
 
     def state_dict(self) -> dict[str, Any]:
@@ -67,14 +89,22 @@ def find(search: Search) -> Iterable[Found]:
     def hook(density: float) -> ScoredMask:
         scores = torch.rand(search.n, generator=search.generator("scores")).to(search.flat.weights)
         return GemMiner(
-            scores, search.count(density), o["freeze_until"], lr=o["lr"], cost=lambda s, _: s**2, lam=o["lam"]
+            scores,
+            search.count(density),
+            o["freeze_until"],
+            o["scale"],
+            o["distribution"],
+            lr=o["lr"],
+            adam=True,
+            cost=lambda s, _: s**2,
+            lam=o["lam"],
         )
 
     def rank(_: Search, scored: ScoredMask) -> Tensor:
         assert isinstance(scored, GemMiner)
         return scored.scores.masked_fill(~scored.alive, -1.0)
 
-    return find_by_scores(search, hook, rank)
+    return find_by_scores(search, hook, rank, o["distribution"])
 
 
 METHOD = Method(
@@ -85,7 +115,9 @@ METHOD = Method(
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(
-        Option("lr", 0.1, "peak learning rate of the scores"),
+        Option("lr", 0.1, "peak learning rate of the scores (Adam)"),
+        Option("scale", True, "enlarge the weights shown by 1 / sqrt(share shown)"),
+        Option("distribution", "erk", "how weights are shared out over layers: global, uniform or erk"),
         Option("lam", 1e-6, "weight of the squared scores in the objective"),
         Option("freeze_until", 0.8, "share of the training by which the density is reached"),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
+from nets.training import Loop
 
 #: Temperature and stretching of the hard-concrete distribution (Louizos, Welling, Kingma 2018, section 4).
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
@@ -30,20 +32,50 @@ def open_probability(scores: Tensor) -> Tensor:
     return torch.sigmoid(scores - TEMPERATURE * math.log(-LOW / HIGH))
 
 
+def test_gate(scores: Tensor) -> Tensor:
+    """Return the gate that the trained network is evaluated with, without noise (eq. 13)."""
+    return (torch.sigmoid(scores) * (HIGH - LOW) + LOW).clamp(0.0, 1.0)
+
+
+class HardConcrete(ScoredMask):
+    """Hard-concrete gates, priced by the probability that they are open.
+
+    Parameters
+    ----------
+    scores : Tensor
+        Initial log alpha, shape (n,).
+    **settings
+        See `ScoredMask`.
+    """
+
+    def __init__(self, scores: Tensor, **settings: Any) -> None:
+        super().__init__(scores, self._draw, cost=self._open, **settings)
+
+    @staticmethod
+    def _draw(scores: Tensor, moment: Moment) -> Tensor:
+        return hard_concrete(scores, moment.generator)
+
+    @staticmethod
+    def _open(scores: Tensor, moment: Moment) -> Tensor:
+        return open_probability(scores)
+
+    def final(self, loop: Loop) -> Tensor:
+        """Return the gates without noise."""
+        return test_gate(self.scores.detach())
+
+    def density_now(self, loop: Loop) -> float:
+        """Return the share of gates that are open without noise."""
+        return float((self.final(loop) > 0).float().mean())
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train gates and weights jointly; lam is steered so that the wanted share of gates opens further."""
     o = search.options
 
-    def relaxation(scores: Tensor, moment: Moment) -> Tensor:
-        return hard_concrete(scores, moment.generator)
-
-    def cost(scores: Tensor, moment: Moment) -> Tensor:
-        return open_probability(scores)
-
     def hook(density: float) -> ScoredMask:
         scores = torch.full_like(search.flat.weights, o["start"])
         target = None if o["lam"] else density
-        return ScoredMask(scores, relaxation, lr=o["lr"], adam=True, cost=cost, lam=o["lam"], density=target)
+        return HardConcrete(scores, lr=o["lr"], adam=True, lam=o["lam"], density=target, descent=o["descent"])
 
     return find_by_scores(search, hook)
 
@@ -58,6 +90,7 @@ METHOD = Method(
     options=(
         Option("start", 2.0, "initial score (log alpha); 2 opens nine gates in ten"),
         Option("lr", 0.1, "peak learning rate of the scores (Adam)"),
+        Option("descent", 0.5, "share of the training over which the density wanted falls"),
         Option("lam", 0.0, "weight of the expected l0 norm; 0: steered to the density"),
     ),
 )

@@ -29,17 +29,14 @@ def balanced_factors(product: Tensor, gap: float) -> tuple[Tensor, Tensor]:
     return mask, weight * product.sign()
 
 
-def effective_density(product: Tensor) -> float:
-    """Return the participation ratio (sum |x|)^2 / (n sum x^2), in (0, 1]: the share that counts."""
-    size = product.abs().double()
-    return float(size.sum() ** 2 / (size.square().sum().clamp(min=1e-300) * size.numel()))
-
-
 class MirrorMask(ScoredMask):
     """A factor m beside the weights w; both are decayed by lam, which is steered to the density.
 
     Decay of both factors acts on the product x = m w as a penalty that moves from l2 to l1 as it accumulates
-    (mirror flow with a time-varying potential).
+    (mirror flow with a time-varying potential). Where the flow stands still, |dL/dx| = lam at every x that is
+    not zero and |dL/dx| <= lam at zero. So lam follows the (1 - target) quantile of the averaged |dL/dx|,
+    times `strength`: just the wanted share can hold out against the decay. (The paper raises lam in fixed
+    steps until the density is reached; in a short training that kills all weights alike.)
 
     Parameters
     ----------
@@ -49,9 +46,25 @@ class MirrorMask(ScoredMask):
         See `balanced_factors`.
     lr, density, **settings
         See `ScoredMask`.
+    strength : float
+        Factor of lam; above 1, as a short training leaves the decay little time.
+    memory : float
+        Weight of a step in the running mean of dL/dx.
     """
 
-    def __init__(self, product: Tensor, gap: float, *, lr: float, density: float, **settings: Any) -> None:
+    def __init__(
+        self,
+        product: Tensor,
+        gap: float,
+        *,
+        lr: float,
+        density: float,
+        strength: float = 1.0,
+        memory: float = 0.02,
+        **settings: Any,
+    ) -> None:
+        if not gap > 0:
+            raise ValueError(f"gap must be positive, got {gap!r}")
         factor, self._weight = balanced_factors(product, gap)
 
         def identity(scores: Tensor, moment: Moment) -> Tensor:
@@ -62,6 +75,9 @@ class MirrorMask(ScoredMask):
 
         super().__init__(factor, identity, lr=lr, cost=decay, density=density, **settings)
         self._begun = False
+        self.strength = strength
+        self.memory = memory
+        self._gain = torch.zeros_like(product)
 
     def start(self, loop: Loop) -> None:
         """Give the network its factor of the initial weights."""
@@ -72,21 +88,29 @@ class MirrorMask(ScoredMask):
 
     def after_backward(self, loop: Loop) -> None:
         """Add the decay of the weights to their gradient."""
+        self._gain.lerp_(loop.flat.gradients, self.memory)
         super().after_backward(loop)
         loop.flat.gradients.add_(loop.flat.weights, alpha=self.lam)
 
     def density_now(self, loop: Loop) -> float:
-        """Return the effective density of the product."""
-        return effective_density(loop.flat.effective)
+        """Return the share of weights whose gain exceeds their price: what would stay in the long run."""
+        return float((self._gain.abs() > self.lam).float().mean())
+
+    def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
+        """Set lam to `strength` times the gain of the weakest weight that is wanted."""
+        keep = max(1, round(target * self._gain.numel()))
+        rank = self._gain.numel() + 1 - keep
+        self.lam = self.strength * self._gain.abs().kthvalue(rank).values.item()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state and that the training has begun."""
-        return {**super().state_dict(), "begun": self._begun}
+        return {**super().state_dict(), "begun": self._begun, "gain": self._gain}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
         super().load_state_dict(state)
         self._begun = state["begun"]
+        self._gain = state["gain"]
 
 
 def find(search: Search) -> Iterable[Found]:
@@ -96,7 +120,14 @@ def find(search: Search) -> Iterable[Found]:
     def hook(density: float) -> ScoredMask:
         search.flat.load(search.initial)
         weights = search.flat.weights.clone()
-        return MirrorMask(weights, o["gap"], lr=search.training.lr, density=density, descent=o["descent"])
+        return MirrorMask(
+            weights,
+            o["gap"],
+            lr=search.training.lr,
+            density=density,
+            descent=o["descent"],
+            strength=o["strength"],
+        )
 
     return find_by_scores(search, hook, lambda s, _: s.flat.effective.abs())
 
@@ -109,7 +140,8 @@ METHOD = Method(
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(
-        Option("gap", 0.5, "half the difference of the squared factors at the start"),
+        Option("gap", 0.1, "half the difference of the squared factors at the start"),
+        Option("strength", 2.0, "lam over the gain of the weakest weight that is wanted"),
         Option("descent", 0.5, "share of the training over which the density wanted falls"),
     ),
 )
