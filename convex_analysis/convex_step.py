@@ -7,23 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.design import Indices
 from convex_analysis.duality import dual_value, feasible_dual_point
 from convex_analysis.intercept import best_intercept
-from convex_analysis.kernels.gram_descent import minimise
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses.loss import Vector
-from convex_analysis.working_set import WorkingSet, scratch
+from convex_analysis.quadratic_model import QuadraticModel
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
-# as _GROWTH * n_features / size new columns of the Gram matrix.
-_FIRST_ROUND = 64
-_GROWTH = 30.0
+# A round is solved to this share of the violation it began with.
 _INNER = 0.1
-_EPOCHS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +71,7 @@ class ConvexStep:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.working = WorkingSet(problem.design, problem.fit_intercept)
-        self._scratch = scratch(0)
+        self.model = QuadraticModel(problem)
 
     def compute(
         self,
@@ -148,9 +141,8 @@ class ConvexStep:
             if done or worst == 0.0:
                 break
             if stalled >= 2:
-                if self.working.precision == np.float64:
+                if not self.model.refine(z + b):
                     break
-                self.working.double(s * loss.curvature(z + b, y))
                 stalled = 0
             z, b = self._round(x, z, b, rows, total, violations, weights, lower, upper, linear)
         assert best is not None
@@ -186,17 +178,13 @@ class ConvexStep:
     ) -> tuple[Vector, float]:
         """Take in the worst violators and minimise the quadratic model; x is changed in place."""
         problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
-        working = self.working
-        new = self._violators(x, violations, lower, upper)
-        h = s * loss.curvature(z + b, y)
-        if new.size or not loss.quadratic:
-            working.add(new, h, refresh=not loss.quadratic)
-        W = working.columns
+        model = self.model
+        model.update(model.violators(x, violations, lower, upper), z + b)
+        W = model.working.columns
         old = x[W]
         point, gradient = old.copy(), total[W]
         w, low, high = weights[W], lower[W], upper[W]
-        tolerance = _INNER * float(violations.max())
-        self._minimise(gradient, point, w, low, high, tolerance)
+        model.minimise(gradient, point, w, low, high, _INNER * float(violations.max()))
         step = point - old
         moved = np.flatnonzero(step)
         if loss.quadratic:
@@ -204,7 +192,10 @@ class ConvexStep:
             z = problem.design.matvec(x)
             return z, best_intercept(problem, z, b) if problem.fit_intercept else 0.0
         dz = problem.design.restricted_matvec(W[moved], step[moved])
-        db = -float(h @ dz) / float(h.sum()) if problem.fit_intercept else 0.0
+        db = 0.0
+        if problem.fit_intercept:
+            h = model.row_curvature(z + b)
+            db = -float(h @ dz) / float(h.sum())
 
         def value_at(z: Vector, b: float, point: Vector) -> float:
             value = float(s @ loss.value(z + b, y)) + float(w @ np.abs(point))
@@ -222,42 +213,3 @@ class ConvexStep:
         x[W] = trial
         z = trial_z if t == 1.0 else problem.design.matvec(x)
         return z, best_intercept(problem, z, trial_b) if problem.fit_intercept else 0.0
-
-    def _violators(self, x: Vector, violations: Vector, lower: Vector, upper: Vector) -> Indices:
-        """Return the columns to take in: all free ones that are missing, and the worst violators."""
-        position = self.working.position
-        outside = position < 0
-        candidates = np.flatnonzero(outside & (violations > 0))
-        size = self.working.size
-        room = _FIRST_ROUND
-        if size:
-            room = max(16, int(min(size, _GROWTH * x.size / size)))
-        if candidates.size > room:
-            order = np.argpartition(-violations[candidates], room - 1)[:room]
-            candidates = np.sort(candidates[order])
-        missing = np.flatnonzero(outside & (x != 0.0) & (lower < x) & (x < upper))
-        return np.union1d(candidates, missing) if missing.size else candidates
-
-    def _minimise(
-        self, gradient: Vector, x: Vector, weights: Vector, lower: Vector, upper: Vector, tolerance: float
-    ) -> None:
-        size = x.size
-        if self._scratch[0].shape[0] < size:
-            self._scratch = scratch(max(256, size, min(2 * size, self.problem.n_features)))
-        L, free, work = self._scratch
-        working = self.working
-        minimise(
-            working.gram,
-            working.curvature,
-            gradient,
-            x,
-            weights,
-            lower,
-            upper,
-            size,
-            tolerance,
-            _EPOCHS,
-            L,
-            free,
-            work,
-        )

@@ -61,7 +61,8 @@ def minimise(
     Returns
     -------
     int
-        Passes of coordinate descent; negative if they ran out before the tolerance.
+        Passes of coordinate descent; negative if they ran out before the tolerance, 0 if H is not
+        positive semidefinite on the free coordinates (a bend that outweighs G).
     """
     step, rhs, origin, spare = work[0], work[1], work[2], work[3]
     ridge = 0.0
@@ -124,10 +125,8 @@ def minimise(
             if factor(L, count) or ridge >= 1.0:
                 break
             ridge = max(_FIRST_RIDGE, 100.0 * ridge)
-        if ridge >= 1.0:  # not positive definite (a penalty's bend outweighs G): descent alone
-            ridge = 0.0
-            cost = -1e300
-            continue
+        if ridge >= 1.0:  # not convex: the bend of a penalty outweighs G
+            return 0
         for i in range(count):
             j = free[i]
             rhs[i] = -(gradient[j] + (weights[j] if x[j] > 0.0 else -weights[j]))

@@ -77,6 +77,7 @@ class Problem:
             scale = validation.check_vector(scale, "theta", n_features, "feature")
         self.design = Design(X, scale)
         self.penalty = _check_penalty(penalty)
+        self._slope_at_zero: float | None = None
         self.lam = validation.check_lam(lam)
         self.lower, self.upper = validation.check_bounds(lower, upper, n_features)
         factor = validation.check_penalty_factor(penalty_factor, n_features)
@@ -102,6 +103,21 @@ class Problem:
         """Number of features d."""
         return self.design.n_features
 
+    @property
+    def slope_at_zero(self) -> float:
+        """Slope of the penalty at zero, inf for Lq; computed once (a user's penalty finds it numerically)."""
+        if self._slope_at_zero is None:
+            self._slope_at_zero = float(self.penalty.slope_at_zero)
+        return self._slope_at_zero
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether the penalty is a straight line (l1), or has no effect."""
+        if self.lam == 0.0 or not self.penalty_factor.any():
+            return True
+        far = np.array([1e150])
+        return bool(self.slope_at_zero <= float(self.penalty.derivative(far)[0]) * (1.0 + 1e-12))
+
     def with_lam(self, lam: float) -> Self:
         """Return the same problem at another lam; X and everything computed from it is shared."""
         other = copy.copy(self)
@@ -112,6 +128,7 @@ class Problem:
         """Return the same problem with another penalty; X and everything computed from it is shared."""
         other = copy.copy(self)
         other.penalty = _check_penalty(penalty)
+        other._slope_at_zero = None
         return other
 
     def with_bounds(self, lower: Any, upper: Any) -> Self:
@@ -156,7 +173,7 @@ class Problem:
         if not scale.any():
             return np.zeros(self.n_features)
         x = np.asarray(x, dtype=np.float64)
-        slopes = np.full(self.n_features, float(self.penalty.slope_at_zero))
+        slopes = np.full(self.n_features, self.slope_at_zero)
         support = np.flatnonzero(x)
         slopes[support] = self.penalty.derivative(np.abs(x[support]))
         with np.errstate(invalid="ignore"):
@@ -209,9 +226,7 @@ class Problem:
             raise ValueError("lam_max needs a penalised feature, but every penalty_factor is zero.")
         x, intercept = self.start_at_zero()
         free = self.violations(x, self.gradient(x, intercept), np.zeros(self.n_features))
-        slope = float(self.penalty.slope_at_zero)
-        if not np.isfinite(slope):
-            slope = 1.0
+        slope = self.slope_at_zero if np.isfinite(self.slope_at_zero) else 1.0
         return float(np.max(free[penalised] / self.penalty_factor[penalised])) / slope
 
 

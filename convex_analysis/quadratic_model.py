@@ -1,0 +1,99 @@
+"""The quadratic model of a loss on a working set, and its minimisation by the compiled kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convex_analysis.design import Indices
+from convex_analysis.kernels.gram_descent import minimise
+from convex_analysis.losses.loss import Vector
+from convex_analysis.working_set import WorkingSet, scratch
+
+if TYPE_CHECKING:
+    from convex_analysis.problems.problem import Problem
+
+# Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
+# as _GROWTH * n_features / size new columns of the Gram matrix.
+_FIRST_ROUND = 64
+_GROWTH = 30.0
+_EPOCHS = 10_000
+
+
+class QuadraticModel:
+    """Second-order model of a problem's loss on a working set; survives changes of penalty and box.
+
+    Parameters
+    ----------
+    problem
+        Supplies loss, design and row weights.
+
+    Attributes
+    ----------
+    working
+        The columns and their Gram matrix.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.working = WorkingSet(problem.design, problem.fit_intercept)
+        self._scratch = scratch(0)
+
+    def row_curvature(self, z: Vector) -> Vector:
+        """Return the curvature of the loss in each row, times its weight, at predictors z."""
+        problem = self.problem
+        return problem.row_weights * problem.loss.curvature(z, problem.y)
+
+    def update(self, new: Indices, z: Vector) -> None:
+        """Take in new columns, and make the model at predictors z."""
+        quadratic = self.problem.loss.quadratic
+        if new.size or not quadratic:
+            self.working.add(new, self.row_curvature(z), refresh=not quadratic)
+
+    def refine(self, z: Vector) -> bool:
+        """Turn to a Gram matrix in float64; False if it was one already."""
+        if self.working.precision == np.float64:
+            return False
+        self.working.double(self.row_curvature(z))
+        return True
+
+    def violators(self, x: Vector, violations: Vector, lower: Vector, upper: Vector) -> Indices:
+        """Return the columns to take in: all free ones that are missing, and the worst violators."""
+        outside = self.working.position < 0
+        candidates = np.flatnonzero(outside & (violations > 0.0))
+        size = self.working.size
+        room = max(16, int(min(size, _GROWTH * x.size / size))) if size else _FIRST_ROUND
+        if candidates.size > room:
+            worst = np.argpartition(-violations[candidates], room - 1)[:room]
+            candidates = np.sort(candidates[worst])
+        missing = np.flatnonzero(outside & (x != 0.0) & (lower < x) & (x < upper))
+        return np.union1d(candidates, missing) if missing.size else candidates
+
+    def minimise(
+        self,
+        gradient: Vector,
+        x: Vector,
+        weights: Vector,
+        lower: Vector,
+        upper: Vector,
+        tolerance: float,
+        bend: Vector | None = None,
+    ) -> bool:
+        """Minimise ``x'(H + diag(bend))x/2 - q'x + weights'|x|`` over the box; all arrays of shape (size,).
+
+        ``x`` and ``gradient`` (that of the quadratic part at x) are changed in place. Returns False
+        if the bend made the problem visibly nonconvex; the point is then worthless.
+        """
+        size = x.size
+        if self._scratch[0].shape[0] < size:
+            self._scratch = scratch(max(size, min(4096, 2 * size, self.problem.n_features)))
+        L, free, work = self._scratch
+        curvature = self.working.curvature
+        if bend is not None:
+            curvature += bend
+        passes = minimise(
+            self.working.gram, curvature, gradient, x, weights, lower, upper,
+            size, tolerance, _EPOCHS, L, free, work,
+        )  # fmt: skip
+        return bool(passes != 0)

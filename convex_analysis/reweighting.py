@@ -1,0 +1,202 @@
+"""Reweighted l1 on a quadratic model: majorize-minimize steps, sped up by the penalty's own curvature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convex_analysis.design import Indices
+from convex_analysis.kernels.stationarity import box_violations
+from convex_analysis.losses.loss import Vector
+from convex_analysis.quadratic_model import QuadraticModel
+
+if TYPE_CHECKING:
+    from convex_analysis.problems.problem import Problem
+
+# The bend of the penalty may take away this share of a coordinate's curvature at most.
+_LARGEST_BEND = 0.9
+_DIFFERENCE = 1e-5
+
+
+class RestrictedPenalty:
+    """The penalty of a problem on some of its coordinates: values, slopes and bends.
+
+    Parameters
+    ----------
+    problem
+        Supplies penalty, lam and penalty factors.
+    columns
+        The coordinates, shape (p,).
+    """
+
+    def __init__(self, problem: Problem, columns: Indices) -> None:
+        self.penalty = problem.penalty
+        self.scale = problem.lam * problem.penalty_factor[columns]
+        self._weights_at_zero = np.zeros_like(self.scale)
+        charged = self.scale > 0.0
+        self._weights_at_zero[charged] = self.scale[charged] * problem.slope_at_zero
+
+    def value(self, x: Vector) -> float:
+        """Return ``sum_j scale_j r(|x_j|)``."""
+        support = np.flatnonzero(x)
+        return float(self.scale[support] @ self.penalty.value(np.abs(x[support])))
+
+    def weights(self, x: Vector) -> Vector:
+        """Return ``scale_j r'(|x_j|)``; inf at a zero with an infinite slope."""
+        support = np.flatnonzero(x)
+        weights = self._weights_at_zero.copy()
+        weights[support] = self.scale[support] * self.penalty.derivative(np.abs(x[support]))
+        return weights
+
+    def values(self, places: Indices, x: Vector) -> Vector:
+        """Return ``scale_j r(|x_j|)`` one by one, for the coordinates at the given places."""
+        values: Vector = self.scale[places] * self.penalty.value(np.abs(x))
+        return values
+
+    def prox(
+        self, places: Indices, target: Vector, curvature: Vector, lower: Vector, upper: Vector
+    ) -> Vector:
+        """Return the minimisers of ``curvature (x - target)^2 / 2 + scale r(|x|)``, one by one."""
+        step = self.scale[places] / curvature
+        low, high = lower[places], upper[places]
+        return np.clip(self.penalty.prox(target, step, low, high), low, high)
+
+    def entry_slope(self, curvature: Vector) -> Vector:
+        """Return slopes below which a zero is the global minimum of its one-dimensional problem.
+
+        A zero leaves for t only if ``|g| t > curvature t^2 / 2 + scale r(t)``; the least of
+        ``curvature t / 2 + scale r(t) / t`` is found on a grid for the flattest coordinate, which
+        bounds those of the others, less a margin for the grid.
+        """
+        charged = (self.scale > 0.0) & (curvature > 0.0)
+        if not charged.any():
+            return np.zeros_like(self.scale)
+        flattest = float((curvature[charged] / self.scale[charged]).min())
+        t = np.geomspace(1e-8, 1e8, 400)
+        least = float((0.5 * flattest * t + self.penalty.value(t) / t).min())
+        slopes: Vector = 0.95 * least * self.scale
+        return slopes
+
+    def bend(self, x: Vector) -> Vector:
+        """Return ``scale_j r''(|x_j|)``, not positive, by differences of the slope; 0 where x_j is 0."""
+        support = np.flatnonzero(x)
+        t = np.abs(x[support])
+        ahead = self.penalty.derivative(t * (1.0 + _DIFFERENCE))
+        behind = self.penalty.derivative(t * (1.0 - _DIFFERENCE))
+        bend = np.zeros_like(x)
+        bend[support] = self.scale[support] * np.minimum((ahead - behind) / (2.0 * _DIFFERENCE * t), 0.0)
+        return bend
+
+
+@dataclass
+class Reweighting:
+    """What a run of reweighting on a model found.
+
+    Attributes
+    ----------
+    x, gradient
+        The point on the working set and the gradient of the quadratic there, shape (p,).
+    decreases
+        By how much each step lowered the model's objective.
+    """
+
+    x: Vector
+    gradient: Vector
+    decreases: list[float] = field(default_factory=list)
+
+
+def reweight(
+    model: QuadraticModel,
+    penalty: RestrictedPenalty,
+    gradient: Vector,
+    x: Vector,
+    lower: Vector,
+    upper: Vector,
+    tolerance: float,
+    max_steps: int,
+) -> Reweighting:
+    """Minimise a quadratic model plus a concave penalty to first-order stationarity on the working set.
+
+    Each step minimises the model with the penalty replaced by ``w'|x| + bend'(|x| - |x0|)^2 / 2``,
+    a second-order expansion at x0: a weighted l1 problem whose diagonal is lowered by the bend,
+    solved by the same kernel. It is no majorizer, so it counts only if it lowers the objective;
+    else the step is made with ``bend = 0``, which is majorize-minimize and always lowers it.
+
+    Parameters
+    ----------
+    model
+        The quadratic model.
+    penalty
+        The penalty on the working set.
+    gradient
+        Gradient of the model's quadratic at x, shape (p,).
+    x, lower, upper
+        Start and box, shape (p,).
+    tolerance
+        First-order violation at which to stop.
+    max_steps
+        Largest number of steps.
+    """
+    found = Reweighting(x, gradient)
+    wait = pause = 0  # after a second-order step that failed, some plain ones
+    violations = np.empty_like(x)
+    value = penalty.value(x)
+    curvature = model.working.curvature
+    for _ in range(max_steps):
+        weights = penalty.weights(x)
+        stuck = np.isinf(weights)
+        low, high = lower, upper
+        if stuck.any():  # an infinite slope at zero: a zero stays zero
+            weights[stuck] = 0.0
+            low, high = np.where(stuck, 0.0, lower), np.where(stuck, 0.0, upper)
+        box_violations(x, gradient, weights, low, high, violations)
+        worst = float(violations.max(initial=0.0))
+        if worst <= tolerance:
+            break
+        inner = max(0.1 * worst, 0.5 * tolerance)
+        step = None
+        wait -= 1
+        if wait < 0:
+            bend = np.maximum(penalty.bend(x), -_LARGEST_BEND * curvature)
+            if bend.any():
+                step = _step(model, penalty, gradient, x, value, weights, low, high, inner, bend)
+                pause = 0 if step is not None else min(2 * pause + 1, 16)
+                wait = pause
+        if step is None:
+            step = _step(model, penalty, gradient, x, value, weights, low, high, inner, None)
+        if step is None:
+            break
+        x, gradient, value = step[:3]
+        found.decreases.append(step[3])
+    found.x, found.gradient = x, gradient
+    return found
+
+
+def _step(
+    model: QuadraticModel,
+    penalty: RestrictedPenalty,
+    gradient: Vector,
+    x: Vector,
+    value: float,
+    weights: Vector,
+    lower: Vector,
+    upper: Vector,
+    tolerance: float,
+    bend: Vector | None,
+) -> tuple[Vector, Vector, float, float] | None:
+    """Return the new point, the model's gradient and the penalty's value there, and the decrease, or None."""
+    new = x.copy()
+    if bend is None:
+        new_gradient = gradient.copy()
+        model.minimise(new_gradient, new, weights, lower, upper, tolerance)
+    else:
+        new_gradient = gradient + bend * x
+        tilted = weights - bend * np.abs(x)
+        if not model.minimise(new_gradient, new, tilted, lower, upper, tolerance, bend):
+            return None
+        new_gradient -= bend * new
+    new_value = penalty.value(new)
+    decrease = 0.5 * float((x - new) @ (gradient + new_gradient)) + (value - new_value)
+    return (new, new_gradient, new_value, decrease) if decrease > 0.0 else None
