@@ -86,11 +86,15 @@ class ForwardBackward:
             x = x.contiguous(memory_format=torch.channels_last)
         if distributed.size() == 1 and self._parts == 1:
             return self._pass(x, y, 1.0)
+        if whole < distributed.size() * self._parts:
+            raise ValueError(
+                f"a batch of {whole} cannot be shared by {distributed.size()} processes in {self._parts} parts "
+                "each; make it larger"
+            )
         x, y = distributed.share(x), distributed.share(y)
         loss = torch.zeros((), device=self._device)
         for a, b in zip(x.tensor_split(self._parts), y.tensor_split(self._parts)):
-            if len(b):
-                loss += self._pass(a, b, len(b) / whole)
+            loss += self._pass(a, b, len(b) / whole)
         distributed.add_up(loss, self._flat.gradients_of_all)
         return loss
 

@@ -67,6 +67,7 @@ class RelaxedMask(Hook):
         self._curves: dict[str, list[float]] = {
             name: [] for name in ("step", "lam", "target", "mean", "above_half")
         }
+        self._pending: list[Tensor] = []
 
     def start(self, loop: Loop) -> None:
         """Start with a mask of ones, or show the network the mask that was loaded."""
@@ -108,24 +109,24 @@ class RelaxedMask(Hook):
         target = self.target(loop.share)
         lam = self._lam(self.gain / slope, target)
         self.mask.add_(self.gain.div(lam).sub_(slope), alpha=self._speed).clamp_(0.0, 1.0)
-        for name, value in (
-            ("step", loop.step),
-            ("lam", lam),
-            ("target", target),
-            ("mean", self.mask.mean().item()),
-            ("above_half", (self.mask > 0.5).float().mean().item()),
-        ):
-            self._curves[name].append(float(value))
+        self._curves["step"].append(float(loop.step))
+        self._curves["target"].append(float(target))
+        self._pending.append(torch.stack([lam, self.mask.mean(), (self.mask > 0.5).float().mean()]))
 
     @staticmethod
-    def _lam(ratio: Tensor, target: float) -> float:
+    def _lam(ratio: Tensor, target: float) -> Tensor:
         n = ratio.numel()
         rank = min(n, max(1, round((1.0 - target) * n)))
-        return max(ratio.kthvalue(rank).values.item(), 1e-12)
+        return ratio.kthvalue(rank).values.clamp(min=1e-12)
 
     @property
     def trace(self) -> dict[str, list[float]]:
         """Curves of the search: step, lam, target, mean of m, share of m above one half."""
+        if self._pending:
+            # Only now wait for the device: an update of the mask never does.
+            for name, values in zip(("lam", "mean", "above_half"), torch.stack(self._pending, 1).tolist()):
+                self._curves[name] += values
+            self._pending.clear()
         return self._curves
 
     def state_dict(self) -> dict[str, Any]:
@@ -135,7 +136,7 @@ class RelaxedMask(Hook):
             "gain": self.gain,
             "sum": self._sum,
             "updates": self._updates,
-            "curves": self._curves,
+            "curves": self.trace,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -143,6 +144,7 @@ class RelaxedMask(Hook):
         self.mask, self.gain, self._sum = state["mask"], state["gain"], state["sum"]
         self._updates = state["updates"]
         self._curves = {name: list(values) for name, values in state["curves"].items()}
+        self._pending = []
 
 
 def _fall_time(penalty: Penalty, points: int = 1000) -> float:

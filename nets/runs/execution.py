@@ -30,6 +30,7 @@ from nets.storage.atomic import (
 )
 
 if TYPE_CHECKING:
+    from nets.checkpointing import Checkpoint
     from nets.data import Dataset
     from nets.hooks import Hook
     from nets.playing import Scored, Trained
@@ -204,7 +205,8 @@ def _loaded(data: str, seed: int, data_dir: str | None, device: str) -> tuple[Da
 def _data(play: Play) -> tuple[Dataset, dict[str, Any]]:
     """Return the data of a play, and what its trainings belong to."""
     dataset, fingerprint = _loaded(play.data, play.data_seed, play.data_dir, play.device)
-    return dataset, {"search": search_address(play), "data": fingerprint}
+    place = play.device.partition(":")[0]
+    return dataset, {"search": search_address(play), "data": fingerprint, "device": place}
 
 
 def _note_sessions(runs: Sequence[_Run], belongs_to: dict[str, Any]) -> None:
@@ -230,7 +232,6 @@ def _search(
 ) -> None:
     """Give every run its ticket: the stored one, or one from the search, which is then stored."""
     from nets.playing import search_tickets
-    from nets.runs.stored_trainings import StoredTrainings
 
     for run in runs:
         run.ticket = on_first(partial(_stored_ticket, run, say))
@@ -244,7 +245,7 @@ def _search(
         [run.play.density for run in wanted],
         data=data,
         hooks=(*hooks, *_watching(play, search_address(play), keeping, folder)),
-        checkpoint=StoredTrainings(folder / "checkpoints", belongs_to, interval=keeping.interval, say=say),
+        checkpoint=_trainings(folder, play, belongs_to, keeping, say),
     )
     for run, run.ticket in zip(wanted, tickets):
         on_first(partial(_store_ticket, run, folder))
@@ -313,7 +314,6 @@ def _finish(
 ) -> None:
     """Retrain the ticket, store network and result, drop the checkpoints."""
     from nets.playing import result_of, retrain_ticket
-    from nets.runs.stored_trainings import StoredTrainings
 
     assert run.ticket is not None
     path = run.folder.path
@@ -322,7 +322,7 @@ def _finish(
         None if dense is None else run.ticket,
         data=data,
         hooks=(*hooks, *_watching(run.play, run.folder.address, keeping, path)),
-        checkpoint=StoredTrainings(path / "checkpoints", belongs_to, interval=keeping.interval, say=say),
+        checkpoint=_trainings(path, run.play, belongs_to, keeping, say),
     )
     row = _finite(result_of(run.play, run.ticket, trained, dense or trained).row())
     row["dense"] = address(dense_of(run.play))
@@ -338,6 +338,17 @@ def _store_result(run: _Run, keeping: Keeping, trained: Trained, row: dict[str, 
         tensor_file.write(path, "concave-sparsity network", 1, trained.model.state_dict(), said)
     run.folder.write_result(row)
     run.folder.clear_checkpoints()
+
+
+def _trainings(
+    folder: Path, play: Play, belongs_to: dict[str, Any], keeping: Keeping, say: Callable[[str], None]
+) -> Checkpoint:
+    """Return the trainings kept below a folder."""
+    from nets.runs.stored_trainings import StoredTrainings
+
+    return StoredTrainings(
+        folder / "checkpoints", belongs_to, interval=keeping.interval, device=play.device, say=say
+    )
 
 
 def _watching(play: Play, name: str, keeping: Keeping, folder: Path) -> list[Hook]:

@@ -35,6 +35,8 @@ class StoredTrainings:
     interval : float
         Seconds between two checkpoints of a training; 0 stores after every step. A state that takes long to
         write is written more seldom, so that storing takes no more than 1% of the time.
+    device : str
+        Where the trainings are computed.
     say : callable
         Told in one sentence what was set aside.
     """
@@ -45,9 +47,11 @@ class StoredTrainings:
         belongs_to: Mapping[str, Any],
         *,
         interval: float = INTERVAL,
+        device: str = "cpu",
         say: Callable[[str], None] = print,
     ) -> None:
         self.folder = folder
+        self.device = device
         self.belongs_to = dict(belongs_to)
         self.interval = interval
         self.say = say
@@ -65,7 +69,7 @@ class StoredTrainings:
     def _load(self, name: str) -> dict[str, Any] | None:
         path = self.path(name)
         try:
-            state, note = read_state(path)
+            state, note = read_state(path, self.device)
         except FileNotFoundError:
             return None
         except ValueError as error:

@@ -15,7 +15,7 @@ KIND = "concave-sparsity checkpoint"
 VERSION = 1
 
 #: A dictionary of one of these keys stands for what JSON cannot hold.
-TENSOR, TUPLE, PAIRS, NUMBER = "$tensor", "$tuple", "$pairs", "$number"
+TENSOR, PLACED, TUPLE, PAIRS, NUMBER = "$tensor", "$placed", "$tuple", "$pairs", "$number"
 
 
 def write_state(path: Path, state: Mapping[str, Any], note: Mapping[str, Any] | None = None) -> None:
@@ -43,8 +43,15 @@ def write_state(path: Path, state: Mapping[str, Any], note: Mapping[str, Any] | 
     tensor_file.write(path, KIND, VERSION, tensors, said)
 
 
-def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return (state, note) from a file that `write_state` wrote; tensors lie on the CPU.
+def read_state(path: Path, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (state, note) from a file that `write_state` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    device : str
+        Where tensors go that lay on an accelerator; those that lay on the CPU stay there.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     tensors, said = tensor_file.read(path, KIND, VERSION)
     try:
-        return dict(_restored(said["state"], tensors)), dict(said["note"])
+        return dict(_restored(said["state"], tensors, device)), dict(said["note"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path} is not a checkpoint that this library wrote ({error!r})") from None
 
@@ -64,7 +71,7 @@ def _plain(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = f"{len(tensors):05d}"
         tensors[name] = value
-        return {TENSOR: name}
+        return {TENSOR if value.device.type == "cpu" else PLACED: name}
     if isinstance(value, Mapping):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
             return {key: _plain(item, tensors) for key, item in value.items()}
@@ -82,19 +89,21 @@ def _plain(value: Any, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"a state holds tensors and plain values, got {type(value).__name__}")
 
 
-def _restored(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+def _restored(value: Any, tensors: Mapping[str, Tensor], device: str) -> Any:
     if isinstance(value, list):
-        return [_restored(item, tensors) for item in value]
+        return [_restored(item, tensors, device) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
         ((key, inside),) = value.items()
         if key == TENSOR:
             return tensors[inside]
+        if key == PLACED:
+            return tensors[inside].to(device)
         if key == TUPLE:
-            return tuple(_restored(item, tensors) for item in inside)
+            return tuple(_restored(item, tensors, device) for item in inside)
         if key == PAIRS:
-            return {k: _restored(item, tensors) for k, item in inside}
+            return {k: _restored(item, tensors, device) for k, item in inside}
         if key == NUMBER:
             return float(inside)
-    return {key: _restored(item, tensors) for key, item in value.items()}
+    return {key: _restored(item, tensors, device) for key, item in value.items()}
