@@ -31,7 +31,12 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def build(
-    model: ModelSpec, data: Sequence[int] | Dataset, n_classes: int | None = None, *, seed: int = 0
+    model: ModelSpec,
+    data: Sequence[int] | Dataset,
+    n_classes: int | None = None,
+    *,
+    seed: int = 0,
+    width: float = 1.0,
 ) -> nn.Module:
     """Build a network on the CPU, in training mode.
 
@@ -49,6 +54,8 @@ def build(
     seed : int
         Fixes the initial weights to the bit (torch's CPU generator is seeded while the network is made, and
         restored). A module that is given keeps the weights it has.
+    width : float
+        Factor of the units of every hidden layer. A factory of your own must take a parameter `width` for it.
 
     Raises
     ------
@@ -65,9 +72,9 @@ def build(
         raise ValueError(f"n_classes must be at least 2, got {classes}")
     if isinstance(model, str) and not is_import_path(model):
         with seeded(seed):
-            return architecture(model).factory(shape, classes)
+            return architecture(model).factory(shape, classes, width=width)
     with seeded(seed):
-        built = _made(import_object(model) if isinstance(model, str) else model, shape, classes)
+        built = _made(import_object(model) if isinstance(model, str) else model, shape, classes, width)
         if not isinstance(built, nn.Module):
             raise TypeError(
                 f"a model must be a torch.nn.Module or a factory of one, got {type(built).__name__}"
@@ -77,19 +84,30 @@ def build(
     return built
 
 
-def _made(model: Any, shape: tuple[int, ...], n_classes: int) -> Any:
+def _made(model: Any, shape: tuple[int, ...], n_classes: int, width: float = 1.0) -> Any:
     if isinstance(model, nn.Module):
+        if width != 1.0:
+            raise ValueError(
+                f"{type(model).__name__} cannot be narrowed: give a factory with a parameter width "
+                "instead of a module"
+            )
         return copy.deepcopy(model)
     if not callable(model):
         return model
     parameters = inspect.signature(model).parameters.values()
     known = {"input_shape": shape, "n_classes": n_classes, "num_classes": n_classes}
     named = {p.name: known[p.name] for p in parameters if p.name in known and p.kind is not p.POSITIONAL_ONLY}
+    extra: dict[str, Any] = {}
+    if width != 1.0 and any(p.name == "width" and p.kind is not p.POSITIONAL_ONLY for p in parameters):
+        extra["width"] = width
+    elif width != 1.0:
+        name = getattr(model, "__name__", type(model).__name__)
+        raise ValueError(f"the model {name} cannot be narrowed: its factory takes no parameter width")
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [p for p in parameters if p.default is p.empty and p.kind in positional]
     if named:
-        return model(**named)
-    return model(shape, n_classes) if len(required) == 2 else model()
+        return model(**named, **extra)
+    return model(shape, n_classes, **extra) if len(required) == 2 else model(**extra)
 
 
 def _refuse_unfit(model: nn.Module, shape: tuple[int, ...], n_classes: int, dtype: torch.dtype) -> None:

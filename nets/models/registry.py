@@ -16,8 +16,8 @@ from nets.models.vgg import vgg
 from nets.models.vision_transformer import vit_lite
 from nets.models.wide_resnet import wide_resnet
 
-#: (input_shape, n_classes) -> network, its weights drawn from torch's global CPU generator.
-Factory = Callable[[tuple[int, ...], int], nn.Module]
+#: (input_shape, n_classes, width=1.0) -> network, its weights drawn from torch's global CPU generator.
+Factory = Callable[..., nn.Module]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Architecture:
     title : str
         What it is, in one line.
     factory : callable
-        Makes it: ``factory(input_shape, n_classes)``.
+        Makes it: ``factory(input_shape, n_classes, width=1.0)``; the width is a factor of all units.
     reference : str
         The paper.
     """

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from nets.models.image_shape import image_shape
 from nets.models.initialisation import kaiming_normal
+from nets.models.width import scaled
 
 
 class ProjectedBlock(nn.Module):
@@ -37,23 +38,26 @@ class ProjectedBlock(nn.Module):
 class ResNet18(nn.Module):
     """A stem, four stages of two blocks of 64, 128, 256 and 512 channels, average pooling, a linear layer."""
 
-    def __init__(self, channels: int, n_classes: int, stem: Literal["cifar", "imagenet"]) -> None:
+    def __init__(
+        self, channels: int, n_classes: int, stem: Literal["cifar", "imagenet"], width: float = 1.0
+    ) -> None:
         super().__init__()
+        before = scaled(64, width)
         if stem == "cifar":
-            self.conv = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+            self.conv = nn.Conv2d(channels, before, 3, padding=1, bias=False)
             self.pool: nn.Module = nn.Identity()
         else:
-            self.conv = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+            self.conv = nn.Conv2d(channels, before, 7, stride=2, padding=3, bias=False)
             self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.norm = nn.BatchNorm2d(64)
+        self.norm = nn.BatchNorm2d(before)
         layers = []
-        before = 64
-        for stage, width in enumerate((64, 128, 256, 512)):
+        for stage, units in enumerate((64, 128, 256, 512)):
+            out = scaled(units, width)
             for block in range(2):
-                layers.append(ProjectedBlock(before, width, stride=2 if stage > 0 and block == 0 else 1))
-                before = width
+                layers.append(ProjectedBlock(before, out, stride=2 if stage > 0 and block == 0 else 1))
+                before = out
         self.blocks = nn.Sequential(*layers)
-        self.classifier = nn.Linear(512, n_classes)
+        self.classifier = nn.Linear(before, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, (n, n_classes)."""
@@ -62,7 +66,11 @@ class ResNet18(nn.Module):
 
 
 def resnet_18(
-    input_shape: tuple[int, ...], n_classes: int, *, stem: Literal["cifar", "imagenet"] = "cifar"
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    stem: Literal["cifar", "imagenet"] = "cifar",
+    width: float = 1.0,
 ) -> nn.Module:
     """ResNet-18 with projected shortcuts (option B); Kaiming normal (fan out, as in torchvision).
 
@@ -71,6 +79,6 @@ def resnet_18(
     """
     name = "resnet-18" if stem == "cifar" else "resnet-18-imagenet"
     channels, _, _ = image_shape(name, input_shape, smallest=8 if stem == "cifar" else 32)
-    model = ResNet18(channels, n_classes, stem)
+    model = ResNet18(channels, n_classes, stem, width)
     kaiming_normal(model, "fan_out")
     return model

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from nets.models.image_shape import image_shape
 from nets.models.initialisation import kaiming_normal
+from nets.models.width import scaled
 
 
 class Shortcut(nn.Module):
@@ -45,18 +46,19 @@ class BasicBlock(nn.Module):
 class CifarResNet(nn.Module):
     """A 3 x 3 convolution, three stages of 16, 32 and 64 channels, average pooling, one linear layer."""
 
-    def __init__(self, channels: int, n_classes: int, blocks: int) -> None:
+    def __init__(self, channels: int, n_classes: int, blocks: int, width: float = 1.0) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(16)
+        before = scaled(16, width)
+        self.conv = nn.Conv2d(channels, before, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(before)
         layers = []
-        before = 16
-        for stage, width in enumerate((16, 32, 64)):
+        for stage, units in enumerate((16, 32, 64)):
             for block in range(blocks):
-                layers.append(BasicBlock(before, width, stride=2 if stage > 0 and block == 0 else 1))
-                before = width
+                out = max(before, scaled(units, width))  # option A cannot take channels away
+                layers.append(BasicBlock(before, out, stride=2 if stage > 0 and block == 0 else 1))
+                before = out
         self.blocks = nn.Sequential(*layers)
-        self.classifier = nn.Linear(64, n_classes)
+        self.classifier = nn.Linear(before, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, (n, n_classes)."""
@@ -64,13 +66,15 @@ class CifarResNet(nn.Module):
         return self.classifier(out.mean((2, 3)))  # type: ignore[no-any-return]
 
 
-def resnet_cifar(input_shape: tuple[int, ...], n_classes: int, *, depth: int) -> nn.Module:
+def resnet_cifar(
+    input_shape: tuple[int, ...], n_classes: int, *, depth: int, width: float = 1.0
+) -> nn.Module:
     """ResNet of depth 6 n + 2 with option A shortcuts; Kaiming normal (fan in).
 
     On CIFAR-10 depth 20, 32, 56 has 269,722, 464,154, 853,018 parameters (table 6 of the paper: 0.27M, 0.46M,
     0.85M).
     """
     channels, _, _ = image_shape(f"resnet-{depth}", input_shape, smallest=4)
-    model = CifarResNet(channels, n_classes, (depth - 2) // 6)
+    model = CifarResNet(channels, n_classes, (depth - 2) // 6, width)
     kaiming_normal(model)
     return model

@@ -6,13 +6,14 @@ from torch import nn
 
 from nets.models.image_shape import image_shape
 from nets.models.initialisation import kaiming_normal
+from nets.models.width import scaled
 
 #: Number of convolutions in each of the five stages (configurations A, D and E of the paper).
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 WIDTHS = (64, 128, 256, 512, 512)
 
 
-def vgg(input_shape: tuple[int, ...], n_classes: int, *, depth: int) -> nn.Module:
+def vgg(input_shape: tuple[int, ...], n_classes: int, *, depth: int, width: float = 1.0) -> nn.Module:
     """Five stages of 3 x 3 convolutions, each ended by max pooling, average pooling, one linear layer.
 
     The paper's two layers of 4,096 units are left out, as is usual on CIFAR, and a convolution has no bias,
@@ -21,10 +22,11 @@ def vgg(input_shape: tuple[int, ...], n_classes: int, *, depth: int) -> nn.Modul
     """
     channels, _, _ = image_shape(f"vgg-{depth}", input_shape, smallest=2 ** len(WIDTHS))
     layers: list[nn.Module] = []
-    for width, count in zip(WIDTHS, CONVOLUTIONS[depth]):
+    for stage, count in zip(WIDTHS, CONVOLUTIONS[depth]):
+        out = scaled(stage, width)
         for _ in range(count):
-            layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-            channels = width
+            layers += [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+            channels = out
         layers.append(nn.MaxPool2d(2))
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, n_classes)]
     model = nn.Sequential(*layers)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from nets.models.image_shape import image_shape
 from nets.models.initialisation import truncated_normal
+from nets.models.width import scaled
 
 WIDTH = 256
 HEADS = 4
@@ -55,14 +56,17 @@ class TransformerBlock(nn.Module):
 class VisionTransformer(nn.Module):
     """Patches as tokens, a class token, learned positions, blocks, a linear layer on the class token."""
 
-    def __init__(self, channels: int, n_patches: int, patch: int, n_classes: int, depth: int) -> None:
+    def __init__(
+        self, channels: int, n_patches: int, patch: int, n_classes: int, depth: int, width: float = 1.0
+    ) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(channels, WIDTH, patch, stride=patch)
-        self.class_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
-        self.positions = nn.Parameter(torch.zeros(1, 1 + n_patches, WIDTH))
-        self.blocks = nn.Sequential(*(TransformerBlock(WIDTH, HEADS, HIDDEN) for _ in range(depth)))
-        self.norm = nn.LayerNorm(WIDTH)
-        self.classifier = nn.Linear(WIDTH, n_classes)
+        units, hidden = scaled(WIDTH, width, multiple=HEADS), scaled(HIDDEN, width)
+        self.patches = nn.Conv2d(channels, units, patch, stride=patch)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, units))
+        self.positions = nn.Parameter(torch.zeros(1, 1 + n_patches, units))
+        self.blocks = nn.Sequential(*(TransformerBlock(units, HEADS, hidden) for _ in range(depth)))
+        self.norm = nn.LayerNorm(units)
+        self.classifier = nn.Linear(units, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, (n, n_classes)."""
@@ -71,17 +75,17 @@ class VisionTransformer(nn.Module):
         return self.classifier(self.norm(self.blocks(tokens))[:, 0])  # type: ignore[no-any-return]
 
 
-def vit_lite(input_shape: tuple[int, ...], n_classes: int, *, depth: int) -> nn.Module:
+def vit_lite(input_shape: tuple[int, ...], n_classes: int, *, depth: int, width: float = 1.0) -> nn.Module:
     """ViT-Lite of width 256 with 4 heads; truncated normal, standard deviation 0.02.
 
     The patch is the largest square that tiles the image and leaves at least seven a side: 4 x 4 for CIFAR and
     MNIST, 8 x 8 for Tiny-ImageNet, single pixels for digits. ViT-Lite-6/4 has 3,190,538 parameters on
     CIFAR-10 (the authors: 3.191M).
     """
-    channels, height, width = image_shape(f"vit-lite-{depth}", input_shape, smallest=7)
-    common = math.gcd(height, width)
-    patch = max(p for p in range(1, common + 1) if common % p == 0 and min(height, width) // p >= 7)
-    model = VisionTransformer(channels, (height // patch) * (width // patch), patch, n_classes, depth)
+    channels, rows, columns = image_shape(f"vit-lite-{depth}", input_shape, smallest=7)
+    common = math.gcd(rows, columns)
+    patch = max(p for p in range(1, common + 1) if common % p == 0 and min(rows, columns) // p >= 7)
+    model = VisionTransformer(channels, (rows // patch) * (columns // patch), patch, n_classes, depth, width)
     truncated_normal(model)
     nn.init.trunc_normal_(model.positions, std=0.02)
     nn.init.trunc_normal_(model.class_token, std=0.02)

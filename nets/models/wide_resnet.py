@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from nets.models.image_shape import image_shape
 from nets.models.initialisation import kaiming_normal
+from nets.models.width import scaled
 
 
 class PreactivationBlock(nn.Module):
@@ -34,15 +35,16 @@ class PreactivationBlock(nn.Module):
 class WideResNet(nn.Module):
     """A 3 x 3 convolution, stages of 16, 32, 64 times `widen` channels, average pooling, a linear layer."""
 
-    def __init__(self, channels: int, n_classes: int, blocks: int, widen: int) -> None:
+    def __init__(self, channels: int, n_classes: int, blocks: int, widen: int, width: float = 1.0) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        before = scaled(16, width)
+        self.conv = nn.Conv2d(channels, before, 3, padding=1, bias=False)
         layers = []
-        before = 16
         for stage, base in enumerate((16, 32, 64)):
             for block in range(blocks):
-                layers.append(PreactivationBlock(before, base * widen, 2 if stage > 0 and block == 0 else 1))
-                before = base * widen
+                out = scaled(base * widen, width)
+                layers.append(PreactivationBlock(before, out, 2 if stage > 0 and block == 0 else 1))
+                before = out
         self.blocks = nn.Sequential(*layers)
         self.norm = nn.BatchNorm2d(before)
         self.classifier = nn.Linear(before, n_classes)
@@ -53,13 +55,15 @@ class WideResNet(nn.Module):
         return self.classifier(out.mean((2, 3)))  # type: ignore[no-any-return]
 
 
-def wide_resnet(input_shape: tuple[int, ...], n_classes: int, *, depth: int, widen: int) -> nn.Module:
+def wide_resnet(
+    input_shape: tuple[int, ...], n_classes: int, *, depth: int, widen: int, width: float = 1.0
+) -> nn.Module:
     """WRN of depth 6 n + 4, without dropout; Kaiming normal (fan out, as in the authors' code).
 
     On CIFAR-10 WRN-16-8, 22-2 and 28-10 have 10,961,370, 1,079,642 and 36,479,194 parameters (table 4 of the
     paper: 11.0M for 16-8 and 36.5M for 28-10).
     """
     channels, _, _ = image_shape(f"wide-resnet-{depth}-{widen}", input_shape, smallest=4)
-    model = WideResNet(channels, n_classes, (depth - 4) // 6, widen)
+    model = WideResNet(channels, n_classes, (depth - 4) // 6, widen, width)
     kaiming_normal(model, "fan_out")
     return model

@@ -1,0 +1,76 @@
+"""The widest network of an architecture whose maskable weights are no more than a ticket keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from nets.data.dataset import Dataset
+from nets.layout import Layout, maskable
+from nets.models.building import ModelSpec, build
+
+#: Halvings of the width that is still open; units are whole numbers, so this is far finer than needed.
+HALVINGS = 24
+
+
+def maskable_weights(model: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> int:
+    """Return the number of weights that `nets.layout.maskable` names."""
+    return Layout.of(model, maskable(model, include, exclude)).total
+
+
+def width_for(
+    model: ModelSpec,
+    data: Dataset,
+    weights: int,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> float:
+    """Return the width at which a network has as many maskable weights as possible, but at most `weights`.
+
+    Parameters
+    ----------
+    model : str or callable
+        A model's name, or a factory with a parameter `width`.
+    data : Dataset
+        Gives the shape of the inputs and the number of classes.
+    weights : int
+        Maskable weights at most, e.g. what a ticket keeps.
+    include, exclude : sequence of str
+        See `nets.layout.maskable`.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be narrowed, or has more weights even at one unit a layer.
+    """
+
+    def size(width: float) -> int:
+        # on the meta device: shapes without numbers
+        with torch.device("meta"):
+            return maskable_weights(_made(model, data, width), include, exclude)
+
+    low, high = 1e-9, 1.0
+    smallest = size(low)
+    if smallest > weights:
+        raise ValueError(
+            f"no dense network of this architecture is as small as {weights} weights: even with the fewest "
+            f"units a layer it has {smallest}; ask for a larger density"
+        )
+    if size(high) <= weights:
+        return high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if size(middle) <= weights else (low, middle)
+    return low
+
+
+def _made(model: ModelSpec, data: Dataset, width: float) -> nn.Module:
+    from nets.data.factory import is_import_path
+    from nets.models.registry import architecture
+
+    if isinstance(model, str) and not is_import_path(model):
+        return architecture(model).factory(data.input_shape, data.n_classes, width=width)
+    with torch.device("cpu"):  # a user's network is tried on an input, which needs numbers
+        return build(model, data, width=width)
