@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nets.configuration import Play
+from nets.configuration import CONTROLS, Play
 from nets.job_pool import Progress, run_jobs
 from nets.jobs import Job, jobs
 from nets.result import Result
@@ -37,21 +37,23 @@ class Comparison:
     def table(self) -> list[dict[str, Any]]:
         """Return one row for every method and density.
 
-        Each holds method, penalty, density, seeds, accuracy (mean over the seeds, test), interval (half width
-        of its 95% confidence interval by Student's t; NaN for one seed), validation_accuracy (mean), search
-        epochs and seconds (means; seconds count the search and the retraining).
+        Each holds method, penalty, control, density, seeds, accuracy (mean over the seeds, test), interval
+        (half width of its 95% confidence interval by Student's t; NaN for one seed), validation_accuracy
+        (mean), search epochs and seconds (means; seconds count the search and the retraining).
         """
-        groups: dict[tuple[str, str, float], list[Result]] = {}
+        groups: dict[tuple[str, str, str, float], list[Result]] = {}
         for result in self.results:
             penalty = result.play.penalty if result.play.method == "concave" else ""
-            groups.setdefault((result.play.method, penalty, result.play.density), []).append(result)
+            key = (result.play.method, penalty, result.play.control, result.play.density)
+            groups.setdefault(key, []).append(result)
         rows = []
-        for (method, penalty, density), group in groups.items():
+        for (method, penalty, control, density), group in groups.items():
             accuracy, interval = mean_interval([r.test_accuracy for r in group])
             rows.append(
                 {
                     "method": method,
                     "penalty": penalty,
+                    "control": control,
                     "density": density,
                     "seeds": len(group),
                     "accuracy": accuracy,
@@ -89,6 +91,7 @@ def compare(
     methods: Sequence[str] = METHODS,
     densities: Sequence[float] = DENSITIES,
     seeds: int | Sequence[int] = SEEDS,
+    controls: Sequence[str] = (),
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -106,6 +109,9 @@ def compare(
         Densities of the tickets.
     seeds : int or sequence of int
         Seeds, or their number.
+    controls : sequence of str
+        Sanity checks that every ticket is put to besides (see `nets.controls`), from the same search;
+        ("all",): all of them.
     workers : int, optional
         Worker processes of one thread each; default: one a core. The results do not depend on it.
     on_progress : callable, optional
@@ -118,33 +124,46 @@ def compare(
     Returns
     -------
     Comparison
-        Results in the order seed, method, density.
+        Results in the order seed, method, density, control.
     """
     play = Play(**changes) if play is None else replace(play, **changes)
     chosen_seeds = range(seeds) if isinstance(seeds, int) else tuple(seeds)
     dense = [replace(play, method="dense", density=1.0, seed=seed) for seed in chosen_seeds]
-    planned = plan([replace(play, seed=seed) for seed in chosen_seeds], methods, densities)
+    planned = plan([replace(play, seed=seed) for seed in chosen_seeds], methods, densities, controls)
     stored = None if folder is None else Path(folder)
     done = run_jobs(dense, planned, workers=workers, on_progress=on_progress, folder=stored)
     order = {method: i for i, method in enumerate(("dense", *methods))}
     if "dense" not in methods:
         done = [result for result in done if result.play.method != "dense"]
-    done.sort(key=lambda r: (r.play.seed, order[r.play.method], -r.play.density))
+    done.sort(key=lambda r: (r.play.seed, order[r.play.method], -r.play.density, r.play.control))
     return Comparison(tuple(done))
 
 
-def plan(plays: Sequence[Play], methods: Sequence[str], densities: Sequence[float]) -> list[Job]:
+def plan(
+    plays: Sequence[Play],
+    methods: Sequence[str],
+    densities: Sequence[float],
+    controls: Sequence[str] = (),
+) -> list[Job]:
     """Return the jobs of a comparison; densities that share a chain of trainings stay in one job."""
     from nets.methods import method
 
     names = [method(name).name for name in methods]
+    asked = CONTROLS if tuple(controls) == ("all",) else dict.fromkeys(controls)
     return jobs(
-        replace(play, method=name, density=density)
+        replace(play, method=name, density=density, control=control)
         for play in plays
         for name in names
         if name != "dense"
         for density in densities
+        for control in ("", *asked)
     )
+
+
+def row_label(row: Mapping[str, Any]) -> str:
+    """Return what a row of `Comparison.table` is called: method, penalty, control."""
+    control = f"({row['control']})" if row.get("control") else ""
+    return " ".join(part for part in (row["method"], row["penalty"], control) if part)
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nets.comparison import Comparison
+from nets.comparison import Comparison, row_label
 
 #: Okabe and Ito's colours (colour-blind safe), each with its own marker and dashes, to be told apart in grey.
 STYLES: tuple[tuple[str, str, Any], ...] = (
@@ -40,7 +40,7 @@ def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
             axes.axhspan(mean - half, mean + half, color="#999999", alpha=0.3, linewidth=0)
             axes.axhline(mean, color="#555555", linewidth=1.2, label="dense")
         else:
-            lines.setdefault(f"{row['method']} {row['penalty']}".strip(), []).append(row)
+            lines.setdefault(row_label(row), []).append(row)
     for i, (label, points) in enumerate(lines.items()):
         colour, marker, dashes = STYLES[i % len(STYLES)]
         points.sort(key=lambda row: row["density"])

@@ -6,7 +6,7 @@ import math
 
 from rich.table import Table
 
-from nets.comparison import Comparison
+from nets.comparison import Comparison, row_label
 
 
 def rich_table(comparison: Comparison) -> Table:
@@ -28,7 +28,7 @@ def rich_table(comparison: Comparison) -> Table:
         previous = row["method"]
         interval = row["interval"]
         table.add_row(
-            f"{row['method']} {row['penalty']}".strip(),
+            row_label(row),
             f"{100 * row['density']:g}",
             f"{100 * row['accuracy']:.2f}",
             "-" if math.isnan(interval) else f"± {100 * interval:.2f}",

@@ -12,6 +12,9 @@ from nets.learning_rates import SCHEDULES
 Scalar = bool | int | float | str
 
 OPTIMISERS = ("sgd", "adam", "adamw")
+
+#: Sanity checks that a ticket is put to (`nets.controls`); "" is none.
+CONTROLS = ("shuffle", "reinitialise", "invert", "random", "small-dense")
 PRECISIONS = ("float32", "bfloat16")
 
 #: Usual length, batch size and peak learning rate of one training, by data set; others take the entry "".
@@ -144,6 +147,9 @@ class Play(Training):
         Glob patterns of parameters to leave unmasked.
     options : mapping of str to scalar
         Options of the method (`lottery methods NAME` lists them); kept as sorted pairs.
+    control : str
+        Sanity check instead of the ticket itself: "shuffle", "reinitialise", "invert", "random" or
+        "small-dense" (see `nets.controls`); the search is that of the play without it.
     device : str
         Where to train.
     data_dir : str, optional
@@ -165,6 +171,7 @@ class Play(Training):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     options: tuple[tuple[str, Scalar], ...] = ()
+    control: str = ""
     device: str = field(default="cpu", compare=False)
     data_dir: str | None = field(default=None, compare=False)
 
@@ -182,6 +189,7 @@ class Play(Training):
         object.__setattr__(self, "include", _patterns(self.include))
         object.__setattr__(self, "exclude", _patterns(self.exclude))
         check(0 < self.density <= 1, "density", self.density, "in (0, 1]")
+        check(self.control in ("", *CONTROLS), "control", self.control, "one of " + ", ".join(CONTROLS))
         check(self.rewind >= 0, "rewind", self.rewind, "0 (the initialisation) or a later step")
         check(self.search_epochs >= 0, "search_epochs", self.search_epochs, "0 (as many as epochs) or more")
 

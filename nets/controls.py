@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from concave_sparsity import largest
 from nets.data import Dataset
 from nets.evaluation import evaluate
+from nets.models.building import ModelSpec, build
+from nets.models.building import reinitialise as reinitialised
 from nets.seeds import derive
 from nets.tickets import Ticket
 
@@ -29,10 +31,14 @@ def shuffle(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
 
 
 def reinitialise(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
-    """Return the ticket with initial weights drawn anew; the masks stay."""
+    """Return the ticket with initial weights drawn anew; the masks stay.
+
+    New weights are not those of a later step: they are trained from step 0 whatever the ticket's rewinding.
+    """
     if draw is None:
         raise ValueError("the control reinitialise needs a way to draw new weights")
-    return replace(ticket, weights=dict(draw(derive(seed, "control", "weights"))))
+    weights = dict(draw(derive(seed, "control", "weights")))
+    return replace(ticket, weights=weights, metadata={**ticket.metadata, "rewind": 0})
 
 
 def invert(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
@@ -51,6 +57,17 @@ def invert(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
 def random(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
     """Return a random sparse network of the same layer-wise densities: masks and weights drawn anew."""
     return reinitialise(shuffle(ticket, seed), seed, draw)
+
+
+def draws(model: ModelSpec, data: Dataset) -> Draw:
+    """Return how new initial weights of a network are drawn: by its name or factory, or by its modules."""
+
+    def draw(seed: int) -> Mapping[str, Tensor]:
+        if isinstance(model, nn.Module):
+            return reinitialised(model, seed=seed).state_dict()
+        return build(model, data, seed=seed).state_dict()
+
+    return draw
 
 
 CONTROLS: dict[str, Callable[[Ticket, int, Draw | None], Ticket]] = {

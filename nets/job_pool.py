@@ -112,7 +112,7 @@ def work(task: _Task, tell: Tell) -> list[Result]:
 
     job = task.job
     dense = None if is_dense(job.play) else Untrained
-    return [result for result, _ in play_densities(job.play, job.densities, dense=dense)]
+    return [result for result, _ in play_densities(job.play, job.densities, job.controls, dense=dense)]
 
 
 def _stored(job: Job, folder: Path) -> list[Result]:

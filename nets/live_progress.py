@@ -54,7 +54,7 @@ class EpochBar(Hook):
     def __init__(self, bar: Bar, play: Play) -> None:
         self._bar = bar
         self._text = f"{play.method}, seed {play.seed}"
-        self._total = Job(play, (play.density,)).epochs + play.epochs
+        self._total = Job(play, (play.density,), (play.control,)).epochs + play.epochs
         self._done = 0.0
 
     def start(self, loop: Loop) -> None:

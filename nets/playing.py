@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from concave_sparsity import Log, Penalty
 from nets.checkpointing import Checkpoint, train
 from nets.configuration import Play, Training, check
+from nets.controls import control, draws
 from nets.data import Dataset, load
 from nets.evaluation import evaluate
 from nets.flat_model import FlatModel
 from nets.hooks import Hook
+from nets.layout import Layout, maskable
 from nets.methods import Method
 from nets.methods import method as named_method
 from nets.models import build
+from nets.models.narrowing import width_for
 from nets.penalties import parse_penalty
 from nets.result import Result
 from nets.search import Found, Search
@@ -221,6 +224,7 @@ def retrain(
     data_seed: int = 0,
     device: str | torch.device = "cpu",
     checkpoint: Checkpoint | None = None,
+    width: float = 1.0,
 ) -> Trained:
     """Train a ticket from its rewound weights; its pruned weights are exactly zero at every step.
 
@@ -234,6 +238,8 @@ def retrain(
         Step at which the training starts; default: the one the ticket was rewound to.
     epochs, seed, training, hooks, data_dir, data_seed, device, checkpoint
         See `find_tickets`.
+    width : float
+        Factor of the units of every hidden layer, for a dense network that is smaller (`nets.models.build`).
 
     Returns
     -------
@@ -241,7 +247,7 @@ def retrain(
     """
     dataset = load(data, seed=data_seed, data_dir=data_dir).to(device)
     training = _training(training, dataset, epochs)
-    network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
+    network = build(model, dataset, seed=derive(seed, "initialisation"), width=width).to(device)
     sparse: list[Hook] = []
     if ticket is None:
         flat = FlatModel(network, include=("*",))
@@ -315,11 +321,19 @@ def retrain_ticket(
     hooks: Sequence[Hook] = (),
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
-    """Retrain the ticket of a play; None trains the dense network, the same for all methods and densities."""
+    """Retrain the ticket of a play, put to its control; None trains the dense network, the same for all."""
+    data = load(play.data, seed=play.data_seed, data_dir=play.data_dir) if data is None else data
+    width = 1.0
+    if ticket is not None and play.control == "small-dense":
+        width = width_for(play.model, data, ticket.kept, play.include, play.exclude)
+        ticket = None
+    elif ticket is not None and play.control:
+        ticket = control(play.control, ticket, play.seed, draws(play.model, data))
     return retrain(
         ticket,
         play.model,
-        play.data if data is None else data,
+        data,
+        width=width,
         seed=play.seed,
         training=play.training,
         data_dir=play.data_dir,
@@ -349,10 +363,16 @@ class Scored(Protocol):
 
 def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Result:
     """Return the result of a play from its ticket, its retrained network and the dense one."""
+    kept, densities = ticket.kept, ticket.layer_densities
+    if play.control == "small-dense":
+        names = maskable(trained.model, play.include, play.exclude)
+        sizes = dict(zip(names, Layout.of(trained.model, names).sizes))
+        kept = sum(sizes.values())
+        densities = {name: sizes.get(name, 0) / mask.numel() for name, mask in ticket.masks.items()}
     return Result(
         play=replace(play, density=named_method(play.method).fixed_density or play.density),
-        density=ticket.density,
-        kept=ticket.kept,
+        density=kept / ticket.total,
+        kept=kept,
         total=ticket.total,
         test_accuracy=trained.test_accuracy,
         validation_accuracy=trained.validation_accuracy,
@@ -363,7 +383,7 @@ def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Re
         retrain_epochs=trained.epochs,
         retrain_seconds=trained.seconds,
         report=ticket.metadata["report"],
-        layer_densities=ticket.layer_densities,
+        layer_densities=densities,
         metrics=trained.metrics,
     )
 
@@ -397,22 +417,26 @@ def play(
     -------
     Result
     """
-    return play_densities(play, (play.density,), dense=dense, hooks=hooks, checkpoint=checkpoint)[0][0]
+    only = (play.control,)
+    return play_densities(play, (play.density,), only, dense=dense, hooks=hooks, checkpoint=checkpoint)[0][0]
 
 
 def play_densities(
     play: Play,
     densities: Sequence[float],
+    controls: Sequence[str] = ("",),
     *,
     dense: Trained | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Checkpoint | None = None,
 ) -> list[tuple[Result, Ticket]]:
-    """Play several densities that share the work of one search; otherwise as `play`."""
+    """Play several densities and controls ("": the ticket itself) that share one search; as `play`."""
     tickets = search_tickets(play, densities, hooks=hooks, checkpoint=checkpoint)
     dense = train_dense(play, hooks=hooks) if dense is None else dense
     played = []
     for density, ticket in zip(densities, tickets):
-        trained = dense if is_dense(play) else retrain_ticket(play, ticket, hooks=hooks)
-        played.append((result_of(replace(play, density=density), ticket, trained, dense), ticket))
+        for name in controls:
+            one = replace(play, density=density, control=name)
+            trained = dense if is_dense(one) else retrain_ticket(one, ticket, hooks=hooks)
+            played.append((result_of(one, ticket, trained, dense), ticket))
     return played

@@ -32,6 +32,7 @@ class ComparisonSettings(PlaySettings):
     method: Annotated[str, HIDDEN] = "concave"
     density: Annotated[float, HIDDEN] = 0.05
     seed: Annotated[int, HIDDEN] = 0
+    control: Annotated[str, HIDDEN] = ""
 
 
 def method_options(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -17,6 +17,7 @@ def compare(
     methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = METHODS,
     densities: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = DENSITIES,
     seeds: int = SEEDS,
+    controls: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     workers: int | None = None,
     out: Path = Path("runs"),
     name: str | None = None,
@@ -33,6 +34,8 @@ def compare(
         Densities of the tickets.
     seeds
         Number of seeds.
+    controls
+        Sanity checks for every ticket: shuffle, reinitialise, invert, random, small-dense, or all.
     workers
         Worker processes of one thread each; default: one a core. Results do not depend on it.
     out
@@ -55,17 +58,31 @@ def compare(
     out.mkdir(parents=True, exist_ok=True)
     with Bar(Console(stderr=True)) as bar:
         comparison = compare_methods(
-            play, methods=methods, densities=densities, seeds=seeds, workers=workers, on_progress=bar.show
+            play,
+            methods=methods,
+            densities=densities,
+            seeds=seeds,
+            controls=controls,
+            workers=workers,
+            on_progress=bar.show,
         )
     console = Console()
     console.print(rich_table(comparison))
-    results = comparison.save(out / f"{name}.json", command=_command(play.data, methods, densities, seeds))
+    results = comparison.save(
+        out / f"{name}.json", command=_command(play.data, methods, densities, seeds, controls)
+    )
     picture = draw(comparison, out / f"{name}.png")
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
 
 
-def _command(data: str, methods: tuple[str, ...], densities: tuple[float, ...], seeds: int) -> str:
+def _command(
+    data: str,
+    methods: tuple[str, ...],
+    densities: tuple[float, ...],
+    seeds: int,
+    controls: tuple[str, ...] = (),
+) -> str:
     """Return the command that makes these results, without paths of this machine."""
     parts = ["lottery compare"]
     if data != "digits":
@@ -76,4 +93,6 @@ def _command(data: str, methods: tuple[str, ...], densities: tuple[float, ...], 
         parts.append("--densities " + " ".join(f"{d:g}" for d in densities))
     if seeds != SEEDS:
         parts.append(f"--seeds {seeds}")
+    if controls:
+        parts.append("--controls " + " ".join(controls))
     return " ".join(parts)

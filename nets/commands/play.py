@@ -37,11 +37,13 @@ def play(
     console = Console()
     chosen = settings.play(option)
     with Bar(Console(stderr=True)) as bar:
-        ((result, ticket),) = play_densities(chosen, (chosen.density,), hooks=(EpochBar(bar, chosen),))
+        hooks = (EpochBar(bar, chosen),)
+        ((result, ticket),) = play_densities(chosen, (chosen.density,), (chosen.control,), hooks=hooks)
+    control = f" ({chosen.control})" if chosen.control else ""
     points = 100 * (result.test_accuracy - result.dense_test_accuracy)
     console.print(
-        f"{result.play.method} on {result.play.data}: ticket of {result.kept:,} of {result.total:,} weights "
-        f"({100 * result.density:.3g}%)",
+        f"{result.play.method}{control} on {result.play.data}: ticket of {result.kept:,} of "
+        f"{result.total:,} weights ({100 * result.density:.3g}%)",
         highlight=False,
     )
     console.print(

@@ -52,7 +52,7 @@ def settled(play: Play) -> Play:
     if chosen.fixed_density is not None:
         changes["density"] = chosen.fixed_density
     if chosen.fixed_density == 1.0:
-        changes |= {"include": (), "exclude": (), "search_epochs": 0}
+        changes |= {"include": (), "exclude": (), "search_epochs": 0, "control": ""}
     if play.search_epochs == play.epochs:
         changes["search_epochs"] = 0
     for name in ("data", "model"):
@@ -67,7 +67,9 @@ def dense_of(play: Play) -> Play:
 
     It is computed where the play is.
     """
-    return settled(replace(play, method="dense", density=1.0, rewind=0, search_epochs=0, options=()))
+    return settled(
+        replace(play, method="dense", density=1.0, rewind=0, search_epochs=0, options=(), control="")
+    )
 
 
 def canonical(play: Play) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def execute(
     """
     plays = [settled(play) for play in job.plays]
     if len({search_address(play) for play in plays}) > 1:
-        parts = [Job(play, (play.density,)) for play in plays]
+        parts = [Job(play, (play.density,), (play.control,)) for play in plays]
         return [outcome for part in parts for outcome in execute(part, keeping, hooks=hooks, say=say)]
     if not any(_stored(play, keeping, say) is None for play in plays):
         return [_read(play, keeping, say) for play in plays]
@@ -234,7 +234,7 @@ def _search(
     from nets.playing import search_tickets
 
     for run in runs:
-        run.ticket = on_first(partial(_stored_ticket, run, say))
+        run.ticket = on_first(partial(_stored_ticket, run, keeping, say))
     wanted = [run for run in runs if run.ticket is None]
     if not wanted:
         return
@@ -263,13 +263,15 @@ def _store_ticket(run: _Run, search: Path) -> None:
     run.ticket.save(run.folder.path / "ticket.safetensors")
 
 
-def _stored_ticket(run: _Run, say: Callable[[str], None]) -> Ticket | None:
-    try:
-        ticket = run.folder.ticket()
-        return ticket and replace(ticket, seconds=float(run.folder.read("details.json")["search_seconds"]))
-    except (BadRun, KeyError, TypeError, ValueError) as error:
-        say(str(error))
-        return None
+def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> Ticket | None:
+    """Return the ticket that was found before; for a control that of the play without it serves as well."""
+    for folder in dict.fromkeys((run.folder, keeping.folder(replace(run.play, control="")))):
+        try:
+            if ticket := folder.ticket():
+                return replace(ticket, seconds=float(folder.read("details.json")["search_seconds"]))
+        except (BadRun, KeyError, TypeError, ValueError) as error:
+            say(str(error))
+    return None
 
 
 def _copy_records(search: Path, folder: Path, epochs: float) -> None:

@@ -58,7 +58,8 @@ class Keeping:
 
 
 def search_address(play: Play) -> str:
-    """Return the address of the search: that of the run, whatever its density if densities share a chain."""
+    """Return the address of the search: that of the run, whatever its control, and its density in a chain."""
     from nets.methods import method
 
+    play = replace(play, control="")
     return address(replace(play, density=1.0) if method(play.method).chain else play)

@@ -61,7 +61,7 @@ def run(
     """
     play = Play(**changes) if play is None else replace(play, **changes)
     kept = replace(keeping, root=Path(folder)) if keeping else Keeping(Path(folder))
-    (outcome,) = execute(Job(play, (play.density,)), kept, hooks=hooks)
+    (outcome,) = execute(Job(play, (play.density,), (play.control,)), kept, hooks=hooks)
     if outcome.failure:
         raise RunFailed(outcome.failure)
     result = result_of(kept.folder(outcome.play))
