@@ -265,7 +265,8 @@ def _store_ticket(run: _Run, search: Path) -> None:
 
 def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> Ticket | None:
     """Return the ticket that was found before; for a control that of the play without it serves as well."""
-    for folder in dict.fromkeys((run.folder, keeping.folder(replace(run.play, control="")))):
+    plain = [keeping.folder(replace(run.play, control=""))] if run.play.control else []
+    for folder in (run.folder, *plain):
         try:
             if ticket := folder.ticket():
                 return replace(ticket, seconds=float(folder.read("details.json")["search_seconds"]))
