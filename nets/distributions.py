@@ -44,14 +44,23 @@ def select(scores: Tensor, layout: Layout, count: int, distribution: str = "glob
 
 
 def layer_counts(layout: Layout, count: int, distribution: str) -> list[int]:
-    """Return how many weights each layer keeps; they sum to `count` exactly."""
+    """Return how many weights each layer keeps; they sum to `count` exactly.
+
+    No layer is left empty where there are as many weights as layers: a small layer, say a 1 x 1 shortcut,
+    whose share rounds to nothing takes one weight from the layer that has most.
+    """
     if distribution == "uniform":
         shares = [1.0] * len(layout.sizes)
     elif distribution == "erk":
         shares = [sum(shape) / size for shape, size in zip(layout.shapes, layout.sizes)]
     else:
         raise ValueError(f"unknown distribution {distribution!r}; choose one of {', '.join(DISTRIBUTIONS)}")
-    return _exact(_capped(shares, layout.sizes, count), layout.sizes, count)
+    counts = _exact(_capped(shares, layout.sizes, count), layout.sizes, count)
+    if count >= len(counts):
+        for empty in [i for i, kept in enumerate(counts) if kept == 0]:
+            counts[counts.index(max(counts))] -= 1
+            counts[empty] = 1
+    return counts
 
 
 def _capped(shares: Sequence[float], sizes: Sequence[int], count: int) -> list[float]:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from nets.layout import Layout
 from nets.search import Search, timed
+from nets.seeds import derive
 
 
 def snip(search: Search, samples: int = 1280) -> Tensor:
@@ -38,7 +39,7 @@ def snip(search: Search, samples: int = 1280) -> Tensor:
     gradient = torch.zeros(search.n, device=search.data.device)
     total = 0
     for x, y in _sample(search, samples):
-        loss = functional.cross_entropy(model(x), y, reduction="sum")
+        loss = functional.cross_entropy(_output(search, model, x), y, reduction="sum")
         gradient += search.layout.join(dict(zip(tensors, torch.autograd.grad(loss, list(tensors.values())))))
         total += len(y)
     search.charge(total, seconds())
@@ -73,13 +74,13 @@ def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Te
     gradient = [torch.zeros_like(p) for p in parameters]
     total = 0
     for x, y in _sample(search, samples):
-        loss = functional.cross_entropy(model(x) / temperature, y, reduction="sum")
+        loss = functional.cross_entropy(_output(search, model, x) / temperature, y, reduction="sum")
         for g, part in zip(gradient, torch.autograd.grad(loss, parameters)):
             g += part
         total += len(y)
     product = torch.zeros(search.n, device=search.data.device)
     for x, y in _sample(search, samples):
-        loss = functional.cross_entropy(model(x) / temperature, y, reduction="sum")
+        loss = functional.cross_entropy(_output(search, model, x) / temperature, y, reduction="sum")
         parts = torch.autograd.grad(loss, parameters, create_graph=True)
         inner = torch.stack([(g * part).sum() for g, part in zip(gradient, parts)]).sum()
         product += search.layout.join(dict(zip(tensors, torch.autograd.grad(inner, parameters))))
@@ -131,6 +132,15 @@ def _working_copy(
     parameters = dict(model.named_parameters())
     layout: Layout = search.layout
     return model, {name: parameters[name] for name in layout.names}
+
+
+def _output(search: Search, model: nn.Module, x: Tensor) -> Tensor:
+    """Return the logits; dropout draws from a stream of the search, the same whenever it is asked."""
+    devices = [x.device] if x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(derive(search.seed, "search", "dropout"))
+        output: Tensor = model(x)
+    return output
 
 
 def _sample(search: Search, samples: int, chunk: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
