@@ -7,7 +7,7 @@ WORKERS ?= auto
 INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help play test test-all test-theorems check format bench clean
+.PHONY: help play test test-all test-theorems check format bench figures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ format: $(VENV)/.installed-dev ## mend formatting and what the linter can mend
 
 bench: $(VENV)/.installed-bench ## the benchmarks, side by side with their peers
 	@$(BIN)/python benchmarks/convex.py
+
+figures: $(VENV)/.installed ## redraw all figures from stored results
+	@$(BIN)/python -m figures
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -71,7 +71,7 @@ def wrapped():
     parallel = nn.parallel.DistributedDataParallel(model) if distributed.size() > 1 else model
     optimiser = torch.optim.SGD(parallel.parameters(), 0.1, momentum=0.9, weight_decay=1e-2)
     data = blobs()
-    model.eval()  # batch normalisation as it is: DistributedDataParallel leaves its statistics to each process
+    model.eval()  # DistributedDataParallel leaves the statistics of batch normalisation to each process
     for batch in range(8):
         rows = slice(20 * batch, 20 * batch + 20)
         x, y = distributed.share(data.x_train[rows]), distributed.share(data.y_train[rows])
