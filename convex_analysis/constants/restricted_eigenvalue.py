@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,7 +68,9 @@ def _solve(signed: Matrix, v: np.ndarray | None) -> tuple[Matrix, np.ndarray | N
     constraints.append(remainder >> 0)
     statement = cvxpy.Problem(cvxpy.Maximize(level), constraints)
     try:
-        statement.solve(solver=cvxpy.CLARABEL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an inaccurate solution costs sharpness, not validity
+            statement.solve(solver=cvxpy.CLARABEL)
     except cvxpy.error.SolverError:
         return np.zeros((size, size)), None
     if Y.value is None:

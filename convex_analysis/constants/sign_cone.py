@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,7 +86,9 @@ def _solve(signed: Matrix, simplex: NDArray[np.bool_], alpha: float) -> Vector:
         constraints.append(cvxpy.sum(x[rest]) <= alpha)
     statement = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares((signed / scale) @ x)), constraints)
     try:
-        statement.solve(solver=cvxpy.CLARABEL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an inaccurate solution costs sharpness, not validity
+            statement.solve(solver=cvxpy.CLARABEL)
     except cvxpy.error.SolverError:
         return np.zeros(size)
     return np.zeros(size) if x.value is None else np.asarray(x.value, dtype=np.float64)

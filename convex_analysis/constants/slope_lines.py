@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from convex_analysis.constants.normalised_penalty import NormalisedPenalty
-from convex_analysis.losses.loss import Vector
 
 
 @dataclass(frozen=True)
@@ -50,23 +49,37 @@ def slope_lines(penalty: NormalisedPenalty, support_floor: float = 0.0) -> list[
         lines.append(SlopeLine(1.0 - c.value, 0.5 * rho.value + c.value, 1.0 + c.value, sure, "c and rho"))
         sure = rho.certified and first.certified and last.certified
         lines.append(SlopeLine(last.value, rho.value, first.value, sure, "end slopes and rho"))
-    reach = 1.0 - support_floor
-    nodes = _nodes(reach)
-    # r' is nonincreasing: on a cell its value at the far end, resp. the near end, is a bound.
-    near_one = penalty.slope(np.maximum(1.0 - nodes, 0.0))
-    for start in (0, 200, 400, 600):
-        a = float(near_one[start])  # valid up to the node `start`, beyond it by the secants
-        with np.errstate(invalid="ignore", over="ignore"):
-            secants = (near_one[start + 1 :] - a) / nodes[start:-1]
-        b = max(0.0, float(secants.max(initial=0.0)))
+    reach = min(1.0, (1.0 - support_floor) * (1.0 + 1e-9))  # a kink at the floor counts with its left slope
+    for begin in (1e-9, 1e-7, 1e-5, 1e-3):
+        a, b = _secants(penalty, begin * reach, reach)
         lines.append(
-            SlopeLine(a, b, _offset(penalty, b), True, f"secants of the slope beyond 1 - {nodes[start]:.2g}")
+            SlopeLine(a, b, _offset(penalty, b), True, f"secants of the slope beyond 1 - {begin:.0e}")
         )
     return lines
 
 
-def _nodes(reach: float) -> Vector:
-    return np.concatenate([np.geomspace(1e-9, 1e-3, 601)[:-1], np.geomspace(1e-3, 1.0, 6001)]) * reach
+def _secants(penalty: NormalisedPenalty, begin: float, reach: float) -> tuple[float, float]:
+    """Return (a, b) with ``r'(1 - s) <= a + b s`` on (0, reach]; a is the slope at ``1 - begin``.
+
+    The slope is nonincreasing: on a cell of s its value at the far end bounds it. Cells that might hold
+    the largest secant are split until b is known to six digits, or too many might.
+    """
+    a = float(penalty.slope(np.array([1.0 - begin]))[0])
+    ends = np.geomspace(begin, reach, 4001)
+    low, high = ends[:-1], ends[1:]
+    b = 0.0
+    for _ in range(8):
+        with np.errstate(invalid="ignore", over="ignore"):
+            above = (penalty.slope(np.maximum(1.0 - high, 0.0)) - a) / low
+            below = float(np.max((penalty.slope(np.maximum(1.0 - low, 0.0)) - a) / low))
+        open_cells = above > max(below, b) * (1.0 + 1e-6)
+        if np.isinf(above).any() or np.count_nonzero(open_cells) > 1000 or not open_cells.any():
+            break
+        b = max(b, float(np.max(above[~open_cells], initial=0.0)))
+        shares = np.linspace(0.0, 1.0, 17)
+        split = low[open_cells, None] + shares * (high - low)[open_cells, None]
+        low, high = split[:, :-1].ravel(), split[:, 1:].ravel()
+    return a, max(b, float(np.max(above, initial=0.0)))
 
 
 def _offset(penalty: NormalisedPenalty, b: float) -> float:

@@ -160,7 +160,7 @@ class Case:
 
     @property
     def cone(self) -> float:
-        """Alpha = (1 + kappa_S)_+ / (1 - kappa_N); to be used only if kappa_N < 1 and k >= 1."""
+        """The opening alpha = (1 + kappa_S)_+ / (1 - kappa_N); to be used only if kappa_N < 1 and k >= 1."""
         return max(0.0, 1.0 + self.noise_on_support) / (1.0 - self.noise_off_support)
 
     # ---- point
@@ -174,7 +174,7 @@ class Case:
 
     @cached_property
     def error(self) -> Vector:
-        """H = point - target."""
+        """The error h = point - target."""
         assert self.point is not None
         assert self.target is not None
         return self.point - self.target
@@ -214,7 +214,7 @@ class Case:
 
     @property
     def used_excess(self) -> float:
-        """Delta: the excess, as far as the certificate allows one, plus rounding."""
+        """The excess Delta, as far as the certificate allows one, plus rounding."""
         return min(max(self.excess, 0.0), self.allowed_excess) + self.objective_rounding
 
     @cached_property
@@ -249,7 +249,9 @@ class Case:
         level = abs(problem.objective(x, intercept)) * (problem.n_samples + problem.n_features)
         # Squares of rounding errors in z: where the residual is zero the first-order term above is, too.
         square = problem.loss.smoothness * float(problem.row_weights @ (EPS * problem.n_features * size) ** 2)
-        return EPS * (spread + level) + square
+        # Squares of differences below 1e-154 vanish altogether.
+        underflow = float(np.finfo(float).tiny) * (problem.n_samples + problem.n_features)
+        return EPS * (spread + level) + square + underflow
 
     # ---- curvature of the data fit
 

@@ -74,10 +74,13 @@ class FiniteTermination(Theorem):
             return self._verdict(hypotheses)
         last = iterates.points[-1]
         free = (last > 0.0) & (last < 1.0)
-        slack = self._slack(case, last, free, knots)
+        hessian = (case.factor_on_box.T @ case.factor_on_box)[np.ix_(free, free)]
+        beta = -_second_derivative(case, last[free])
+        limit = self._limit(case, iterates, free, hessian, beta)
+        slack = self._slack(case, last, float(iterates.intercepts[-1]), limit, free, knots)
         hypotheses.append(
             Hypothesis.above(
-                "nondegeneracy of the limit (slack of multipliers, distance to knots)", slack, 1e-6
+                "nondegeneracy of the limit (multipliers, distance to bounds and knots)", slack, 1e-6
             )
         )
         pieces = np.searchsorted(knots, iterates.points, side="left")
@@ -85,15 +88,13 @@ class FiniteTermination(Theorem):
         settled &= ((iterates.points == 0.0) == (last == 0.0)).all(axis=1)
         settled &= ((iterates.points == 1.0) == (last == 1.0)).all(axis=1)
         begin = settled.size - int(np.argmin(settled[::-1])) if not settled.all() else 0
-        hessian = (case.factor_on_box.T @ case.factor_on_box)[np.ix_(free, free)]
-        beta = -_second_derivative(case, last[free])
         root = np.linalg.cholesky(hessian) if free.any() else np.zeros((0, 0))
         half = np.linalg.solve(root, np.diag(np.sqrt(beta))) if free.any() else root
         rate = case.lam * float(np.linalg.norm(half, 2)) ** 2 if free.any() else 0.0
         return self._verdict(
             hypotheses,
             bound=rate,
-            **self._contraction(case, iterates, begin, free, hessian, beta),
+            **self._contraction(iterates, begin, free, hessian, limit),
             constants={"mu on the box": mu},
             quantities={
                 "steps": float(iterates.gaps.size),
@@ -105,19 +106,27 @@ class FiniteTermination(Theorem):
         )
 
     @staticmethod
-    def _contraction(
-        case: Case, iterates: Iterates, begin: int, free: NDArray[np.bool_], hessian: Matrix, beta: Vector
-    ) -> dict[str, float | bool]:
-        """Measure the contraction from step to step, where the error is well above the duality gaps."""
-        points, last = iterates.points[:, free], iterates.points[-1][free]
-        # The limit of the linear recursion, solved exactly on the last piece.
+    def _limit(
+        case: Case, iterates: Iterates, free: NDArray[np.bool_], hessian: Matrix, beta: Vector
+    ) -> Vector | None:
+        """Return the limit of the linear recursion on the last piece; None if it is not determined."""
+        last = iterates.points[-1][free]
         shifted = hessian - case.lam * np.diag(beta)
+        if not free.any():
+            return last
+        if np.linalg.cond(shifted) > 1e12:
+            return None
         gradient = case.problem.gradient(iterates.points[-1], float(iterates.intercepts[-1]))[free]
-        gradient = gradient + case.lam * case.penalty.slope(last)
-        if not free.any() or np.linalg.cond(shifted) > 1e12:
+        return last - np.linalg.solve(shifted, gradient + case.lam * case.penalty.slope(last))
+
+    @staticmethod
+    def _contraction(
+        iterates: Iterates, begin: int, free: NDArray[np.bool_], hessian: Matrix, limit: Vector | None
+    ) -> dict[str, float]:
+        """Measure the contraction from step to step, where the error is well above the duality gaps."""
+        if limit is None or not free.any():
             return {"measured": 0.0, "tolerance": 0.0}
-        limit = last - np.linalg.solve(shifted, gradient)
-        error = points - limit
+        error = iterates.points[:, free] - limit
         norms = np.sqrt(np.maximum(np.einsum("ti,ij,tj->t", error, hessian, error), 0.0))
         worst, tolerance = 0.0, 0.0
         for t in range(begin, iterates.gaps.size):
@@ -130,14 +139,25 @@ class FiniteTermination(Theorem):
         return {"measured": worst, "tolerance": tolerance + 1e-9}
 
     @staticmethod
-    def _slack(case: Case, x: Vector, free: NDArray[np.bool_], knots: Vector) -> float:
-        gradient = case.problem.gradient(x) if not case.problem.fit_intercept else np.zeros_like(x)
-        total = gradient + case.lam * case.penalty.slope(x)
+    def _slack(
+        case: Case,
+        x: Vector,
+        intercept: float,
+        limit: Vector | None,
+        free: NDArray[np.bool_],
+        knots: Vector,
+    ) -> float:
+        """Return how far the limit is from degenerate; 0 or less if it is not where the iterates are."""
+        if limit is None:
+            return 0.0
+        total = case.lam * case.penalty.slope(x) + case.problem.gradient(x, intercept)
         slack = np.inf
         if (~free).any():
             slack = float(np.min(np.where(x[~free] == 0.0, total[~free], -total[~free])))
-        for knot in knots:
-            slack = min(slack, float(np.abs(x[free] - knot).min(initial=np.inf)))
+        for knot in (0.0, *knots, 1.0):
+            slack = min(slack, float(np.abs(limit - knot).min(initial=np.inf)))
+            if ((limit < knot) != (x[free] < knot)).any():
+                return 0.0
         return slack
 
 

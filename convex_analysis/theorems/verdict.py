@@ -135,11 +135,13 @@ class Verdict:
 
     @property
     def margin(self) -> float:
-        """``measured / bound``: 1 is tight, near 0 loose; nan if either is missing."""
+        """``measured / bound``: 1 is tight, near 0 loose; nan if either is missing or both are rounding."""
         if math.isnan(self.bound) or math.isnan(self.measured):
             return math.nan
+        if max(self.bound, self.measured) <= self.tolerance:
+            return math.nan
         if self.bound == 0.0:
-            return 0.0 if self.measured <= self.tolerance else math.inf
+            return 0.0 if self.measured == 0.0 else math.inf
         return self.measured / self.bound
 
     @property

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
-from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq
+from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
 from convex_analysis import MaskProblem, majorize_minimize
 
 DESIGNS = (
@@ -187,9 +188,13 @@ def level_points(case: Given) -> list[np.ndarray]:
     return points
 
 
-def examples(marked: bool) -> int:
-    """Return the number of examples: of the current profile, or of the profile "theorems"."""
-    return settings.get_profile("theorems").max_examples if marked else 40
+def thorough(quick: int = 40) -> pytest.MarkDecorator:
+    """Parametrise a test by its number of examples: few, or thousands by `make test-theorems`."""
+    many = settings.get_profile("theorems").max_examples
+    marks = [pytest.mark.theorems, pytest.mark.timeout(7200)]
+    return pytest.mark.parametrize(
+        "count", [pytest.param(quick, id="quick"), pytest.param(many, id="thorough", marks=marks)]
+    )
 
 
 def search(strategy: st.SearchStrategy[Given], attempt: Any, count: int) -> list[float]:
@@ -215,4 +220,29 @@ def search(strategy: st.SearchStrategy[Given], attempt: Any, count: int) -> list
     return margins
 
 
-BOTH = [False, "theorems"]
+def margin_record(name: str, margins: list[float]) -> tuple[str, str]:
+    """Return what `record_property` keeps of the margins, so that a bound that became vacuous shows."""
+    if not margins:
+        return name, "never applied"
+    return name, f"applied {len(margins)}, margin median {np.median(margins):.3g}, largest {max(margins):.6g}"
+
+
+def orthogonal(target: Any, gradient: Any, mu: float, penalty: Any, lam: float) -> MaskProblem:
+    """Return the problem with ``f(m) = mu/2 ||m - target + gradient/mu||^2``."""
+    target, gradient = np.asarray(target, dtype=float), np.asarray(gradient, dtype=float)
+    root = np.sqrt(target.size * mu)
+    y = root * (target - gradient / mu)
+    return MaskProblem(root * np.eye(target.size), y, penalty=penalty, lam=lam)
+
+
+def claiming(penalty: Penalty, **claims: float) -> Penalty:
+    """Return the penalty with false constants: a check that cannot fail on it is none."""
+
+    def constant(value: float) -> property:
+        return property(lambda self: value)
+
+    names = ("slope_at_zero", "slope_at_one", "curvature", "weak_convexity", "flat_from")
+    parts: dict[str, Any] = {name: constant(claims.get(name, getattr(penalty, name))) for name in names}
+    parts["value"] = lambda self, t: penalty.value(t)
+    parts["derivative"] = lambda self, t: penalty.derivative(t)
+    return type("Claiming", (Penalty,), parts)()
