@@ -18,7 +18,9 @@ from convex_analysis.reweighting import RestrictedPenalty, reweight
 # A gain below this share of the scale of the objective does not count.
 _SMALLEST_GAIN = 1e-9
 # Removals tried without success before the search ends, and the largest support it is made for.
-_FAILURES = 8
+_REMOVALS = 8
+# Moves of single coordinates between two rounds of reweighting.
+_MOVES = 8
 _LARGEST_SUPPORT = 400
 
 
@@ -69,21 +71,13 @@ class LocalSearch:
             Largest number of reweighting steps in one repair.
         """
         x, gradient, decreases = self._settle(x, gradient, self.lower, self.upper, max_steps)
-        failures = 0
-        tried: set[int] = set()
-        while failures < _FAILURES:
-            index = self._cheapest_removal(x, gradient, tried)
-            if index < 0:
-                break
-            tried.add(index)
-            found = self._without(index, x, gradient, max_steps)
-            if found is None:
-                failures += 1
-                continue
-            x, gradient, gain = found
-            decreases.append(gain)
-            failures = 0
-            tried.clear()
+        queue = self._removals(x)
+        while queue:
+            found = self._without(queue.pop(0), x, gradient, max_steps)
+            if found is not None:
+                x, gradient, gain = found
+                decreases.append(gain)
+                queue = self._removals(x)
         return x, decreases
 
     def _settle(
@@ -104,10 +98,13 @@ class LocalSearch:
     def _coordinate_moves(
         self, x: Vector, gradient: Vector, lower: Vector, upper: Vector
     ) -> tuple[Vector, Vector, list[float]]:
-        """Move coordinates, the one with the largest gain first, to their global minima."""
+        """Let coordinates enter, leave or change sign, the one with the largest gain first.
+
+        Moves that keep the pattern are left to the reweighting, which makes them all at once.
+        """
         x, gradient = x.copy(), gradient.copy()
         gains: list[float] = []
-        for _ in range(2 * self.size):
+        for _ in range(_MOVES):
             worth = (self.curvature > 0.0) & (lower < upper)
             candidates = np.flatnonzero(worth & ((x != 0.0) | (np.abs(gradient) > self.threshold)))
             if not candidates.size:
@@ -117,6 +114,7 @@ class LocalSearch:
             new = self.penalty.prox(candidates, target, c, lower, upper)
             gain = 0.5 * c * ((old - target) ** 2 - (new - target) ** 2)
             gain += self.penalty.values(candidates, old) - self.penalty.values(candidates, new)
+            gain[np.sign(new) == np.sign(old)] = 0.0
             best = int(np.argmax(gain))
             if not gain[best] > self.smallest:
                 break
@@ -126,11 +124,11 @@ class LocalSearch:
             gains.append(float(gain[best]))
         return x, gradient, gains
 
-    def _cheapest_removal(self, x: Vector, gradient: Vector, tried: set[int]) -> int:
-        """Return the entry whose removal should cost least by the second-order model, -1 if there is none."""
+    def _removals(self, x: Vector) -> list[int]:
+        """Return the entries whose removal should cost least by the second-order model, cheapest first."""
         support = np.flatnonzero((x != 0.0) & (self.lower <= 0.0) & (self.upper >= 0.0))
         if not 1 < support.size <= _LARGEST_SUPPORT:
-            return -1
+            return []
         values = x[support]
         bend = np.maximum(self.penalty.bend(x)[support], -0.9 * self.curvature[support])
         hessian = self.gram[np.ix_(support, support)].astype(np.float64)
@@ -138,12 +136,12 @@ class LocalSearch:
         try:
             spread = np.linalg.inv(hessian).diagonal()
         except np.linalg.LinAlgError:
-            return -1
+            return []
         # Without x_j the others adapt; the penalty saved is its chord beyond its tangent.
         cost = 0.5 * values**2 / np.maximum(spread, 1e-300)
         saved = self.penalty.values(support, values) - self.penalty.weights(x)[support] * np.abs(values)
-        order = np.argsort(cost - saved, kind="stable")
-        return next((int(j) for j in support[order] if int(j) not in tried), -1)
+        order = np.argsort(cost - saved, kind="stable")[:_REMOVALS]
+        return [int(j) for j in support[order]]
 
     def _without(
         self, index: int, x: Vector, gradient: Vector, max_steps: int

@@ -137,6 +137,7 @@ class _Descent:
         self.model = solver.model
         self.tolerance = tolerance
         self.search = not problem.is_convex
+        self.searched: tuple[int, bytes] | None = None
         self.violations = np.empty(problem.n_features)
         self.n_iter = 0
         self.status = Status.ITERATION_LIMIT
@@ -216,11 +217,13 @@ class _Descent:
         point, decreases = found.x, found.decreases
         self.n_iter += max(1, len(decreases))
         if problem.loss.quadratic:
-            if self.search and new.size <= _FEW:
+            pattern = (W.size, np.sign(point).tobytes())
+            if self.search and new.size <= _FEW and pattern != self.searched:
                 scale = abs(self.objective)
                 search = LocalSearch(model, penalty, low, high, scale, tolerance)
                 point, more = search.run(point, found.gradient, max_steps)
                 decreases += more
+                self.searched = (W.size, np.sign(point).tobytes())
             moved = bool((point != old).any())
             if moved:
                 x = self.x.copy()

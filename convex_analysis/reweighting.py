@@ -61,7 +61,8 @@ class RestrictedPenalty:
         """Return the minimisers of ``curvature (x - target)^2 / 2 + scale r(|x|)``, one by one."""
         step = self.scale[places] / curvature
         low, high = lower[places], upper[places]
-        return np.clip(self.penalty.prox(target, step, low, high), low, high)
+        point: Vector = np.clip(self.penalty.prox(target, step, low, high), low, high)
+        return point
 
     def entry_slope(self, curvature: Vector) -> Vector:
         """Return slopes below which a zero is the global minimum of its one-dimensional problem.
