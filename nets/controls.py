@@ -38,7 +38,8 @@ def reinitialise(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
     if draw is None:
         raise ValueError("the control reinitialise needs a way to draw new weights")
     weights = dict(draw(derive(seed, "control", "weights")))
-    return replace(ticket, weights=weights, metadata={**ticket.metadata, "rewind": 0})
+    said = {name: value for name, value in ticket.metadata.items() if name != "fine_tune"}
+    return replace(ticket, weights=weights, metadata={**said, "rewind": 0})
 
 
 def invert(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:

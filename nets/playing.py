@@ -15,6 +15,7 @@ from concave_sparsity import Log, Penalty
 from nets.checkpointing import Checkpoint, train
 from nets.configuration import Play, Training, check
 from nets.controls import control, draws
+from nets.costs import inference_flops, training_flops
 from nets.data import Dataset, load
 from nets.evaluation import evaluate
 from nets.flat_model import FlatModel
@@ -23,9 +24,11 @@ from nets.layout import Layout, maskable
 from nets.methods import Method
 from nets.methods import method as named_method
 from nets.models import build
+from nets.models.flops import FlopCount
 from nets.models.narrowing import width_for
 from nets.penalties import parse_penalty
 from nets.result import Result
+from nets.rounds import fine_tuning
 from nets.search import Found, Search
 from nets.seeds import derive
 from nets.sparse_training import SparseTraining
@@ -51,6 +54,10 @@ class Trained:
         Spent.
     metrics : tuple of mapping
         Per epoch.
+    flops : FlopCount, optional
+        Operations of one inference, with the ticket's masks and without.
+    samples : int
+        Training samples an epoch.
     """
 
     model: nn.Module
@@ -59,6 +66,8 @@ class Trained:
     epochs: float
     seconds: float
     metrics: tuple[Mapping[str, float], ...]
+    flops: FlopCount | None = None
+    samples: int = 0
 
 
 #: Stands for a dense network that somebody else trains: its accuracies are NaN.
@@ -200,6 +209,8 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
         "search_epochs": found.epochs,
         "report": dict(found.report),
     }
+    if found.fine_tune:
+        metadata |= {"fine_tune": found.fine_tune, "rewind": 0}
     masks = {name: mask.cpu().clone() for name, mask in search.layout.split(found.mask).items()}
     weights = {name: tensor.cpu().clone() for name, tensor in found.weights.items()}
     return Ticket(masks, weights, metadata, found.trace, found.seconds)
@@ -259,6 +270,8 @@ def retrain(
             sparse.append(SparseTraining(mask))
         if rewind is None:
             rewind = int(ticket.metadata.get("rewind", 0))
+        if share := ticket.metadata.get("fine_tune"):
+            training = fine_tuning(training, float(share))
     loop = train(
         flat,
         dataset,
@@ -276,6 +289,8 @@ def retrain(
         epochs=(loop.steps - (rewind or 0)) / loop.steps_per_epoch,
         seconds=loop.seconds,
         metrics=tuple(loop.metrics),
+        flops=inference_flops(network, dataset, {} if ticket is None else ticket.masks),
+        samples=dataset.n_train,
     )
 
 
@@ -329,7 +344,7 @@ def retrain_ticket(
         ticket = None
     elif ticket is not None and play.control:
         ticket = control(play.control, ticket, play.seed, draws(play.model, data))
-    return retrain(
+    trained = retrain(
         ticket,
         play.model,
         data,
@@ -342,6 +357,11 @@ def retrain_ticket(
         hooks=hooks,
         checkpoint=checkpoint,
     )
+    if play.control == "small-dense" and trained.flops is not None:
+        whole = inference_flops(build(play.model, data), data, {})
+        narrow = trained.flops
+        trained = replace(trained, flops=FlopCount(whole.layers, narrow.layers, whole.other))
+    return trained
 
 
 def is_dense(play: Play) -> bool:
@@ -369,6 +389,8 @@ def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Re
         sizes = dict(zip(names, Layout.of(trained.model, names).sizes))
         kept = sum(sizes.values())
         densities = {name: sizes.get(name, 0) / mask.numel() for name, mask in ticket.masks.items()}
+    flops, epochs = trained.flops, float(ticket.metadata["search_epochs"])
+    spent = math.nan if flops is None else training_flops(flops.dense, trained.samples, epochs)
     return Result(
         play=replace(play, density=named_method(play.method).fixed_density or play.density),
         density=kept / ticket.total,
@@ -378,11 +400,14 @@ def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Re
         validation_accuracy=trained.validation_accuracy,
         dense_test_accuracy=dense.test_accuracy,
         dense_validation_accuracy=dense.validation_accuracy,
-        search_epochs=ticket.metadata["search_epochs"],
+        search_epochs=epochs,
         search_seconds=ticket.seconds,
         retrain_epochs=trained.epochs,
         retrain_seconds=trained.seconds,
         report=ticket.metadata["report"],
+        search_flops=spent,
+        inference_flops=math.nan if flops is None else float(flops.sparse),
+        dense_inference_flops=math.nan if flops is None else float(flops.dense),
         layer_densities=densities,
         metrics=trained.metrics,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -29,6 +30,12 @@ class Result:
         What the search for this ticket alone costs.
     retrain_epochs, retrain_seconds : float
         What retraining it cost.
+    search_flops : float
+        Floating point operations of the search: every pass forward and backward counted as dense, as it is
+        computed, at three inferences a sample.
+    inference_flops, dense_inference_flops : float
+        Operations of one inference with the pruned weights left out, and of the dense network; a
+        multiplication and an addition count as two (`nets.models.flops`). NaN in runs stored without them.
     report : mapping
         What the search reported, e.g. relaxed_accuracy, cut_accuracy, lam.
     layer_densities : mapping of str to float
@@ -49,6 +56,9 @@ class Result:
     search_seconds: float
     retrain_epochs: float
     retrain_seconds: float
+    search_flops: float = math.nan
+    inference_flops: float = math.nan
+    dense_inference_flops: float = math.nan
     report: Mapping[str, Scalar] = field(default_factory=dict)
     layer_densities: Mapping[str, float] = field(default_factory=dict)
     metrics: tuple[Mapping[str, float], ...] = ()
@@ -72,6 +82,9 @@ class Result:
             "dense_validation_accuracy",
             "retrain_epochs",
             "retrain_seconds",
+            "search_flops",
+            "inference_flops",
+            "dense_inference_flops",
         ):
             row[name] = getattr(self, name)
         row["search_epochs_spent"] = self.search_epochs

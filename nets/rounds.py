@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nets.configuration import Training
 from nets.criteria import Criterion
 from nets.distributions import select
 from nets.hooks import Hook
@@ -45,16 +47,49 @@ def one_shot(search: Search, criterion: Criterion, distribution: str = "global")
         yield search.found(select(scores, search.layout, search.count(density), distribution), density)
 
 
+#: What is rewound between two rounds: the weights (Frankle, Carbin 2019), only the learning rate (Renda,
+#: Frankle, Carbin 2020), or nothing (fine-tuning; Han et al. 2015).
+REWINDING = ("weights", "learning-rate", "fine-tuning")
+
+
 def in_rounds(
-    search: Search, criterion: Criterion, keep: float = 0.8, distribution: str = "global"
+    search: Search,
+    criterion: Criterion,
+    keep: float = 0.8,
+    distribution: str = "global",
+    rewinding: str = "weights",
+    fine_tune: float = 0.1,
 ) -> Iterator[Found]:
     """Train, keep the share `keep` of highest score, rewind the survivors, train again, and so on.
+
+    Parameters
+    ----------
+    search : Search
+        The search.
+    criterion : callable
+        What the weights are ranked by.
+    keep : float
+        Share that survives a round.
+    distribution : str
+        See `nets.distributions.select`.
+    rewinding : str
+        "weights": survivors and schedule go back to step `search.rewind`; "learning-rate": the schedule does,
+        the survivors keep their trained values; "fine-tuning": they are trained on at a constant small rate.
+    fine_tune : float
+        That rate as a share of the peak learning rate.
 
     Round r trains at density keep**r. A density between two rounds is cut directly from the last training
     above it, so a ticket is the same whether its density is searched alone or along one chain with others.
     """
     if not 0 < keep < 1:
         raise ValueError(f"keep must be in (0, 1), got {keep!r}")
+    if rewinding not in REWINDING:
+        raise ValueError(f"rewinding must be one of {', '.join(REWINDING)}, got {rewinding!r}")
+    if not 0 < fine_tune <= 1:
+        raise ValueError(f"fine_tune must be in (0, 1], got {fine_tune!r}")
+    training, start = search.training, search.rewind
+    if rewinding == "fine-tuning":
+        training, start = fine_tuning(training, fine_tune), 0
     pending = list(search.densities)
     mask: Tensor | None = None
     rewound = search.initial
@@ -65,7 +100,9 @@ def in_rounds(
             search.train(*([snapshot] if search.rewind else []))
             rewound = snapshot.weights if search.rewind else search.initial
         else:
-            search.train(SparseTraining(mask), weights=rewound, start=search.rewind)
+            search.train(SparseTraining(mask), weights=rewound, training=training, start=start)
+        if rewinding != "weights":
+            rewound = search.flat.snapshot()
         number += 1
         scores = criterion(search).to(torch.float64)
         if mask is not None:
@@ -74,9 +111,16 @@ def in_rounds(
         while pending and search.count(pending[0]) >= following:
             density = pending.pop(0)
             chosen = select(scores, search.layout, search.count(density), distribution)
-            yield search.found(chosen, density, weights=rewound, report={"rounds": number})
+            tuned = fine_tune if rewinding == "fine-tuning" else 0.0
+            report = {"rounds": number}
+            yield search.found(chosen, density, weights=rewound, report=report, fine_tune=tuned)
         if pending:
             mask = select(scores, search.layout, following, distribution)
+
+
+def fine_tuning(training: Training, share: float) -> Training:
+    """Return the training at a constant rate, `share` of its peak."""
+    return replace(training, schedule="constant", lr=training.lr * share, warm_up=0.0)
 
 
 def rounds_needed(density: float, keep: float) -> int:

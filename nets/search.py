@@ -42,6 +42,9 @@ class Found:
         Numbers about the search (plain values), e.g. the accuracy before and after the cut.
     trace : mapping of str to list of float
         Curves of the search, e.g. lam at every update.
+    fine_tune : float
+        Where positive, the weights are trained ones and the ticket is fine-tuned: trained on at this share of
+        the peak learning rate, constant, instead of along the schedule.
     """
 
     mask: Tensor
@@ -51,6 +54,7 @@ class Found:
     seconds: float
     report: Mapping[str, Scalar] = field(default_factory=dict)
     trace: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    fine_tune: float = 0.0
 
 
 class Search:
@@ -225,6 +229,7 @@ class Search:
         weights: Mapping[str, Tensor] | None = None,
         report: Mapping[str, Scalar] | None = None,
         trace: Mapping[str, Sequence[float]] | None = None,
+        fine_tune: float = 0.0,
     ) -> Found:
         """Return the result for one density, with the cost so far; the mask must keep the exact count.
 
@@ -236,7 +241,7 @@ class Search:
             The density asked for.
         weights : mapping, optional
             State to which the ticket is rewound; default: `rewound()`.
-        report, trace : mapping, optional
+        report, trace, fine_tune
             See `Found`.
         """
         distributed.agree(mask)
@@ -246,7 +251,8 @@ class Search:
                 f"the mask keeps {kept} weights, density {density:g} asks for {self.count(density)}"
             )
         weights = self.rewound() if weights is None else weights
-        return Found(mask, weights, density, self.epochs, self.seconds, dict(report or {}), dict(trace or {}))
+        told = dict(report or {}), dict(trace or {})
+        return Found(mask, weights, density, self.epochs, self.seconds, *told, fine_tune)
 
     def each(self, find: Callable[[float], Found]) -> list[Found]:
         """Search every density on its own, each as if it were the only one (cost, seeds and all)."""

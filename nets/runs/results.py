@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -101,6 +102,9 @@ def result_of(folder: RunFolder) -> Result:
         return Result(
             play=folder.play(),
             **{name: row[name] for name in _MEASURED},
+            search_flops=_number(row, "search_flops"),
+            inference_flops=_number(row, "inference_flops"),
+            dense_inference_flops=_number(row, "dense_inference_flops"),
             search_epochs=row["search_epochs_spent"],
             report={
                 name.removeprefix("search_"): value
@@ -114,7 +118,7 @@ def result_of(folder: RunFolder) -> Result:
         raise BadRun(f"{folder.path / 'result.json'} lacks {error}") from None
 
 
-_NOT_REPORTED = ("search_epochs", "search_epochs_spent", "search_seconds")
+_NOT_REPORTED = ("search_epochs", "search_epochs_spent", "search_seconds", "search_flops")
 
 _MEASURED = (
     "density",
@@ -128,6 +132,12 @@ _MEASURED = (
     "retrain_epochs",
     "retrain_seconds",
 )
+
+
+def _number(row: dict[str, Any], name: str) -> float:
+    """Return a number that runs stored earlier lack, as NaN then."""
+    value = row.get(name)
+    return math.nan if value is None else float(value)
 
 
 def _retraining(path: Path) -> Iterator[dict[str, float]]:

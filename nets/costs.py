@@ -1,0 +1,35 @@
+"""What networks cost: floating point operations of an inference and of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from nets.data import Dataset
+from nets.models.flops import COUNTED, FlopCount, count_flops
+
+#: Operations of a forward and a backward pass together, in forward passes.
+PASSES = 3.0
+
+
+def inference_flops(network: nn.Module, data: Dataset, masks: Mapping[str, Tensor]) -> FlopCount:
+    """Count the operations of one inference; masks of tensors other than layers' weights save none."""
+    layers = {f"{name}.weight" for name, m in network.named_modules() if isinstance(m, COUNTED)}
+    counted = {name: mask for name, mask in masks.items() if name in layers}
+    return count_flops(network, data.normalise(data.x_train[:1]), counted)
+
+
+def training_flops(inference: float, samples: int, epochs: float) -> float:
+    """Return the operations of trainings, every pass counted as dense, as it is computed.
+
+    Parameters
+    ----------
+    inference : float
+        Operations of one inference of the dense network.
+    samples : int
+        Training samples an epoch.
+    epochs : float
+        Epochs in all.
+    """
+    return PASSES * inference * samples * epochs
