@@ -88,8 +88,8 @@ class ForwardBackward:
             return self._pass(x, y, 1.0)
         if whole < distributed.size() * self._parts:
             raise ValueError(
-                f"a batch of {whole} cannot be shared by {distributed.size()} processes in {self._parts} parts "
-                "each; make it larger"
+                f"a batch of {whole} is too small for {distributed.size()} processes with "
+                f"{self._parts} parts each; make it larger"
             )
         x, y = distributed.share(x), distributed.share(y)
         loss = torch.zeros((), device=self._device)

@@ -19,6 +19,7 @@ from nets.runs.canonical import address, canonical, dense_of, settled
 from nets.runs.folder import BadRun, RunFolder
 from nets.runs.keeping import Keeping, search_address
 from nets.runs.locks import locked
+from nets.runs.recorder_files import MASKS, METRICS
 from nets.storage import records
 from nets.storage.atomic import (
     StorageError,
@@ -277,8 +278,6 @@ def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> T
 
 def _copy_records(search: Path, folder: Path, epochs: float) -> None:
     """Copy what the search told into the run's folder: of a shared chain only what this ticket needed."""
-    from nets.runs.recorder import MASKS, METRICS
-
     told = list(records.read(search / METRICS))[: round(epochs)]
     needed = {(line.get("training"), line.get("epoch")) for line in told}
     masks = [m for m in records.read(search / MASKS) if (m.get("training"), m.get("epoch")) in needed]

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from nets.hooks import Hook
+from nets.runs.recorder_files import MASKS, METRICS
 from nets.storage import records
 from nets.training import Loop
-
-METRICS, MASKS = "metrics.jsonl", "masks.jsonl"
 
 #: Bins of a histogram of mask entries over [0, 1].
 BINS = 20
