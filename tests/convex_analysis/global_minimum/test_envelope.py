@@ -27,6 +27,9 @@ PENALTIES = [
 class Kinked(Penalty):
     """A user's penalty with three pieces, for which no closed form of the curvature is right."""
 
+    def __repr__(self):
+        return "Kinked()"
+
     def value(self, t):
         return np.minimum(np.minimum(2.0 * t, 0.5 + 0.6 * t), 0.8 + 0.2 * t)
 
