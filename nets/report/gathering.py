@@ -1,0 +1,294 @@
+"""Gather what the page tells from the files of the runs."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nets.runs.folder import BadRun, RunFolder, run_folders
+from nets.runs.recorder_files import MASKS
+from nets.runs.results import BadRunWarning
+from nets.storage import records
+
+#: Fields that tell one point of a panel from another; all others that vary tell panels apart.
+WITHIN = ("method", "penalty", "options", "asked_density", "seed", "control")
+
+#: Fields of a row that are not settings but measurements, addresses or places.
+MEASURED = (
+    "run",
+    "dense",
+    "density",
+    "kept",
+    "total",
+    "device",
+    "layer_densities",
+    "retrain_epochs",
+    "retrain_seconds",
+    "compile",
+    "graphs",
+    "channels_last",
+)
+
+#: Runs whose curves and histograms are drawn, at most, in a panel.
+DRAWN = 6
+
+
+@dataclass
+class Series:
+    """One method with one penalty and one set of options: rows by density.
+
+    Parameters
+    ----------
+    label : str
+        What it is called.
+    rows : dict of float to list of row
+        Rows of the tickets themselves, by the density asked for.
+    controls : dict of (float, str) to list of row
+        Rows of the sanity checks, by density and control.
+    """
+
+    label: str
+    rows: dict[float, list[dict[str, Any]]] = field(default_factory=dict)
+    controls: dict[tuple[float, str], list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def densities(self) -> list[float]:
+        """Densities, largest first."""
+        return sorted(self.rows, reverse=True)
+
+    def accuracies(self, density: float) -> dict[int, float]:
+        """Return the test accuracy by seed."""
+        return by_seed(self.rows.get(density, []))
+
+    def drawn(self) -> dict[str, Any]:
+        """Return the run that stands for the series: the middle density, the smallest seed."""
+        density = self.densities[len(self.densities) // 2]
+        return min(self.rows[density], key=lambda row: int(row["seed"]))
+
+
+@dataclass
+class Panel:
+    """Runs that may be compared: the same data, network and training.
+
+    Parameters
+    ----------
+    title : str
+        Data, network, and the settings that differ from panel to panel.
+    series : list of Series
+        What was tried, without the dense network.
+    dense : dict of int to float
+        Test accuracy of the dense network by seed.
+    """
+
+    title: str
+    series: list[Series] = field(default_factory=list)
+    dense: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass
+class Curves:
+    """What is drawn of one run.
+
+    Parameters
+    ----------
+    trace : mapping of str to list of float
+        Curves of the search.
+    masks : list of (epoch, counts)
+        Histograms of the relaxed mask.
+    """
+
+    trace: Mapping[str, Sequence[float]]
+    masks: list[tuple[float, list[int]]]
+
+
+@dataclass
+class Gathered:
+    """All that the page tells.
+
+    Parameters
+    ----------
+    rows : list of row
+        One a finished run.
+    panels : list of Panel
+        See `Panel`.
+    curves : dict of str to Curves
+        By address, of the runs that stand for their series.
+    states : Counter
+        How many runs are in each state.
+    failures : list of (address, message)
+        Runs that failed when they were last tried.
+    damaged : list of str
+        What was left out and why.
+    sessions : Counter
+        How many of the drawn runs were computed where (device, versions).
+    """
+
+    rows: list[dict[str, Any]]
+    panels: list[Panel]
+    curves: dict[str, Curves]
+    states: Counter[str]
+    failures: list[tuple[str, str]]
+    damaged: list[str]
+    sessions: Counter[str]
+
+
+def gather(root: Path) -> Gathered:
+    """Read the runs of a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
+    states: Counter[str] = Counter()
+    found: list[dict[str, Any]] = []
+    failures: list[tuple[str, str]] = []
+    damaged: list[str] = []
+    for folder in run_folders(root):
+        try:
+            if folder.finished:
+                found.append(_sound(folder.result(), folder))
+                states["finished"] += 1
+            else:
+                state = folder.state
+                states[state] += 1
+                if state == "failed":
+                    failures.append((folder.address, str(folder.read("failure.json").get("message"))))
+        except BadRun as error:
+            states["damaged"] += 1
+            damaged.append(str(error))
+            warnings.warn(f"left out: {error}", BadRunWarning, stacklevel=2)
+    panels = _panels(found)
+    drawn = [s.drawn() for panel in panels for s in panel.series[: DRAWN * 2] if s.rows]
+    addresses = [row["run"] for row in drawn]
+    return Gathered(
+        found,
+        panels,
+        {address: _curves(RunFolder(root / address)) for address in addresses},
+        states,
+        failures,
+        damaged,
+        _sessions(RunFolder(root / row["run"]) for row in [*drawn, *found[:20]]),
+    )
+
+
+def by_seed(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """Return the test accuracy by seed."""
+    return {int(row["seed"]): float(row["test_accuracy"]) for row in rows}
+
+
+_NUMBERS = ("test_accuracy", "asked_density", "density", "kept", "total", "seed", "search_epochs_spent")
+
+
+def _sound(row: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    for name in _NUMBERS:
+        if isinstance(row.get(name), bool) or not isinstance(row.get(name), (int, float)):
+            raise BadRun(f"{folder.path / 'result.json'} has no number {name!r}")
+    for name in ("data", "model", "method", "penalty"):
+        if not isinstance(row.get(name), str):
+            raise BadRun(f"{folder.path / 'result.json'} has no text {name!r}")
+    return row
+
+
+def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
+    """Sort rows into panels and series."""
+    settings = sorted(
+        name
+        for name in {key for row in rows for key in row}
+        if name not in WITHIN
+        and name not in MEASURED
+        and not name.endswith(("_accuracy", "_loss"))
+        # What the search reported and what it cost is measured; its number of epochs is a setting.
+        and (name == "search_epochs" or not name.startswith("search_"))
+        and name not in ("data", "model")
+    )
+    varying = [name for name in settings if len({repr(row.get(name)) for row in rows}) > 1]
+    # The dense network has no rewinding, masks or search: it belongs to all panels alike but for them.
+    of_dense = [name for name in varying if name not in ("rewind", "include", "exclude", "search_epochs")]
+    penalties: dict[str, set[str]] = {}
+    for row in rows:
+        penalties.setdefault(row["method"], set()).add(row["penalty"])
+    panels: dict[tuple[str, ...], Panel] = {}
+    series: dict[tuple[tuple[str, ...], str], Series] = {}
+    for row in rows:
+        if row["method"] == "dense":
+            continue
+        key = (row["data"], row["model"], *(repr(row.get(name)) for name in varying))
+        said = [f"{name} {_short(row.get(name))}" for name in varying]
+        panel = panels.setdefault(key, Panel(", ".join([f"{row['model']} on {row['data']}", *said])))
+        label = _label(row, len(penalties[row["method"]]) > 1)
+        if (key, label) not in series:
+            series[key, label] = Series(label)
+            panel.series.append(series[key, label])
+        density, control = float(row["asked_density"]), str(row.get("control") or "")
+        if control:
+            series[key, label].controls.setdefault((density, control), []).append(row)
+        else:
+            series[key, label].rows.setdefault(density, []).append(row)
+    for row in rows:
+        if row["method"] == "dense":
+            for key, panel in panels.items():
+                alike = all(
+                    value == repr(row.get(name)) for name, value in zip(varying, key[2:]) if name in of_dense
+                )
+                if key[:2] == (row["data"], row["model"]) and alike:
+                    panel.dense[int(row["seed"])] = float(row["test_accuracy"])
+    for panel in panels.values():
+        panel.series = sorted((s for s in panel.series if s.rows), key=lambda s: s.label)
+    return [panels[key] for key in sorted(panels) if panels[key].series]
+
+
+def _label(row: Mapping[str, Any], several: bool) -> str:
+    parts = [str(row["method"])]
+    if several or str(row["method"]).startswith("concave"):
+        parts.append(str(row["penalty"]))
+    options = row.get("options")
+    if isinstance(options, Mapping) and options:
+        parts.append(", ".join(f"{name}={_short(value)}" for name, value in sorted(options.items())))
+    return " ".join(parts)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _curves(folder: RunFolder) -> Curves:
+    try:
+        trace = folder.read("details.json").get("trace", {})
+    except BadRun:
+        trace = {}
+    sound = {
+        str(name): [float(v) for v in values]
+        for name, values in (trace.items() if isinstance(trace, dict) else ())
+        if isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
+    }
+    masks = [
+        (float(line["epoch"]), [int(count) for count in line["counts"]])
+        for line in records.read(folder.path / MASKS)
+        if isinstance(line.get("counts"), list)
+        and isinstance(line.get("epoch"), (int, float))
+        and all(isinstance(count, int) for count in line["counts"])
+    ]
+    return Curves(sound, masks)
+
+
+def _sessions(folders: Iterable[RunFolder]) -> Counter[str]:
+    told: Counter[str] = Counter()
+    seen = set()
+    for folder in folders:
+        if folder.address in seen:
+            continue
+        seen.add(folder.address)
+        try:
+            sessions = folder.read("environment.json")["sessions"]
+            last = sessions[-1]
+            versions = last["versions"]
+            device = last.get("device_name") or last.get("processor") or last.get("device")
+            told[f"{device}, torch {versions['torch']}, concave-sparsity {versions['concave-sparsity']}"] += 1
+        except (BadRun, KeyError, IndexError, TypeError):
+            continue
+    return told

@@ -1,0 +1,386 @@
+"""The sections of the page, each from what was gathered to HTML; whatever comes from a file is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from nets.comparison import mean_interval
+from nets.matching import TOLERANCE, judge, largest_matching_sparsity
+from nets.report.gathering import DRAWN, Gathered, Panel, Series, by_seed
+from nets.report.svg import STYLES, Chart, legend, plane
+
+#: A section: its title, the sentence below it, and its content.
+Section = tuple[str, str, str]
+
+#: Series of a panel that are drawn; more could not be told apart. The tables hold all.
+SHOWN = STYLES
+
+
+def summary(told: Gathered) -> str:
+    """Return the tiles at the top of the page."""
+    tickets = [row for row in told.rows if row["method"] != "dense"]
+    hours = (
+        sum((row.get("search_seconds") or 0) + (row.get("retrain_seconds") or 0) for row in told.rows) / 3600
+    )
+    tiles = [
+        ("runs finished", f"{len(told.rows):,}"),
+        ("tickets", f"{len(tickets):,}"),
+        ("methods", str(len({row["method"] for row in tickets}))),
+        ("data sets", str(len({row["data"] for row in told.rows}))),
+        ("seeds", str(len({row["seed"] for row in told.rows}))),
+        ("hours of training", f"{hours:.3g}"),
+    ]
+    others = [
+        (f"runs {state}", str(count)) for state, count in sorted(told.states.items()) if state != "finished"
+    ]
+    items = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in [*tiles, *others])
+    where = "".join(f"<li>{escape(text)}</li>" for text, _ in told.sessions.most_common(5))
+    return f'<dl class="tiles">{items}</dl>' + (f'<ul class="where">{where}</ul>' if where else "")
+
+
+def accuracy(told: Gathered) -> Section:
+    """Draw accuracy against density, with intervals."""
+    return (
+        "Accuracy against density",
+        "Test accuracy of the retrained ticket, mean over the seeds with its 95% interval (Student's t); the "
+        "band is the dense network.",
+        _each(told, _accuracy),
+    )
+
+
+def _accuracy(panel: Panel) -> str:
+    shown = panel.series[:SHOWN]
+    means = {(s.label, d): mean_interval(list(s.accuracies(d).values())) for s in shown for d in s.densities}
+    dense = mean_interval(list(panel.dense.values())) if panel.dense else (math.nan, math.nan)
+    values = [
+        dense[0],
+        *(m for m, _ in means.values()),
+        *(m - h for m, h in means.values()),
+        *(m + h for m, h in means.values()),
+    ]
+    x, y = plane([d for s in shown for d in s.densities], values, log_x=True)
+    chart = Chart(x, y, "density (%)", "test accuracy (%)", f"Test accuracy against density, {panel.title}")
+    if panel.dense:
+        half = dense[1] if math.isfinite(dense[1]) else 0.0
+        chart.band(dense[0] - half, dense[0] + half, dense[0], f"dense: {_percent(*dense)}")
+    for i, series in enumerate(shown):
+        found = [(d, *means[series.label, d]) for d in series.densities]
+        chart.line(
+            [(d, mean) for d, mean, _ in found],
+            i,
+            half_widths=[half for _, _, half in found],
+            texts=[
+                f"{series.label} at {100 * d:g}%: {_percent(mean, half)}, {len(series.rows[d])} seeds"
+                for d, mean, half in found
+            ],
+        )
+    return chart.render(percent_x=True, percent_y=True) + legend([s.label for s in shown]) + _more(panel)
+
+
+def matching(told: Gathered) -> Section:
+    """Tell which tickets match the dense network, and which win."""
+    return (
+        "Matching tickets",
+        f"A ticket matches if its mean accuracy is less than {100 * TOLERANCE:g} point below the dense one, "
+        "by a one-sided test over the seeds at 95%; it wins if, besides, it beats its own mask with new initial "
+        "weights. The largest matching sparsity tests the densities from the largest down and stops at the "
+        "first that fails.",
+        _each(told, _matching, wide=True),
+    )
+
+
+def _matching(panel: Panel) -> str:
+    if not panel.dense:
+        return "<p>No dense network was trained with these settings, so nothing can be compared with it.</p>"
+    rows = []
+    for series in panel.series:
+        largest = largest_matching_sparsity({d: series.accuracies(d) for d in series.densities}, panel.dense)
+        for i, density in enumerate(series.densities):
+            again = series.controls.get((density, "reinitialise"))
+            verdict = judge(series.accuracies(density), panel.dense, by_seed(again) if again else None)
+            evidence = verdict.matching
+            word = "winning" if verdict.is_winning else "matching" if verdict.is_matching else "not shown"
+            lower = f"{100 * evidence.lower:+.2f}" if math.isfinite(evidence.lower) else "-"
+            rows.append(
+                [
+                    series.label if i == 0 else "",
+                    f"{100 * density:g}",
+                    _percent(*mean_interval(list(series.accuracies(density).values()))),
+                    f"{100 * evidence.difference:+.2f}",
+                    lower,
+                    str(evidence.seeds),
+                    (word, f"verdict {word.split()[0]}", evidence.explain()),
+                    ("none" if largest is None else f"{100 * largest:.4g}%") if i == 0 else "",
+                ]
+            )
+    return table(
+        [
+            "method",
+            "density (%)",
+            "accuracy (%)",
+            "to dense",
+            "at least (95%)",
+            "seeds",
+            "ticket",
+            "largest matching sparsity",
+        ],
+        rows,
+    )
+
+
+def cost(told: Gathered) -> Section:
+    """Draw accuracy against what the search costs."""
+    return (
+        "Search cost",
+        "Accuracy against the epochs that the search for this ticket alone takes, one point a density; the "
+        "cheaper the further left.",
+        _each(told, _cost),
+    )
+
+
+def _cost(panel: Panel) -> str:
+    shown = panel.series[:SHOWN]
+    points: list[tuple[Series, list[tuple[float, float, float, float]]]] = []
+    for series in shown:
+        found = []
+        for density in series.densities:
+            rows = series.rows[density]
+            epochs = math.fsum(row["search_epochs_spent"] for row in rows) / len(rows)
+            seconds = math.fsum(row.get("search_seconds") or 0.0 for row in rows) / len(rows)
+            found.append((epochs, mean_interval(list(by_seed(rows).values()))[0], density, seconds))
+        points.append((series, found))
+    flat = [point for _, found in points for point in found]
+    x, y = plane([max(epochs, 0.5) for epochs, *_ in flat], [mean for _, mean, *_ in flat], log_x=True)
+    chart = Chart(
+        x, y, "epochs of search", "test accuracy (%)", f"Accuracy against search cost, {panel.title}"
+    )
+    for i, (series, found) in enumerate(points):
+        chart.line(
+            [(max(epochs, 0.5), mean) for epochs, mean, _, _ in found],
+            i,
+            texts=[
+                f"{series.label} at {100 * d:g}%: {100 * mean:.2f}%, {epochs:g} epochs, {seconds:.3g} s"
+                for epochs, mean, d, seconds in found
+            ],
+        )
+    return chart.render(percent_y=True) + legend([s.label for s in shown]) + _more(panel)
+
+
+def layers(told: Gathered) -> Section:
+    """Tell the layer-wise densities."""
+    return (
+        "Layer-wise densities",
+        "Share of each layer's weights that the ticket keeps, in percent, mean over the seeds; shaded by its "
+        "logarithm.",
+        _each(told, _layers, wide=True),
+    )
+
+
+def _layers(panel: Panel) -> str:
+    parts = []
+    for series in panel.series[:SHOWN]:
+        densities = series.densities[:8]
+        names = list(
+            dict.fromkeys(
+                n for d in densities for row in series.rows[d] for n in row.get("layer_densities") or {}
+            )
+        )
+        body = []
+        for name in names:
+            cells: list[Any] = [name]
+            for density in densities:
+                kept = [
+                    float(row["layer_densities"][name])
+                    for row in series.rows[density]
+                    if name in row["layer_densities"]
+                ]
+                mean = math.fsum(kept) / len(kept) if kept else math.nan
+                shade = 0 if not kept or mean <= 0 else max(0, min(9, round(9 + 3 * math.log10(mean))))
+                cells.append((f"{100 * mean:.3g}" if kept else "-", f"h{shade}", ""))
+            body.append(cells)
+        if body:
+            parts.append(table(["layer", *(f"{100 * d:g}%" for d in densities)], body, caption=series.label))
+    return '<div class="tables">' + "".join(parts) + "</div>" + _more(panel)
+
+
+def masks(told: Gathered) -> Section:
+    """Draw the histograms of relaxed masks over time."""
+    return (
+        "Relaxed masks over time",
+        "How the entries of a relaxed mask spread between 0 and 1 as the search goes on (one run a method, "
+        "middle density, first seed); darker is more, on a logarithmic scale.",
+        _each(told, lambda panel: _masks(panel, told)),
+    )
+
+
+def _masks(panel: Panel, told: Gathered) -> str:
+    parts: list[str] = []
+    for series in panel.series:
+        row = series.drawn()
+        histograms = told.curves[row["run"]].masks if row["run"] in told.curves else []
+        if not histograms or len(parts) >= DRAWN:
+            continue
+        total = max(1, max(sum(counts) for _, counts in histograms))
+        shades = [
+            [math.log1p(c) / math.log1p(total) if c else 0.0 for c in counts] for _, counts in histograms
+        ]
+        bins = [len(counts) for _, counts in histograms]
+        texts = [
+            [
+                f"epoch {epoch:g}, {j / n:.2f} to {(j + 1) / n:.2f}: {c} of {total} entries"
+                for j, c in enumerate(counts)
+            ]
+            for (epoch, counts), n in zip(histograms, bins)
+        ]
+        x, y = plane([0.5, len(histograms) + 0.5], [0.0, 1.0])
+        x.low, x.high, y.low, y.high = 0.5, len(histograms) + 0.5, 0.0, 1.0
+        name = f"{series.label} at {100 * row['asked_density']:g}%"
+        chart = Chart(x, y, "epoch of the search", "mask entry", f"Mask of {name}")
+        chart.cells(shades, texts)
+        parts.append(f"<figure>{chart.render()}<figcaption>{escape(name)}</figcaption></figure>")
+    return '<div class="charts">' + "".join(parts) + "</div>" if parts else ""
+
+
+def traces(told: Gathered) -> Section:
+    """Draw how lam was steered."""
+    return (
+        "The trace of λ",
+        "λ as it is steered (logarithmic), and the mean of the relaxed mask with the density wanted at each "
+        "moment (one run a method, middle density, first seed).",
+        _each(told, lambda panel: _traces(panel, told)),
+    )
+
+
+def _traces(panel: Panel, told: Gathered) -> str:
+    drawn: list[tuple[Series, Mapping[str, Sequence[float]]]] = []
+    for series in panel.series:
+        run = series.drawn()["run"]
+        trace = told.curves[run].trace if run in told.curves else {}
+        if trace.get("step") and trace.get("lam") and len(drawn) < DRAWN:
+            drawn.append((series, trace))
+    if not drawn:
+        return ""
+    steps = [step for _, trace in drawn for step in trace["step"]]
+    x, y = plane(steps, [v for _, t in drawn for v in t["lam"]], log_y=True)
+    lam = Chart(x, y, "step of the search", "λ", f"λ over the search, {panel.title}")
+    x, y = plane(steps, [0.0, 1.0])
+    mean = Chart(x, y, "step of the search", "mean of the mask (%)", f"Mean of the mask, {panel.title}")
+    for i, (_, trace) in enumerate(drawn):
+        lam.line(_thinned([(s, v) for s, v in zip(trace["step"], trace["lam"]) if v > 0]), i)
+        mean.line(_thinned(list(zip(trace["step"], trace.get("mean", ())))), i)
+    target = drawn[0][1].get("target")
+    if target:
+        mean.line(_thinned(list(zip(drawn[0][1]["step"], target))), STYLES - 1)
+    names = [f"{series.label} at {100 * series.drawn()['asked_density']:g}%" for series, _ in drawn]
+    charts = lam.render() + mean.render(percent_y=True)
+    return f'<div class="charts">{charts}</div>' + legend(names)
+
+
+def checks(told: Gathered) -> Section:
+    """Tell the sanity checks."""
+    rows: list[list[Any]] = []
+    for panel in told.panels:
+        for series in panel.series:
+            for (density, control), found in sorted(
+                series.controls.items(), key=lambda c: (-c[0][0], c[0][1])
+            ):
+                if density not in series.rows:
+                    continue
+                ticket, other = (list(by_seed(r).values()) for r in (series.rows[density], found))
+                difference = mean_interval(ticket)[0] - mean_interval(other)[0]
+                rows.append(
+                    [
+                        panel.title,
+                        series.label,
+                        f"{100 * density:g}",
+                        control,
+                        _percent(*mean_interval(ticket)),
+                        _percent(*mean_interval(other)),
+                        f"{100 * difference:+.2f}",
+                    ]
+                )
+    tickets = [row for row in told.rows if row["method"] != "dense" and not row.get("control")]
+    inexact = [r for r in tickets if r["kept"] != round(r["asked_density"] * r["total"])]
+    addresses = {row["run"] for row in told.rows}
+    alone = [row for row in told.rows if row.get("dense") not in addresses]
+    facts = [
+        (
+            not inexact,
+            f"{len(tickets) - len(inexact):,} of {len(tickets):,} tickets keep exactly the weights asked for",
+        ),
+        (
+            not alone,
+            f"{len(told.rows) - len(alone):,} of {len(told.rows):,} runs have their dense network here",
+        ),
+        (
+            not told.damaged,
+            f"{len(told.damaged)} runs were left out because their files are damaged or changed",
+        ),
+        (not told.failures, f"{len(told.failures)} runs failed"),
+    ]
+    items = "".join(f'<li class="{"good" if good else "bad"}">{escape(text)}</li>' for good, text in facts)
+    problems = "".join(f"<li>{escape(text)}</li>" for text in told.damaged[:20])
+    problems += "".join(f"<li>{escape(a)}: {escape(m)}</li>" for a, m in told.failures[:20])
+    content = f'<ul class="facts">{items}</ul>' + (
+        f'<ul class="problems">{problems}</ul>' if problems else ""
+    )
+    if rows:
+        heads = ["runs", "method", "density (%)", "check", "ticket (%)", "check (%)", "difference"]
+        content += '<div class="scroll">' + table(heads, rows) + "</div>"
+    else:
+        content += "<p>No sanity checks (shuffled, re-initialised, inverted, random masks) were run.</p>"
+    return "Sanity checks", "A ticket that deserves its name beats these controls.", content
+
+
+SECTIONS: tuple[Callable[[Gathered], Section], ...] = (
+    accuracy,
+    matching,
+    cost,
+    layers,
+    masks,
+    traces,
+    checks,
+)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> str:
+    """Return a table; a cell is text, or (text, class, what is told on hovering)."""
+
+    def cell(value: Any) -> str:
+        text, kind, title = value if isinstance(value, tuple) else (value, "", "")
+        attributes = f' class="{escape(kind)}"' if kind else ""
+        attributes += f' title="{escape(title)}"' if title else ""
+        return f"<td{attributes}>{escape(str(text))}</td>"
+
+    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
+    body = "".join("<tr>" + "".join(map(cell, row)) + "</tr>" for row in rows)
+    named = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _each(told: Gathered, draw: Callable[[Panel], str], *, wide: bool = False) -> str:
+    """Return what is drawn of every panel, those of which nothing is drawn left out."""
+    parts = [(panel, content) for panel in told.panels if (content := draw(panel))]
+    if not parts:
+        return "<p>Nothing to show.</p>"
+    articles = "".join(
+        f"<article><h3>{escape(panel.title)}</h3>{content}</article>" for panel, content in parts
+    )
+    return f'<div class="{"scroll" if wide else "panels"}">{articles}</div>'
+
+
+def _more(panel: Panel) -> str:
+    left = len(panel.series) - SHOWN
+    return f'<p class="more">{left} more are in the tables.</p>' if left > 0 else ""
+
+
+def _percent(mean: float, half: float) -> str:
+    return f"{100 * mean:.2f}" + (f" ± {100 * half:.2f}" if math.isfinite(half) else "")
+
+
+def _thinned(points: Sequence[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:
+    step = max(1, len(points) // most)
+    return list(points[::step])
