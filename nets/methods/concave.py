@@ -26,14 +26,14 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
 
     def one(density: float) -> Found:
         hook = RelaxedMask(penalty, density, **search.options)
-        search.train(hook)
+        loop = search.train(hook)
         flat = search.flat
         relaxed = evaluate(flat.model, search.data)
-        # ties of the mask (entries at exactly 1, or at 0) are broken by the size of the effective weight
-        order = flat.weights.abs().argsort(stable=True)
+        # near-ties of the mask are broken by the curvature that it comes from, then by index
+        order = hook.curvature(loop).argsort(descending=True, stable=True)
         rank = torch.empty_like(order)
-        rank[order] = torch.arange(search.n, device=rank.device)
-        scores = hook.mask.to(torch.float64) + rank.to(torch.float64) * (1e-9 / search.n)
+        rank[order] = torch.arange(search.n, 0, -1, device=rank.device)
+        scores = hook.mask.to(torch.float64) + rank.to(torch.float64) * (1e-6 / search.n)
         mask = select(scores, search.layout, search.count(density))
         torch.mul(flat.weights, mask, out=flat.effective)
         cut = evaluate(flat.model, search.data)
@@ -51,10 +51,9 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
 
 
 OPTIONS = (
-    Option("travel", 20.0, "how often a mask entry without gain could fall from 1 to 0 within the training"),
-    Option("descent", 0.5, "share of the training over which the target density falls"),
-    Option("interval", 5, "steps between two updates of the mask"),
-    Option("memory", 0.05, "share of the training over which the gains are averaged"),
+    Option("descent", 0.8, "share of the training over which the target density falls"),
+    Option("interval", 10, "steps between two updates of the mask"),
+    Option("memory", 0.02, "share of the training over which squared gradients are averaged"),
 )
 
 METHOD = Method(
