@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.duality import dual_value, feasible_dual_point
+from convex_analysis.duality import DualPoint, dual_value, feasible_dual_point
 from convex_analysis.intercept import best_intercept
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses.loss import Vector
@@ -32,24 +32,33 @@ class ConvexSolution:
         ``f(A x + b) + linear'x + weights'|x|`` there.
     dual
         Dual value at ``nu``: a lower bound of the minimum.
-    nu
-        Dual point, shape (n_samples,).
+    point
+        The dual point and its correlation with the columns.
     violation
         Largest first-order violation.
     converged
         Whether the gap reached the tolerance.
     n_iter
         Passes over X.
+    z, gradient
+        Linear predictors ``A x`` without the intercept, and the gradient of the data fit at the point.
     """
 
     x: Vector
     intercept: float
     value: float
     dual: float
-    nu: Vector
+    point: DualPoint = field(repr=False)
     violation: float
     converged: bool
     n_iter: int
+    z: Vector = field(repr=False)
+    gradient: Vector = field(repr=False)
+
+    @property
+    def nu(self) -> Vector:
+        """Dual point, shape (n_samples,)."""
+        return self.point.nu
 
     @property
     def gap(self) -> float:
@@ -118,12 +127,15 @@ class ConvexStep:
         z = problem.design.matvec(x)
         b = best_intercept(problem, z, intercept or 0.0) if problem.fit_intercept else 0.0
         best: ConvexSolution | None = None
-        best_dual, best_nu = -np.inf, np.empty(0)
+        best_dual = -np.inf
         violations = np.empty(problem.n_features)
         stalled = 0
         for passes in range(1, max_iter + 1):
             rows = s * loss.derivative(z + b, y)
-            gradient = problem.design.rmatvec(rows)
+            if passes == 1 and not x.any():
+                gradient = problem.gradient_at_start()
+            else:
+                gradient = problem.design.rmatvec(rows)
             total = gradient if linear is None else gradient + linear
             box_violations(x, total, weights, lower, upper, violations)
             worst = float(violations.max())
@@ -132,12 +144,12 @@ class ConvexStep:
             nu, correlation = feasible_dual_point(problem, given, -rows, z + b, -gradient)
             dual = dual_value(problem, given, nu, linear, correlation)
             if dual > best_dual or passes == 1:
-                best_dual, best_nu = dual, nu
+                best_dual, point = dual, DualPoint(nu, correlation)
             done = value - best_dual <= gap
             better = best is None or value < best.value or worst < 0.5 * best.violation
             stalled = 0 if better else stalled + 1
             if better:
-                best = ConvexSolution(x.copy(), b, value, best_dual, best_nu, worst, done, passes)
+                best = ConvexSolution(x.copy(), b, value, dual, point, worst, done, passes, z, gradient)
             if done or worst == 0.0:
                 break
             if stalled >= 2:
@@ -146,16 +158,8 @@ class ConvexStep:
                 stalled = 0
             z, b = self._round(x, z, b, rows, total, violations, weights, lower, upper, linear)
         assert best is not None
-        return ConvexSolution(
-            best.x,
-            best.intercept,
-            best.value,
-            best_dual,
-            best_nu,
-            best.violation,
-            best.value - best_dual <= gap,
-            passes,
-        )
+        converged = best.value - best_dual <= gap
+        return replace(best, dual=best_dual, point=point, converged=converged, n_iter=passes)
 
     def evaluate(
         self, x: Vector, weights: Vector, intercept: float | None = None, linear: Vector | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,13 @@ from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
+
+
+class DualPoint(NamedTuple):
+    """A dual point and its correlation ``A' nu`` with the columns."""
+
+    nu: Vector
+    correlation: Vector
 
 
 def dual_value(

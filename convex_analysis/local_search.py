@@ -16,7 +16,7 @@ from convex_analysis.quadratic_model import QuadraticModel
 from convex_analysis.reweighting import RestrictedPenalty, reweight
 
 # A gain below this share of the scale of the objective does not count.
-_SMALLEST_GAIN = 1e-9
+_SMALLEST_GAIN = 1e-7
 # Removals tried without success before the search ends, and the largest support it is made for.
 _REMOVALS = 8
 # Moves of single coordinates between two rounds of reweighting.
@@ -36,7 +36,7 @@ class LocalSearch:
     lower, upper
         Box, shape (p,).
     scale
-        Scale of the objective: gains below 1e-9 of it are ignored.
+        Scale of the objective: gains below 1e-7 of it are ignored.
     tolerance
         First-order violation to which the points are found.
     """

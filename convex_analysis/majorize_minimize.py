@@ -11,7 +11,7 @@ import numpy as np
 
 from convex_analysis.convex_step import ConvexSolution, ConvexStep
 from convex_analysis.design import Indices
-from convex_analysis.duality import dual_value, feasible_dual_point
+from convex_analysis.duality import DualPoint, dual_value, feasible_dual_point
 from convex_analysis.intercept import best_intercept
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.local_search import LocalSearch
@@ -100,12 +100,11 @@ def _check_arguments(tol: float, max_iter: int) -> None:
 def _run(
     problem: Problem, solver: ConvexStep, start: str | Vector | None, tol: float, max_iter: int
 ) -> Solution:
-    zero, zero_intercept = problem.start_at_zero()
-    scale = float(np.abs(problem.gradient(zero, zero_intercept)).max())
+    scale = float(np.abs(problem.gradient_at_start()).max())
     convex = _start(problem, solver, start)
-    descent = _Descent(problem, solver, convex.x, convex.intercept, tol * scale)
+    descent = _Descent(problem, solver, convex, tol * scale)
     descent.run(max_iter)
-    gap, nu = descent.certificate()
+    gap, dual = descent.certificate()
     message = (
         f"{descent.status.value} Stationarity {descent.stationarity:.3g}, tolerance {tol * scale:.3g}, "
         f"{descent.n_iter} steps, duality gap of the last step {gap:.3g}."
@@ -122,7 +121,7 @@ def _run(
         message=message,
         n_iter=descent.n_iter,
         seconds=0.0,
-        suboptimality_bound=suboptimality_bound(problem, descent.objective, [convex.nu, nu]),
+        suboptimality_bound=suboptimality_bound(problem, descent.objective, [convex.point, dual]),
         lam=problem.lam,
     )
 
@@ -130,9 +129,7 @@ def _run(
 class _Descent:
     """One run of majorize-minimize; the state after each pass over X."""
 
-    def __init__(
-        self, problem: Problem, solver: ConvexStep, x: Vector, intercept: float, tolerance: float
-    ) -> None:
+    def __init__(self, problem: Problem, solver: ConvexStep, start: ConvexSolution, tolerance: float) -> None:
         self.problem = problem
         self.model = solver.model
         self.tolerance = tolerance
@@ -141,7 +138,7 @@ class _Descent:
         self.violations = np.empty(problem.n_features)
         self.n_iter = 0
         self.status = Status.ITERATION_LIMIT
-        self._look(x, problem.design.matvec(x), intercept)
+        self._look(start.x, start.z, start.intercept, start.gradient)
         self.objectives = [self.objective]
 
     def run(self, max_iter: int) -> None:
@@ -151,11 +148,11 @@ class _Descent:
             if self.stationarity <= self.tolerance and self.n_iter:
                 self.status = Status.CONVERGED
                 return
-            before = (self.x, self.z, self.intercept, self.objective, self.stationarity)
+            before = (self.x, self.z, self.intercept, self.objective, self.stationarity, self.gradient)
             moved, decreases = self._step(min(_MANY, max_iter - self.n_iter))
             rise = self.objective - before[3]
             if rise > _SLACK * abs(before[3]):
-                self._look(before[0], before[1], before[2])
+                self._look(before[0], before[1], before[2], before[5])
                 moved = False
             else:
                 self._record(before[3], decreases)
@@ -169,7 +166,7 @@ class _Descent:
         if self.stationarity <= self.tolerance:
             self.status = Status.CONVERGED
 
-    def certificate(self) -> tuple[float, Vector]:
+    def certificate(self) -> tuple[float, DualPoint]:
         """Return the duality gap of the convex step at the last weights, and its dual point."""
         problem = self.problem
         weights = problem.weights(self.x)
@@ -178,18 +175,19 @@ class _Descent:
         finite = np.where(np.isinf(weights), 0.0, weights)
         value = float(problem.row_weights @ problem.loss.value(z, problem.y))
         value += float(finite @ np.abs(self.x))
-        return max(value - dual_value(problem, weights, nu, None, correlation), 0.0), nu
+        gap = max(value - dual_value(problem, weights, nu, None, correlation), 0.0)
+        return gap, DualPoint(nu, correlation)
 
-    def _look(self, x: Vector, z: Vector, intercept: float) -> None:
-        """Move to a point: objective, gradient and violations there."""
+    def _look(self, x: Vector, z: Vector, intercept: float, gradient: Vector | None = None) -> None:
+        """Move to a point: objective, gradient and violations there (the gradient if it is not known yet)."""
         problem = self.problem
         s, y, loss = problem.row_weights, problem.y, problem.loss
-        if problem.fit_intercept:
+        if problem.fit_intercept and gradient is None:
             intercept = best_intercept(problem, z, intercept)
         self.x, self.z, self.intercept = x, z, intercept
         predictor = z + intercept
         self.rows = s * loss.derivative(predictor, y)
-        self.gradient = problem.design.rmatvec(self.rows)
+        self.gradient = problem.design.rmatvec(self.rows) if gradient is None else gradient
         self.weights = problem.weights(x)
         box_violations(x, self.gradient, self.weights, problem.lower, problem.upper, self.violations)
         self.stationarity = float(self.violations.max())

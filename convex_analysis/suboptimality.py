@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.duality import dual_value
+from convex_analysis.duality import DualPoint, dual_value
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
+
+_FAR = 1e150
 
 
 def chord_envelope(problem: Problem) -> tuple[Vector, Vector, float]:
@@ -24,8 +26,9 @@ def chord_envelope(problem: Problem) -> tuple[Vector, Vector, float]:
     lower, upper = problem.lower, problem.upper
     scale = problem.lam * problem.penalty_factor
     below, above = _values(problem, lower), _values(problem, upper)
-    straight = _is_straight(problem)
-    slope_above = np.full(problem.n_features, 1.0 if straight else 0.0)
+    # The penalty grows at least as fast as its tangent far out; for l1 that is the penalty itself.
+    slope_far = float(problem.penalty.derivative(np.array([_FAR]))[0])
+    slope_above = np.full(problem.n_features, slope_far)
     slope_below = slope_above.copy()
     holds_zero = (lower <= 0) & (upper >= 0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -45,7 +48,7 @@ def chord_envelope(problem: Problem) -> tuple[Vector, Vector, float]:
     near_value = np.where(lower > 0, below, above)
     far_value = np.where(lower > 0, above, below)
     proper = aside & np.isfinite(far) & (far > near)
-    slope = np.where(aside & ~np.isfinite(far) & straight, 1.0, 0.0)
+    slope = np.where(aside & ~np.isfinite(far), slope_far, 0.0)
     slope[proper] = ((far_value[proper] - near_value[proper]) / (far[proper] - near[proper])).clip(0.0)
     slope_above[aside] = slope_below[aside] = slope[aside]
     constant[aside] = near_value[aside] - slope[aside] * near[aside]
@@ -54,12 +57,20 @@ def chord_envelope(problem: Problem) -> tuple[Vector, Vector, float]:
     return weights, linear, float(scale @ constant)
 
 
-def suboptimality_bound(problem: Problem, objective: float, duals: list[Vector]) -> float:
+def suboptimality_bound(problem: Problem, objective: float, duals: list[DualPoint]) -> float:
     """Return ``objective`` minus the envelope problem's best dual value: no minimum is farther below."""
     weights, linear, constant = chord_envelope(problem)
+    charged = problem.lam * problem.penalty_factor > 0.0
+    unbounded = np.isinf(problem.lower) | np.isinf(problem.upper)
+    if (charged & unbounded & (weights == 0.0)).any():
+        return np.inf  # the envelope of a penalty that grows slower than every line is zero
     term = linear if linear.any() else None
-    best = max(dual_value(problem, weights, nu, term) for nu in duals)
+    best = max(_envelope_value(problem, weights, dual, term) for dual in duals)
     return max(objective - (best + constant), 0.0)
+
+
+def _envelope_value(problem: Problem, weights: Vector, dual: DualPoint, term: Vector | None) -> float:
+    return dual_value(problem, weights, dual.nu, term, dual.correlation)
 
 
 def _values(problem: Problem, bound: Vector) -> Vector:
@@ -67,10 +78,3 @@ def _values(problem: Problem, bound: Vector) -> Vector:
     finite = np.isfinite(bound)
     values[finite] = problem.penalty.value(np.abs(bound[finite]))
     return values
-
-
-def _is_straight(problem: Problem) -> bool:
-    """Whether the penalty is a straight line from zero (l1): its slope at zero is its value at one."""
-    from concave_sparsity import L1
-
-    return isinstance(problem.penalty, L1)

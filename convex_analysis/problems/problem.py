@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from convex_analysis.design import Design
+from convex_analysis.intercept import best_intercept
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
@@ -87,6 +88,7 @@ class Problem:
         self.fit_intercept = bool(fit_intercept)
         # What every copy made by with_lam, with_bounds or with_penalty may reuse (Gram matrices, norms).
         self.shared: dict[str, Any] = {}
+        self._check_finite()
 
     @property
     def X(self) -> Any:
@@ -201,10 +203,32 @@ class Problem:
 
     def start_at_zero(self) -> tuple[Vector, float]:
         """Return the point of the box nearest to zero, and the best intercept there."""
-        from convex_analysis.intercept import best_intercept
-
         x = np.clip(0.0, self.lower, self.upper)
         return x, best_intercept(self, self.predictor(x)) if self.fit_intercept else 0.0
+
+    def gradient_at_start(self) -> Vector:
+        """Return the data fit's gradient at `start_at_zero`, computed once for all boxes that hold zero."""
+        if (self.lower > 0.0).any() or (self.upper < 0.0).any():
+            return self.gradient(*self.start_at_zero())
+        if "gradient at zero" not in self.shared:
+            self.shared["gradient at zero"] = self.gradient(np.zeros(self.n_features), self._zero_intercept())
+        gradient: Vector = self.shared["gradient at zero"]
+        return gradient
+
+    def _zero_intercept(self) -> float:
+        return best_intercept(self, np.zeros(self.n_samples)) if self.fit_intercept else 0.0
+
+    def _check_finite(self) -> None:
+        """Refuse NaN and infinity in X: they show in the gradient at zero, which is needed anyway."""
+        z = np.full(self.n_samples, self._zero_intercept())
+        rows = self.row_weights * self.loss.derivative(z, self.y)
+        if rows.all():
+            with np.errstate(over="ignore", invalid="ignore"):
+                gradient = self.design.rmatvec(rows)
+            if np.isfinite(gradient).all():
+                self.shared["gradient at zero"] = gradient
+                return
+        validation.require_finite(self.X if isinstance(self.X, np.ndarray) else self.X.data, "X")
 
     def lam_max(self) -> float:
         """Return the smallest lam at which the zero vector is stationary.
@@ -224,8 +248,8 @@ class Problem:
         penalised = self.penalty_factor > 0
         if not penalised.any():
             raise ValueError("lam_max needs a penalised feature, but every penalty_factor is zero.")
-        x, intercept = self.start_at_zero()
-        free = self.violations(x, self.gradient(x, intercept), np.zeros(self.n_features))
+        x = np.zeros(self.n_features)
+        free = self.violations(x, self.gradient_at_start(), x)
         slope = self.slope_at_zero if np.isfinite(self.slope_at_zero) else 1.0
         return float(np.max(free[penalised] / self.penalty_factor[penalised])) / slope
 

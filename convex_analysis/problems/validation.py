@@ -18,17 +18,15 @@ class CopyWarning(UserWarning):
 
 
 def check_design(X: Any) -> Any:
-    """Return X as a dense float32/float64 array or a CSC matrix, finite, copied only if it must be."""
+    """Return X as a dense float32/float64 array or a CSC matrix, finite, copied only if it must be.
+
+    Whether its entries are finite is left to the problem, which sees it in a product it needs anyway.
+    """
     original = X
-    if hasattr(X, "tocsc") and hasattr(X, "nnz"):
-        X = _check_sparse(X)
-        values, shape = X.data, X.shape
-    else:
-        X = _check_dense(X)
-        values, shape = X, X.shape
+    X = _check_sparse(X) if hasattr(X, "tocsc") and hasattr(X, "nnz") else _check_dense(X)
+    shape = X.shape
     if shape[0] == 0 or shape[1] == 0:
         raise ValueError(f"X is empty, of shape {shape}: at least one sample and one feature are needed.")
-    _require_finite(values, "X")
     if isinstance(original, np.ndarray) or X is not original:
         _announce_copy(original, X)
     return X
@@ -80,7 +78,8 @@ def _announce_copy(original: Any, X: Any) -> None:
         warnings.warn(message, CopyWarning, stacklevel=5)
 
 
-def _require_finite(values: Any, name: str) -> None:
+def require_finite(values: Any, name: str) -> None:
+    """Raise a ValueError if an entry is NaN or infinite."""
     # A sum is finite only if no entry is NaN or infinite, or if it overflows: then look closer.
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.sum(values, dtype=np.float64)
@@ -96,7 +95,7 @@ def check_vector(value: Any, name: str, size: int, what: str) -> Vector:
     if vector.shape != (size,):
         raise ValueError(f"{name} must have shape ({size},), one entry a {what}; got shape {vector.shape}.")
     vector = np.array(vector, dtype=np.float64)
-    _require_finite(vector, name)
+    require_finite(vector, name)
     return vector
 
 
