@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nets.comparison import compare
     from nets.configuration import Play, Training
+    from nets.connectivity import connectivity
     from nets.evaluation import evaluate
     from nets.hooks import Hook
     from nets.parametrization import attach, make_permanent
@@ -30,6 +31,7 @@ __all__ = [
     "Training",
     "attach",
     "compare",
+    "connectivity",
     "evaluate",
     "find_ticket",
     "find_tickets",
@@ -50,6 +52,7 @@ _WHERE = {
     "Training": "configuration",
     "attach": "parametrization",
     "compare": "comparison",
+    "connectivity": "connectivity",
     "evaluate": "evaluation",
     "find_ticket": "playing",
     "find_tickets": "playing",

@@ -26,6 +26,13 @@ class PlaySettings(Play):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairSettings(PlaySettings):
+    """What the plays of a pair of seeds have in common."""
+
+    seed: Annotated[int, HIDDEN] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparisonSettings(PlaySettings):
     """What the plays of a comparison have in common."""
 

@@ -1,0 +1,74 @@
+"""Compare the tickets of several seeds: overlap of their masks, error on the line between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from nets.commands._settings import PairSettings
+
+
+def connect(
+    *,
+    settings: Annotated[PairSettings, Parameter(name="*")] = PairSettings(),  # noqa: B008
+    option: tuple[str, ...] = (),
+    seeds: int = 2,
+    save: Path | None = None,
+) -> None:
+    """Compare the tickets of several seeds: overlap of their masks, error on the line between them.
+
+    Parameters
+    ----------
+    settings
+        What the plays have in common.
+    option
+        Option of the method, as name=value; may be repeated.
+    seeds
+        Number of seeds, at least 2; every pair is compared.
+    save
+        Write the numbers to this JSON file.
+    """
+    import dataclasses
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from nets.comparison import versions
+    from nets.connectivity import connectivity
+    from nets.job_pool import one_thread
+    from nets.storage.atomic import write_json
+
+    one_thread()
+    play = settings.play(option)
+    found = connectivity(play, seeds=range(seeds))
+    table = Table(
+        "what differs",
+        "seeds",
+        "mask overlap",
+        "by chance",
+        "barrier, points",
+        "connected",
+        title=f"{play.method} at {100 * play.density:g}%: {play.model} on {play.data}",
+        title_justify="left",
+    )
+    for one in found:
+        table.add_row(
+            "seed, so weights and mask" if one.kind == "seeds" else "batch order alone",
+            f"{one.seeds[0]}, {one.seeds[1]}",
+            f"{one.overlap:.3f}",
+            f"{one.chance:.3f}",
+            f"{100 * one.barrier:.2f}",
+            "yes" if one.connected else "no",
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        "barrier: largest test error on the straight line above that of its ends; connected: below 2 points",
+        highlight=False,
+    )
+    if save is not None:
+        rows = [dataclasses.asdict(one) for one in found]
+        write_json(save, {"versions": versions(), "connections": rows})
+        console.print(f"results: {save}", highlight=False, soft_wrap=True)

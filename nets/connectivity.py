@@ -1,0 +1,110 @@
+"""Whether tickets of different seeds share masks, and their trained networks lie in one valley."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+from nets.configuration import Play, check
+from nets.controls import control, draws, linear_connectivity, overlap
+from nets.data import load
+from nets.models import build
+from nets.playing import retrain, search_tickets
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Two trained networks and the straight line between them.
+
+    Parameters
+    ----------
+    kind : str
+        "seeds": tickets of two seeds, each retrained; "batches": one ticket, retrained with the batch orders
+        of two seeds (the instability of Frankle et al., ICML 2020).
+    seeds : tuple of int
+        The two seeds.
+    overlap : float
+        Overlap of the masks (Jaccard index); 1 for one ticket.
+    chance : float
+        Overlap of the first mask with the second one shuffled within layers.
+    barrier : float
+        Largest error on the line above the straight line between the errors of the ends.
+    errors : tuple of float
+        Error, 1 - test accuracy, at points from the first network to the second.
+    """
+
+    kind: str
+    seeds: tuple[int, int]
+    overlap: float
+    chance: float
+    barrier: float
+    errors: tuple[float, ...]
+
+    @property
+    def connected(self) -> bool:
+        """Whether the barrier is below two points of error, as Frankle et al. define it."""
+        return self.barrier < 0.02
+
+
+def connectivity(
+    play: Play | None = None, *, seeds: Sequence[int] = (0, 1), **changes: Any
+) -> list[Connection]:
+    """Find and retrain a ticket for every seed, and compare them in pairs.
+
+    Parameters
+    ----------
+    play : Play, optional
+        What to play; its seed does not matter. Default: ``Play()``.
+    seeds : sequence of int
+        At least two, all different.
+    **changes
+        Fields of the play, e.g. ``method="imp"``.
+
+    Returns
+    -------
+    list of Connection
+        For every pair one of kind "batches" (the first seed's ticket) and one of kind "seeds".
+    """
+    play = Play(**changes) if play is None else replace(play, **changes)
+    seeds = tuple(seeds)
+    check(len(set(seeds)) == len(seeds) >= 2, "seeds", seeds, "at least two different ones")
+    data = load(play.data, seed=play.data_seed, data_dir=play.data_dir)
+    plays = {seed: replace(play, seed=seed) for seed in seeds}
+    tickets = {seed: search_tickets(p, (p.density,), data=data)[0] for seed, p in plays.items()}
+    if play.control:
+        draw = draws(play.model, data)
+        tickets = {seed: control(play.control, ticket, seed, draw) for seed, ticket in tickets.items()}
+    trained: dict[tuple[int, int], Any] = {}
+
+    def state(ticket: int, order: int) -> Any:
+        if (ticket, order) not in trained:
+            made = retrain(
+                tickets[ticket],
+                play.model,
+                data,
+                seed=order,
+                training=play.training,
+                device=play.device,
+            )
+            trained[ticket, order] = made.model.cpu().state_dict()
+        return trained[ticket, order]
+
+    connections = []
+    for first, second in combinations(seeds, 2):
+        for kind, other in (("batches", (first, second)), ("seeds", (second, second))):
+            line = linear_connectivity(build(play.model, data), state(first, first), state(*other), data)
+            one, two = tickets[first], tickets[other[0]]
+            chance = overlap(one, control("shuffle", two, second))
+            connections.append(
+                Connection(
+                    kind,
+                    (first, second),
+                    overlap(one, two),
+                    chance,
+                    float(line["barrier"]),  # type: ignore[arg-type]
+                    tuple(line["error"]),  # type: ignore[arg-type]
+                )
+            )
+    return connections
