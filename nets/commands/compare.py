@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ from cyclopts import Parameter
 
 from nets.commands._settings import ComparisonSettings
 from nets.comparison import DENSITIES, METHODS, SEEDS
+from nets.configuration import Play
 
 
 def compare(
@@ -69,7 +72,7 @@ def compare(
     console = Console()
     console.print(rich_table(comparison))
     results = comparison.save(
-        out / f"{name}.json", command=_command(play.data, methods, densities, seeds, controls)
+        out / f"{name}.json", command=_command(play, methods, densities, seeds, controls)
     )
     picture = draw(comparison, out / f"{name}.png")
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
@@ -77,7 +80,7 @@ def compare(
 
 
 def _command(
-    data: str,
+    play: Play,
     methods: tuple[str, ...],
     densities: tuple[float, ...],
     seeds: int,
@@ -85,8 +88,18 @@ def _command(
 ) -> str:
     """Return the command that makes these results, without paths of this machine."""
     parts = ["lottery compare"]
-    if data != "digits":
-        parts.append(f"--data {data}")
+    if play.data != "digits":
+        parts.append(f"--data {play.data}")
+    usual = Play(data=play.data)
+    for field in fields(Play):
+        value = getattr(play, field.name)
+        if field.compare and field.name != "data" and value != getattr(usual, field.name):
+            option = f"--{field.name.replace('_', '-')}"
+            if isinstance(value, bool):
+                parts.append(option if value else option.replace("--", "--no-", 1))
+            else:
+                texts = map(str, value) if isinstance(value, tuple) else [str(value)]
+                parts.append(f"{option} {' '.join(shlex.quote(text) for text in texts)}")
     if methods != METHODS:
         parts.append("--methods " + " ".join(methods))
     if densities != DENSITIES:

@@ -107,7 +107,9 @@ def test_compare_ends_with_table_and_picture(capsys, tmp_path):
     assert picture.stat().st_size > 10_000
     content = json.loads(picture.with_suffix(".json").read_text())
     assert len(content["results"]) == 3
-    assert content["command"].startswith("lottery compare")
+    assert content["command"] == (
+        "lottery compare --epochs 1 --methods dense random --densities 0.5 0.1 --seeds 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,3 +133,14 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, monkeypatch, arguments, sen
     assert sentence in error
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_stored_says_every_setting_that_is_not_usual():
+    from nets.commands.compare import _command
+    from nets.comparison import DENSITIES, METHODS, SEEDS
+    from nets.configuration import Play
+
+    play = Play(data="mnist", weight_decay=5e-4, penalty="mcp(2)", nesterov=True, data_dir="/somewhere")
+    assert _command(play, METHODS, DENSITIES, SEEDS) == (
+        "lottery compare --data mnist --nesterov --weight-decay 0.0005 --penalty 'mcp(2)'"
+    )
