@@ -11,6 +11,7 @@ from convex_analysis.duality import DualPoint, dual_value, feasible_dual_point
 from convex_analysis.intercept import best_intercept
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses.loss import Vector
+from convex_analysis.problems.validation import check_weights
 from convex_analysis.quadratic_model import QuadraticModel
 
 if TYPE_CHECKING:
@@ -110,10 +111,12 @@ class ConvexStep:
         Raises
         ------
         ValueError
-            If a weight is infinite where the box excludes zero.
+            If a weight is negative or NaN, or infinite where the box excludes zero, or if the
+            weights have another shape.
         """
         problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
         lower, upper = problem.lower, problem.upper
+        weights = check_weights(weights, problem.n_features)
         fixed = np.isinf(weights)
         given = weights
         if fixed.any():
@@ -199,7 +202,8 @@ class ConvexStep:
         db = 0.0
         if problem.fit_intercept:
             h = model.row_curvature(z + b)
-            db = -float(h @ dz) / float(h.sum())
+            # On separable data the curvature can underflow to zero: then the intercept follows later.
+            db = -float(h @ dz) / total if (total := float(h.sum())) > 0.0 else 0.0
 
         def value_at(z: Vector, b: float, point: Vector) -> float:
             value = float(s @ loss.value(z + b, y)) + float(w @ np.abs(point))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from convex_analysis.losses.loss import Vector
+from convex_analysis.problems.validation import check_weights
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -39,7 +40,7 @@ def convex_step(
     """
     import cvxpy
 
-    weights = np.asarray(weights, dtype=np.float64)
+    weights = check_weights(weights, problem.n_features)
     x = cvxpy.Variable(problem.n_features)
     b: Any = cvxpy.Variable() if problem.fit_intercept else 0.0
     scale = problem.design.scale

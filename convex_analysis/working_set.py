@@ -183,7 +183,8 @@ class WorkingSet:
             if self.centred and not uniform:
                 means += root[rows] @ block
         if self.centred and not uniform:
-            target -= np.outer(means[first:], means / float(relative.sum())).astype(self.precision)
+            total = max(float(relative.sum()), np.finfo(np.float64).tiny)  # all may have underflowed
+            target -= np.outer(means[first:], means / total).astype(self.precision)
 
     def _sparse_gram(self, first: int, row_curvature: Vector) -> None:
         """Fill the rows of the Gram matrix from ``first`` on, up to the diagonal."""
@@ -201,7 +202,8 @@ class WorkingSet:
             weighted = np.repeat(row_curvature, np.diff(starts)) * entries
             means = np.bincount(positions, weighted, minlength=size)
             raw = part.diagonal(first).copy()
-            part -= np.outer(means[first:], means / float(row_curvature.sum()))
+            total = max(float(row_curvature.sum()), np.finfo(np.float64).tiny)
+            part -= np.outer(means[first:], means / total)
             constant = first + np.flatnonzero(part.diagonal(first) <= 1e-13 * raw)
             self.gram[constant, :size] = 0.0
 

@@ -153,3 +153,18 @@ def check_penalty_factor(factor: Any, n_features: int) -> Vector | None:
     if (vector < 0).any():
         raise ValueError(f"penalty_factor must not be negative, got {vector.min():g}.")
     return vector
+
+
+def check_weights(weights: Any, n_features: int) -> Vector:
+    """Return the weights of a convex step as a float64 vector, not negative; inf is allowed."""
+    vector = np.asarray(weights, dtype=np.float64)
+    if vector.shape != (n_features,):
+        raise ValueError(
+            f"weights must have shape ({n_features},), one entry a feature; got shape {vector.shape}."
+        )
+    wrong = np.flatnonzero(~(vector >= 0))
+    if wrong.size:
+        raise ValueError(
+            f"weights must not be negative or NaN, got {vector[wrong[0]]:g} (feature {wrong[0]})."
+        )
+    return vector

@@ -70,3 +70,24 @@ def test_infinite_weight_outside_the_box_is_refused():
     problem = RegressionProblem(np.eye(2), np.ones(2), lower=0.5, upper=1.0)
     with pytest.raises(ValueError, match="box excludes zero"):
         ConvexStep(problem).compute(np.array([np.inf, 1.0]))
+
+
+@pytest.mark.parametrize("wrong", [-0.1, np.nan])
+def test_wrong_weights_are_refused(wrong):
+    problem = RegressionProblem(np.eye(3), np.ones(3), lower=-1.0, upper=1.0)
+    for solve in (lambda w: ConvexStep(problem).compute(w), lambda w: reference.convex_step(problem, w)):
+        with pytest.raises(ValueError, match="weights must not be negative or NaN"):
+            solve(np.array([0.1, wrong, np.inf]))
+        with pytest.raises(ValueError, match=r"weights must have shape \(3,\)"):
+            solve(np.ones(2))
+
+
+def test_separable_data_whose_curvature_underflows():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 6))
+    problem = RegressionProblem(
+        X, np.where(X[:, 0] > 0, 1.0, -1.0), loss="logistic", lam=0.0, fit_intercept=True
+    )
+    found = ConvexStep(problem).compute(np.zeros(6))
+    assert np.isfinite(found.x).all()
+    assert found.value < 1e-10
