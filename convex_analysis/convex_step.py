@@ -203,7 +203,7 @@ class ConvexStep:
         if problem.fit_intercept:
             h = model.row_curvature(z + b)
             # On separable data the curvature can underflow to zero: then the intercept follows later.
-            db = -float(h @ dz) / total if (total := float(h.sum())) > 0.0 else 0.0
+            db = -float(h @ dz) / mass if (mass := float(h.sum())) > 0.0 else 0.0
 
         def value_at(z: Vector, b: float, point: Vector) -> float:
             value = float(s @ loss.value(z + b, y)) + float(w @ np.abs(point))
