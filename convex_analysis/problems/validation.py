@@ -138,9 +138,12 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Vector | None:
     weight = check_vector(sample_weight, "sample_weight", n_samples, "sample")
     if (weight < 0).any():
         raise ValueError(f"sample_weight must not be negative, got {weight.min():g}.")
-    total = weight.sum()
-    if total <= 0:
+    largest = weight.max()
+    if largest <= 0:
         raise ValueError("sample_weight sums to zero: at least one sample must count.")
+    if largest > 1e300:  # common factors have no effect, but their sum must not overflow
+        weight = weight / largest
+    total = weight.sum()
     normalised: Vector = weight / total
     return normalised
 
