@@ -33,8 +33,7 @@ def dense_design(problem: Problem) -> Matrix:
             f"The theorems need A as a dense array, but {problem.n_samples} x {problem.n_features} entries "
             f"are more than {LARGEST_DENSE_DESIGN:.0e}: select features first."
         )
-    block = problem.design.columns(np.arange(problem.n_features))
-    return np.asarray(block.toarray() if problem.design.sparse else block, dtype=np.float64)
+    return problem.design.columns(np.arange(problem.n_features))
 
 
 def row_curvature_on_box(problem: Problem, design: Matrix) -> Vector:
