@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from nets.configuration import Play
 from nets.runs.folder import BadRun, RunFolder, run_folders
 from nets.runs.recorder_files import MASKS
 from nets.runs.results import BadRunWarning
@@ -17,20 +18,9 @@ from nets.storage import records
 #: Fields that tell one point of a panel from another; all others that vary tell panels apart.
 WITHIN = ("method", "penalty", "options", "asked_density", "seed", "control")
 
-#: Fields of a row that are not settings but measurements, addresses or places.
-MEASURED = (
-    "run",
-    "dense",
-    "density",
-    "kept",
-    "total",
-    "device",
-    "layer_densities",
-    "retrain_epochs",
-    "retrain_seconds",
-    "compile",
-    "graphs",
-    "channels_last",
+#: Settings that tell panels apart where they vary.
+SETTINGS = tuple(
+    sorted(f.name for f in fields(Play) if f.compare and f.name not in (*WITHIN, "density", "data", "model"))
 )
 
 #: Runs whose curves and histograms are drawn, at most, in a panel.
@@ -196,22 +186,10 @@ def _sound(row: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
 
 def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
     """Sort rows into panels and series."""
-    settings = sorted(
-        name
-        for name in {key for row in rows for key in row}
-        if name not in WITHIN
-        and name not in MEASURED
-        and not name.endswith(("_accuracy", "_loss"))
-        # What the search reported and what it cost is measured; its number of epochs is a setting.
-        and (name == "search_epochs" or not name.startswith("search_"))
-        and name not in ("data", "model")
-    )
-    varying = [name for name in settings if len({repr(row.get(name)) for row in rows}) > 1]
+    varying = [name for name in SETTINGS if len({repr(row.get(name)) for row in rows}) > 1]
     # The dense network has no rewinding, masks or search: it belongs to all panels alike but for them.
     of_dense = [name for name in varying if name not in ("rewind", "include", "exclude", "search_epochs")]
-    penalties: dict[str, set[str]] = {}
-    for row in rows:
-        penalties.setdefault(row["method"], set()).add(row["penalty"])
+    penalised = with_penalty(rows)
     panels: dict[tuple[str, ...], Panel] = {}
     series: dict[tuple[tuple[str, ...], str], Series] = {}
     for row in rows:
@@ -220,7 +198,7 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
         key = (row["data"], row["model"], *(repr(row.get(name)) for name in varying))
         said = [f"{name} {_short(row.get(name))}" for name in varying]
         panel = panels.setdefault(key, Panel(", ".join([f"{row['model']} on {row['data']}", *said])))
-        label = _label(row, len(penalties[row["method"]]) > 1)
+        label = _label(row, row["method"] in penalised)
         if (key, label) not in series:
             series[key, label] = Series(label)
             panel.series.append(series[key, label])
@@ -242,9 +220,17 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
     return [panels[key] for key in sorted(panels) if panels[key].series]
 
 
-def _label(row: Mapping[str, Any], several: bool) -> str:
+def with_penalty(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the methods with a penalty to tell: those that take none have the default in all rows."""
+    penalties: dict[str, set[str]] = {}
+    for row in rows:
+        penalties.setdefault(row["method"], set()).add(row["penalty"])
+    return {name for name, found in penalties.items() if len(found) > 1 or name.startswith("concave")}
+
+
+def _label(row: Mapping[str, Any], penalised: bool) -> str:
     parts = [str(row["method"])]
-    if several or str(row["method"]).startswith("concave"):
+    if penalised:
         parts.append(str(row["penalty"]))
     options = row.get("options")
     if isinstance(options, Mapping) and options:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from nets.report.gathering import Gathered, gather
+from nets.report.gathering import Gathered, gather, with_penalty
 from nets.report.sections import SECTIONS, summary
 from nets.storage.atomic import write_bytes
 
@@ -77,7 +77,7 @@ def page(told: Gathered, title: str) -> str:
     """Return the HTML of the page."""
     style, program = _asset("page.css"), _asset("page.js")
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(program)}'; "
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(program)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     sections = [section(told) for section in SECTIONS]
@@ -130,6 +130,8 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _data(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows as JSON that may stand inside a script element."""
+    shown = with_penalty(rows)
+    rows = [row if row["method"] in shown else {**row, "penalty": ""} for row in rows]
     told = {
         "columns": [[heading, digits] for _, heading, _, digits in COLUMNS],
         "rows": [

@@ -25,13 +25,14 @@ def summary(told: Gathered) -> str:
     hours = (
         sum((row.get("search_seconds") or 0) + (row.get("retrain_seconds") or 0) for row in told.rows) / 3600
     )
+    spent = f"{hours:.3g} h" if hours >= 1 else f"{60 * hours:.3g} min"
     tiles = [
         ("runs finished", f"{len(told.rows):,}"),
         ("tickets", f"{len(tickets):,}"),
         ("methods", str(len({row["method"] for row in tickets}))),
         ("data sets", str(len({row["data"] for row in told.rows}))),
         ("seeds", str(len({row["seed"] for row in told.rows}))),
-        ("hours of training", f"{hours:.3g}"),
+        ("time of training", spent),
     ]
     others = [
         (f"runs {state}", str(count)) for state, count in sorted(told.states.items()) if state != "finished"
@@ -55,12 +56,12 @@ def _accuracy(panel: Panel) -> str:
     shown = panel.series[:SHOWN]
     means = {(s.label, d): mean_interval(list(s.accuracies(d).values())) for s in shown for d in s.densities}
     dense = mean_interval(list(panel.dense.values())) if panel.dense else (math.nan, math.nan)
-    values = [
-        dense[0],
-        *(m for m, _ in means.values()),
-        *(m - h for m, h in means.values()),
-        *(m + h for m, h in means.values()),
-    ]
+    centres = [m for m in (dense[0], *(m for m, _ in means.values())) if math.isfinite(m)]
+    room = max(max(centres) - min(centres), 0.01) / 2
+    low, high = max(0.0, min(centres) - room), min(1.0, max(centres) + room)
+    # Intervals of very few seeds may be wider than all there is to see: they are cut at the frame.
+    ends = [m + sign * h for m, h in means.values() for sign in (-1, 1) if math.isfinite(h)]
+    values = [*centres, *(min(high, max(low, end)) for end in ends)]
     x, y = plane([d for s in shown for d in s.densities], values, log_x=True)
     chart = Chart(x, y, "density (%)", "test accuracy (%)", f"Test accuracy against density, {panel.title}")
     if panel.dense:
@@ -85,9 +86,9 @@ def matching(told: Gathered) -> Section:
     return (
         "Matching tickets",
         f"A ticket matches if its mean accuracy is less than {100 * TOLERANCE:g} point below the dense one, "
-        "by a one-sided test over the seeds at 95%; it wins if, besides, it beats its own mask with new initial "
-        "weights. The largest matching sparsity tests the densities from the largest down and stops at the "
-        "first that fails.",
+        "by a one-sided test over the seeds at 95%; it wins if, besides, it beats its own mask with new "
+        "initial weights. The largest matching sparsity tests the densities from the largest down and stops "
+        "at the first that fails.",
         _each(told, _matching, wide=True),
     )
 
@@ -136,7 +137,7 @@ def cost(told: Gathered) -> Section:
     return (
         "Search cost",
         "Accuracy against the epochs that the search for this ticket alone takes, one point a density; the "
-        "cheaper the further left.",
+        "cheaper the further left. Tickets that need no search are drawn at half an epoch.",
         _each(told, _cost),
     )
 
@@ -271,12 +272,14 @@ def _traces(panel: Panel, told: Gathered) -> str:
     for i, (_, trace) in enumerate(drawn):
         lam.line(_thinned([(s, v) for s, v in zip(trace["step"], trace["lam"]) if v > 0]), i)
         mean.line(_thinned(list(zip(trace["step"], trace.get("mean", ())))), i)
-    target = drawn[0][1].get("target")
+    target, wanted = drawn[0][1].get("target"), {}
     if target:
         mean.line(_thinned(list(zip(drawn[0][1]["step"], target))), STYLES - 1)
+        wanted = {"density wanted (first)": STYLES - 1}
     names = [f"{series.label} at {100 * series.drawn()['asked_density']:g}%" for series, _ in drawn]
+    named = {name: i for i, name in enumerate(names)} | wanted
     charts = lam.render() + mean.render(percent_y=True)
-    return f'<div class="charts">{charts}</div>' + legend(names)
+    return f'<div class="charts">{charts}</div>' + legend(list(named), list(named.values()))
 
 
 def checks(told: Gathered) -> Section:

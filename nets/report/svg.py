@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 44
 
 #: Series are told apart by colour, by marker and by dashes, so also in grey.
 STYLES = 8
@@ -131,7 +131,7 @@ class Chart:
         self.parts.append("</g>")
 
     def cells(self, columns: Sequence[Sequence[float]], texts: Sequence[Sequence[str]]) -> None:
-        """Fill the plane with cells; columns[i][j] in [0, 1] is the strength of column i, row j from below."""
+        """Fill the plane with cells; columns[i][j] in [0, 1] is the strength of cell j from below."""
         wide = (self.x.end - self.x.start) / max(1, len(columns))
         for i, column in enumerate(columns):
             high = (self.y.start - self.y.end) / max(1, len(column))
@@ -184,12 +184,12 @@ def plane(
     )
 
 
-def legend(labels: Sequence[str]) -> str:
-    """Return a legend that shows line and marker of every series."""
+def legend(labels: Sequence[str], styles: Sequence[int] | None = None) -> str:
+    """Return a legend that shows line and marker of every series; their styles are 0, 1, ... by default."""
     items = "".join(
         f'<li><svg viewBox="0 0 34 14" aria-hidden="true"><g class="s{i % STYLES}">'
         f'<polyline points="0,7 34,7"/>{marker(17, 7, i)}</g></svg>{escape(label)}</li>'
-        for i, label in enumerate(labels)
+        for i, label in zip(styles or range(len(labels)), labels)
     )
     return f'<ul class="legend">{items}</ul>'
 
@@ -212,4 +212,5 @@ def _n(value: float) -> str:
 
 
 def _tick(value: float, percent: bool) -> str:
-    return f"{100 * value:.4g}" if percent else f"{value:.4g}"
+    text = f"{100 * value:.4g}" if percent else f"{value:.4g}"
+    return text.replace("e-0", "e-").replace("e+0", "e")
