@@ -14,6 +14,7 @@ def methods(name: str | None = None, /) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from nets.configuration import CONTROLS
     from nets.methods import method
     from nets.methods import methods as all_methods
 
@@ -37,3 +38,4 @@ def methods(name: str | None = None, /) -> None:
         )
     console.print(table)
     console.print("E: epochs of one training; every ticket is then retrained for E epochs.", highlight=False)
+    console.print(f"controls of any ticket (--control): {', '.join(CONTROLS)}", highlight=False)
