@@ -204,7 +204,8 @@ class _Descent:
         new = model.violators(self.x, self.violations, problem.lower, problem.upper)
         model.update(new, predictor)
         W = model.working.columns
-        if not W.size:
+        if not W.size:  # nothing can move: that counts as a step, or the run would never end
+            self.n_iter += 1
             return False, []
         penalty = RestrictedPenalty(problem, W)
         old = self.x[W]

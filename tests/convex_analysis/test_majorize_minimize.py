@@ -97,3 +97,23 @@ def test_reweighted_log_sum_does_not_diverge():
     solution = majorize_minimize(problem)
     assert np.abs(solution.x).max() < 2.0
     assert (np.diff(solution.objectives) <= 0).all()
+
+
+@pytest.mark.parametrize("start", ["l1", "dense", "zero"])
+def test_a_corner_that_excludes_zero_and_is_stationary_ends_the_run(start):
+    """No coordinate is free and none violates anything: the working set stays empty."""
+    X, y = np.eye(2), np.array([-1.0, -1.0])
+    problem = RegressionProblem(X, y, penalty=L1(), lam=0.1, lower=0.2, upper=1.0)
+    solution = majorize_minimize(problem, start)
+    assert solution.converged
+    np.testing.assert_array_equal(solution.x, [0.2, 0.2])
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+@pytest.mark.parametrize("kind", [MaskProblem, RegressionProblem])
+def test_large_lam_gives_zero_and_ends(penalty, kind):
+    X, y = design()
+    found = majorize_minimize(kind(X, y, penalty=penalty, lam=1e4))
+    assert found.status is Status.CONVERGED
+    assert not found.x.any()
+    assert found.n_iter == 1
