@@ -24,6 +24,7 @@ def compare(
     workers: int | None = None,
     out: Path = Path("runs"),
     name: str | None = None,
+    keep: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Compare methods over densities and seeds under one protocol; ends with a table and a picture.
 
@@ -45,6 +46,8 @@ def compare(
         Folder for the picture and the results.
     name
         Name of the files written there; default: compare-DATA-MODEL.
+    keep
+        Keep every run in OUT: finished ones are not run again, interrupted ones resume.
     """
     from rich.console import Console
 
@@ -68,6 +71,7 @@ def compare(
             controls=controls,
             workers=workers,
             on_progress=bar.show,
+            folder=out if keep else None,
         )
     console = Console()
     console.print(rich_table(comparison))

@@ -15,6 +15,7 @@ def play(
     settings: Annotated[PlaySettings, Parameter(name="*")] = PlaySettings(),  # noqa: B008
     option: tuple[str, ...] = (),
     save: Path | None = None,
+    runs: Path | None = None,
 ) -> None:
     """Find a ticket, rewind, retrain it and compare it with the dense network.
 
@@ -26,19 +27,40 @@ def play(
         Option of the method, as name=value; may be repeated (`lottery methods NAME` lists them).
     save
         Write the ticket to this safetensors file.
+    runs
+        Keep the run in this folder: if it is finished there it is read, if it was interrupted it resumes.
+
+    Notes
+    -----
+    torchrun --nproc-per-node 2 -m nets.command_line play ... trains in several processes, on the CPU or on
+    one GPU each.
     """
+    from dataclasses import replace
+
     from rich.console import Console
 
+    from nets.distributed import processes, rank
     from nets.job_pool import one_thread
     from nets.live_progress import Bar, EpochBar
     from nets.playing import play_densities
+    from nets.runs.running import run, stored_ticket
 
     one_thread()
     console = Console()
     chosen = settings.play(option)
-    with Bar(Console(stderr=True)) as bar:
-        hooks = (EpochBar(bar, chosen),)
-        ((result, ticket),) = play_densities(chosen, (chosen.density,), (chosen.control,), hooks=hooks)
+    with processes(chosen.device) as device:
+        first = rank() == 0
+        chosen = replace(chosen, device=device)
+        with Bar(Console(stderr=True, quiet=not first)) as bar:
+            hooks = (EpochBar(bar, chosen),)
+            if runs is None:
+                ((result, ticket),) = play_densities(
+                    chosen, (chosen.density,), (chosen.control,), hooks=hooks
+                )
+            else:
+                result, ticket = run(chosen, runs, hooks=hooks), stored_ticket(chosen, runs)
+    if not first:
+        return
     control = f" ({chosen.control})" if chosen.control else ""
     points = 100 * (result.test_accuracy - result.dense_test_accuracy)
     console.print(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nets.configuration import Play
+from nets.distributed import on_first
 from nets.jobs import Job
 from nets.result import Result
 from nets.runs.execution import execute
@@ -17,6 +18,7 @@ from nets.runs.results import result_of
 
 if TYPE_CHECKING:
     from nets.hooks import Hook
+    from nets.tickets import Ticket
 
 
 class RunFailed(RuntimeError):
@@ -66,3 +68,19 @@ def run(
         raise RunFailed(outcome.failure)
     result = result_of(kept.folder(outcome.play))
     return replace(result, play=replace(result.play, device=play.device, data_dir=play.data_dir))
+
+
+def stored_ticket(play: Play, folder: str | os.PathLike[str] = "runs") -> Ticket:
+    """Return the ticket of a finished run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run is not finished.
+    nets.runs.folder.BadRun
+        If the ticket is damaged; it was then set aside.
+    """
+    found = on_first(Keeping(Path(folder)).folder(play).ticket)
+    if found is None:
+        raise FileNotFoundError(f"this run has no ticket in {folder}: run it first")
+    return found
