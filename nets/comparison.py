@@ -6,7 +6,6 @@ import json
 import math
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from nets.configuration import CONTROLS, Play
 from nets.job_pool import Progress, run_jobs
 from nets.jobs import Job, jobs
 from nets.result import Result
+from nets.storage.atomic import write_bytes
 
 METHODS = ("dense", "concave", "l1", "imp", "random")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
@@ -68,7 +68,6 @@ class Comparison:
     def save(self, path: str | os.PathLike[str], command: str = "") -> Path:
         """Write rows, results, versions and the command as JSON, atomically."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "command": command,
             "versions": versions(),
@@ -76,12 +75,7 @@ class Comparison:
             "results": [result.row() for result in self.results],
         }
         text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        write_bytes(path, text.encode())
         return path
 
 
