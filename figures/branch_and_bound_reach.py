@@ -79,13 +79,17 @@ def _seconds(value: float) -> str:
     return f"{value:.2f}" if value < 0.095 else f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
+def _gap(value: float) -> str:
+    return f"{value:.1f}" if value >= 0.095 else f"{value:.0e}".replace("e-0", "e-")
+
+
 def _heat(ax: Any, table: dict[str, Any], columns: list[Any], rows: list[Any]) -> Any:
     seconds = np.array(table["seconds"], dtype=float)
     gaps = np.array(table["gaps"], dtype=float)
     image = ax.imshow(np.log10(seconds), origin="lower", aspect="auto", cmap=HEAT, vmin=-2, vmax=1)
     for i, j in np.ndindex(*seconds.shape):
         solved = gaps[i, j] <= 1e-6
-        text = _seconds(seconds[i, j]) if solved else f"gap\n{gaps[i, j]:.0e}".replace("e-0", "e-")
+        text = _seconds(seconds[i, j]) if solved else f"gap\n{_gap(gaps[i, j])}"
         dark = np.log10(seconds[i, j]) < -0.4
         ax.text(j, i, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
     ax.set_xticks(range(len(columns)), [f"{c:g}" for c in columns], fontsize=7.5)

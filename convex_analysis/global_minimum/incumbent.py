@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convex_analysis.convex_step import ConvexStep
 from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
 from convex_analysis.majorize_minimize import majorize_minimize
-from convex_analysis.solution import ConvergenceWarning, Solution
+from convex_analysis.solution import ConvergenceWarning
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# Stationarity, relative to the largest gradient, at which a local search stops.
+# Stationarity, relative to the largest gradient, at which a thorough search stops.
 _LOCAL_TOLERANCE = 1e-9
+_MOST_STEPS = 50
 
 
 class Incumbent:
     """Best point so far of a problem, improved by local searches.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    precision
+        Decrease of the objective, in its units, below which a local search ends.
 
     Attributes
     ----------
@@ -30,34 +39,52 @@ class Incumbent:
         Number of local searches made.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, precision: float = 1e-8) -> None:
         self.problem = problem
+        self.precision = precision
         self.x: Vector = np.clip(np.zeros(problem.n_features), problem.lower, problem.upper)
         self.intercept = 0.0
         self.objective = np.inf
         self.n_searches = 0
+        self._solver = ConvexStep(problem)
         self._tried: set[bytes] = set()
 
-    def search(self, start: str | Vector) -> bool:
-        """Descend from a point, or from a start by its name; say whether that led to a better point.
+    def begin(self) -> None:
+        """Search thoroughly from the l1 solution and from the dense end of the box."""
+        for start in ("l1", "dense"):
+            self.n_searches += 1
+            with warnings.catch_warnings():
+                # A local search need not converge: only its objective counts.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                solution = majorize_minimize(self.problem, start, tol=_LOCAL_TOLERANCE, max_iter=200)
+            self.offer(solution.x, solution.intercept)
+
+    def search(self, start: Vector) -> bool:
+        """Take a point of the box and descend from it by convex steps (T7); say whether that was better.
 
         A point whose support was a start before is only taken as it is: the local minimum would
         most often be the same.
         """
-        better = False
-        if isinstance(start, np.ndarray):
-            better = self.offer(start, self._intercept(start))
-            width = self.problem.upper - self.problem.lower
-            pattern = np.packbits(np.abs(start) > 1e-3 * width).tobytes()
-            if pattern in self._tried:
-                return better
-            self._tried.add(pattern)
+        intercept = self._intercept(start)
+        better = self.offer(start, intercept)
+        width = self.problem.upper - self.problem.lower
+        pattern = np.packbits(np.abs(start) > 1e-3 * width).tobytes()
+        if pattern in self._tried:
+            return better
+        self._tried.add(pattern)
         self.n_searches += 1
-        with warnings.catch_warnings():
-            # A local search need not converge: only its objective counts.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            solution: Solution = majorize_minimize(self.problem, start, tol=_LOCAL_TOLERANCE, max_iter=200)
-        return self.offer(solution.x, solution.intercept) or better
+        x, value = start, self.problem.objective(start, intercept)
+        for _ in range(_MOST_STEPS):
+            step = self._solver.compute(
+                self.problem.weights(x), start=x, intercept=intercept, gap=self.precision
+            )
+            new = self.problem.objective(step.x, step.intercept)
+            if new < value:
+                better = self.offer(step.x, step.intercept) or better
+            if not new < value - self.precision:
+                break
+            x, intercept, value = step.x, step.intercept, new
+        return better
 
     def _intercept(self, x: Vector) -> float:
         if not self.problem.fit_intercept:

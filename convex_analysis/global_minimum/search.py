@@ -74,9 +74,8 @@ def global_minimum(
     _check(problem, gap, max_nodes, time_limit)
     deadline = np.inf if time_limit is None else begun + time_limit
     with Progress(progress) as display:
-        incumbent = Incumbent(problem)
-        incumbent.search("l1")
-        incumbent.search("dense")
+        incumbent = Incumbent(problem, precision=0.01 * gap)
+        incumbent.begin()
         search = _start(problem, incumbent, gap, max_nodes)
         search.run(max_nodes, deadline, display)
         display.update(search, last=True)
