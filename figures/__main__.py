@@ -21,6 +21,7 @@ FIGURES = [
     "descent",
     "branch_and_bound_reach",
     "effective_penalty",
+    "mnist_all_methods",
 ]
 
 
