@@ -17,7 +17,7 @@ from concave_sparsity import L1, MCP, Log
 from convex_analysis import MaskProblem, theorems
 
 
-@thorough(30)
+@thorough(15)
 def test_no_point_below_the_target_is_farther_than_the_bound(count, record_property):
     def attempt(case):
         for point in [solve(case.problem, case.target), *level_points(case)[:3]]:

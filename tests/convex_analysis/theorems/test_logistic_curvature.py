@@ -13,7 +13,7 @@ from convex_analysis.constants.curvature import _logistic_average, _logistic_sec
 REAL = st.floats(-60, 60)
 
 
-@thorough(80)
+@thorough(30)
 def test_the_bounds_hold_everywhere_in_the_box(count, record_property):
     def attempt(case):
         d = case.target.size

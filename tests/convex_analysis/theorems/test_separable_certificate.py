@@ -40,7 +40,7 @@ def test_no_point_below_the_target_is_farther_than_the_bound(count, record_prope
     assert max(margins) > 0.9
 
 
-@thorough(30)
+@thorough(15)
 def test_it_is_never_above_the_bound_of_t2(count):
     def attempt(case):
         for point in level_points(case)[:2]:

@@ -24,7 +24,7 @@ def test_no_stationary_point_is_farther_than_the_bound(count, record_property):
     assert max(margins) > 0.9
 
 
-@thorough(30)
+@thorough(15)
 def test_it_is_never_above_the_bound_of_t4(count):
     def attempt(case):
         for point in stationary_points(case)[:3]:
