@@ -97,7 +97,7 @@ def draw(data: dict[str, Any]) -> Figure:
         place.set_xticks([], minor=True)
     low = min(_accuracies_of_interest(rows), default=90.0)
     axes[0, 0].set_ylim(max(85.0, math.floor(low)), 99.0)
-    for place in axes[1]:
+    for place in axes.flat:
         place.set_xlabel("density: weights kept, %")
     for place in axes[:, 0]:
         place.set_ylabel("test accuracy, %")
