@@ -110,14 +110,15 @@ class FiniteTermination(Theorem):
         case: Case, iterates: Iterates, free: NDArray[np.bool_], hessian: Matrix, beta: Vector
     ) -> Vector | None:
         """Return the limit of the linear recursion on the last piece; None if it is not determined."""
-        last = iterates.points[-1][free]
+        last: Vector = iterates.points[-1][free]
         shifted = hessian - case.lam * np.diag(beta)
         if not free.any():
             return last
         if np.linalg.cond(shifted) > 1e12:
             return None
         gradient = case.problem.gradient(iterates.points[-1], float(iterates.intercepts[-1]))[free]
-        return last - np.linalg.solve(shifted, gradient + case.lam * case.penalty.slope(last))
+        limit: Vector = last - np.linalg.solve(shifted, gradient + case.lam * case.penalty.slope(last))
+        return limit
 
     @staticmethod
     def _contraction(
