@@ -1,4 +1,4 @@
-"""Settings shared by all tests: one thread a process, reproducible hypothesis runs, where the real data lie."""
+"""Settings shared by all tests: one thread a process, reproducible hypothesis runs, the real data."""
 
 import os
 
