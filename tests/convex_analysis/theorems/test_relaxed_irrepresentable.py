@@ -23,7 +23,13 @@ def test_the_condition_gives_the_violation_off_the_support_exactly(count, record
         yield verdict
 
     strategy = cases(
-        losses=("linear",), noises=(0.0, 0.03, 0.3, 1.0), lams=(-3, 0.3), min_ones=1, extreme=False
+        losses=("linear",),
+        thetas=("ones", "signs", "gaussian"),
+        samples_per_feature=(1.0, 2.0, 6.0),
+        noises=(0.0, 0.03, 0.3, 1.0),
+        lams=(-3, 0),
+        min_ones=1,
+        extreme=False,
     )
     margins = search(strategy, attempt, count)
     record_property(*margin_record("T9", margins))
