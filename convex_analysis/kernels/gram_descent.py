@@ -19,6 +19,8 @@ _PATIENCE = 3.0
 # A multiply-add of the blocked factorisation costs about a quarter of one of the row updates.
 _FACTOR_SPEED = 0.25
 _FIRST_RIDGE = 1e-10
+# Descent on a convex problem cannot get here; on one bent into a nonconvex shape it runs away.
+_DIVERGED = 1e100
 
 
 @compiled
@@ -106,6 +108,8 @@ def minimise(
                 pattern_changed = True
         if worst <= tolerance:
             return epoch + 1
+        if not worst < _DIVERGED:
+            return 0
         cost += moved * size
         count = 0
         for j in range(size):
