@@ -12,7 +12,7 @@
     penalty = ["log(0.02)", "mcp(2)"]
 
     [also.options]                   # options of the method; lists are axes, too
-    travel = [10, 20]
+    descent = [0.3, 0.5]
 
 The first grid is the file's own; every [[also]] adds one. Fields that are lists themselves (milestones,
 include, exclude) take a list for one value and a list of lists for an axis. A run that several grids ask for

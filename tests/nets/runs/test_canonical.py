@@ -120,7 +120,7 @@ def test_equal_runs_have_equal_addresses(one, other):
         {"penalty": "log(0.03)"},
         {"method": "l1"},
         {"search_epochs": 3},
-        {"options": {"travel": 3}},
+        {"options": {"descent": 0.3}},
         {"include": "1.weight"},
         {"momentum": 0.8},
         {"model": "package.module:factory"},

@@ -113,7 +113,7 @@ def test_what_is_recorded(tmp_path):
     assert set(session["versions"]) >= {"python", "torch", "concave-sparsity"}
     assert len(session["data"]) == 64
     details = json.loads((folder / "details.json").read_text())
-    assert len(details["trace"]["lam"]) == len(details["trace"]["step"]) > 1
+    assert len(details["trace"]["lam"]) == len(details["trace"]["step"]) > 0
 
 
 def test_densities_share_one_chain_and_one_dense_run(tmp_path):

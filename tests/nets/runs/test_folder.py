@@ -186,5 +186,5 @@ def test_fields_and_options_that_only_one_version_knows_do_not_count(folder):
 
 
 def test_a_changed_default_of_an_option_counts(folder):
-    edit(folder.path / "config.json", lambda config: config["settings"]["options"].update(travel=-1))
+    edit(folder.path / "config.json", lambda config: config["settings"]["options"].update(descent=-1))
     assert "a default has changed" in folder.open(PLAY)

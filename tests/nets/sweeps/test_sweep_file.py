@@ -36,13 +36,13 @@ def test_further_grids_options_and_what_is_asked_for_twice(tmp_path):
         method = "concave"
         seed = 0
         [also.options]
-        travel = [5, 20]
+        interval = [5, 20]
         descent = 0.4
         """
     plays = read_sweep(write(tmp_path, text))
     assert len(plays) == 4 + 2 + 2  # two of the second grid and none of the third are there already
     assert settled(Play(epochs=2, penalty="mcp(2)", seed=1)) in plays
-    assert settled(Play(epochs=2, options={"travel": 5.0, "descent": 0.4})) in plays
+    assert settled(Play(epochs=2, options={"interval": 5, "descent": 0.4})) in plays
 
 
 def test_a_penalty_axis_does_not_repeat_methods_that_take_none():
