@@ -38,6 +38,9 @@ def test_table_is_a_rising_mask_in_the_box(penalty):
 
 
 class UsersOwn(Penalty):
+    def __repr__(self):
+        return "UsersOwn()"
+
     def value(self, t):
         return t * (2 - t) * (t <= 1) + (t > 1)
 
