@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convex_analysis import losses, reference
     from convex_analysis.convex_step import ConvexSolution, ConvexStep
+    from convex_analysis.cross_validation import CrossValidation, cross_validate
     from convex_analysis.duality import dual_value
     from convex_analysis.global_minimum import GlobalSolution, GlobalStatus, global_minimum
     from convex_analysis.majorize_minimize import majorize_minimize, solve
+    from convex_analysis.path import Path, lam_grid, path
     from convex_analysis.problems import CopyWarning, MaskProblem, Problem, RegressionProblem
     from convex_analysis.solution import ConvergenceWarning, Solution, Status
     from convex_analysis.suboptimality import chord_envelope
@@ -36,6 +38,11 @@ _MODULE_OF = {
     "chord_envelope": "convex_analysis.suboptimality",
     "dual_value": "convex_analysis.duality",
     "global_minimum": "convex_analysis.global_minimum",
+    "CrossValidation": "convex_analysis.cross_validation",
+    "Path": "convex_analysis.path",
+    "cross_validate": "convex_analysis.cross_validation",
+    "lam_grid": "convex_analysis.path",
+    "path": "convex_analysis.path",
     "majorize_minimize": "convex_analysis.majorize_minimize",
     "solve": "convex_analysis.majorize_minimize",
 }
@@ -46,18 +53,23 @@ __all__ = [
     "ConvexSolution",
     "ConvexStep",
     "CopyWarning",
+    "CrossValidation",
     "GlobalSolution",
     "GlobalStatus",
     "MaskProblem",
+    "Path",
     "Problem",
     "RegressionProblem",
     "Solution",
     "Status",
     "chord_envelope",
+    "cross_validate",
     "dual_value",
     "global_minimum",
+    "lam_grid",
     "losses",
     "majorize_minimize",
+    "path",
     "reference",
     "solve",
 ]

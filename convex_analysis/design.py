@@ -100,5 +100,5 @@ class Design:
             for first in range(0, self.n_features, width):
                 part = slice(first, min(first + width, self.n_features))
                 block = self.X[:, part].astype(np.float64, copy=False)
-                result[part] = np.einsum("ij,ij,i->j", block, block, row_weights)
+                result[part] = row_weights @ (block * block)
         return result if self.scale is None else self.scale**2 * result

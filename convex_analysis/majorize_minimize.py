@@ -29,6 +29,7 @@ _SLACK = 1e-14
 _START_GAP = 1e-6
 _ROUGH_GAP = 3e-2
 _FEW = 16  # new columns at most in a round that ends with a local search
+_NEWCOMERS = 32  # columns at most that are taken in because a move of their own would pay
 _MANY = 50  # steps on one model before the gradient is made anew
 
 
@@ -76,10 +77,10 @@ def majorize_minimize(
     _check_arguments(tol, max_iter)
     solver = ConvexStep(problem)
     if isinstance(start, str) and start == "multi":
-        runs = [_run(problem, solver, kind, tol, max_iter) for kind in ("l1", "dense", "zero")]
+        runs = [run(problem, solver, kind, tol, max_iter) for kind in ("l1", "dense", "zero")]
         solution = min(runs, key=lambda run: run.objective)
     else:
-        solution = _run(problem, solver, start, tol, max_iter)
+        solution = run(problem, solver, start, tol, max_iter)
     if not solution.converged:
         warnings.warn(solution.message, ConvergenceWarning, stacklevel=2)
     return replace(solution, seconds=time.perf_counter() - begun)
@@ -97,9 +98,11 @@ def _check_arguments(tol: float, max_iter: int) -> None:
         raise ValueError(f"max_iter must be at least 1, got {max_iter!r}.")
 
 
-def _run(
+def run(
     problem: Problem, solver: ConvexStep, start: str | Vector | None, tol: float, max_iter: int
 ) -> Solution:
+    """Solve as `majorize_minimize` does, without its warning, on the working set of a `ConvexStep`."""
+    begun = time.perf_counter()
     scale = float(np.abs(problem.gradient_at_start()).max())
     convex = _start(problem, solver, start)
     descent = _Descent(problem, solver, convex, tol * scale)
@@ -120,7 +123,7 @@ def _run(
         status=descent.status,
         message=message,
         n_iter=descent.n_iter,
-        seconds=0.0,
+        seconds=time.perf_counter() - begun,
         suboptimality_bound=suboptimality_bound(problem, descent.objective, [convex.point, dual]),
         lam=problem.lam,
     )
@@ -145,7 +148,7 @@ class _Descent:
         """Step until stationary, out of steps, or stuck in floating-point arithmetic."""
         stuck = 0
         while self.n_iter < max_iter:
-            if self.stationarity <= self.tolerance and self.n_iter:
+            if self.stationarity <= self.tolerance and self._settled():
                 self.status = Status.CONVERGED
                 return
             before = (self.x, self.z, self.intercept, self.objective, self.stationarity, self.gradient)
@@ -165,6 +168,10 @@ class _Descent:
                 stuck = 0
         if self.stationarity <= self.tolerance:
             self.status = Status.CONVERGED
+
+    def _settled(self) -> bool:
+        """Say whether a stationary point is final: a step has been made, and no column wants to enter."""
+        return self.n_iter > 0 and not (self.search and self._newcomers().size)
 
     def certificate(self) -> tuple[float, DualPoint]:
         """Return the duality gap of the convex step at the last weights, and its dual point."""
@@ -202,6 +209,8 @@ class _Descent:
         if self.search and model.working.size > max(_FEW, 3 * int(np.count_nonzero(self.x))):
             self._compact()
         new = model.violators(self.x, self.violations, problem.lower, problem.upper)
+        if self.search and new.size <= _FEW:
+            new = np.union1d(new, self._newcomers())
         model.update(new, predictor)
         W = model.working.columns
         if not W.size:  # nothing can move: that counts as a step, or the run would never end
@@ -230,6 +239,19 @@ class _Descent:
                 self._look(x, problem.design.matvec(x), self.intercept)
             return moved, decreases
         return self._search(penalty, point, old, low, high), []
+
+    def _newcomers(self) -> Indices:
+        """Return columns outside the working set that would enter by a move of their own."""
+        problem = self.problem
+        if not problem.loss.quadratic:
+            return np.empty(0, dtype=np.intp)
+        everything = RestrictedPenalty(problem, np.arange(problem.n_features))
+        slope = np.abs(self.gradient)
+        outside = (self.model.working.position < 0) & (self.x == 0.0) & (problem.lower < problem.upper)
+        eager = np.flatnonzero(outside & (slope > everything.entry_slope(problem.column_curvature)))
+        if eager.size > _NEWCOMERS:
+            eager = eager[np.argsort(-slope[eager], kind="stable")[:_NEWCOMERS]]
+        return np.sort(eager)
 
     def _compact(self) -> None:
         """Drop the working columns that are zero and far from entering."""

@@ -139,6 +139,14 @@ class Problem:
         other.lower, other.upper = validation.check_bounds(lower, upper, self.n_features)
         return other
 
+    def with_sample_weight(self, sample_weight: Any) -> Self:
+        """Return the same problem with other sample weights; X is shared, what depends on weights is not."""
+        other = copy.copy(self)
+        weights = validation.check_sample_weight(sample_weight, self.n_samples)
+        other.row_weights = np.full(self.n_samples, 1.0 / self.n_samples) if weights is None else weights
+        other.shared = {}
+        return other
+
     def predictor(self, x: Vector, intercept: float = 0.0) -> Vector:
         """Return ``A x + intercept``, shape (n_samples,)."""
         z = self.design.matvec(np.asarray(x, dtype=np.float64))
@@ -214,6 +222,14 @@ class Problem:
             self.shared["gradient at zero"] = self.gradient(np.zeros(self.n_features), self._zero_intercept())
         gradient: Vector = self.shared["gradient at zero"]
         return gradient
+
+    @property
+    def column_curvature(self) -> Vector:
+        """Diagonal of ``A' diag(s) A``, shape (n_features,), computed once (not centred)."""
+        if "column curvature" not in self.shared:
+            self.shared["column curvature"] = self.design.squared_norms(self.row_weights)
+        curvature: Vector = self.shared["column curvature"]
+        return curvature
 
     def _zero_intercept(self) -> float:
         return best_intercept(self, np.zeros(self.n_samples)) if self.fit_intercept else 0.0
