@@ -126,7 +126,7 @@ def _one(name: str, quick: bool, repeats: int, seeds: int, leave_out: list[str])
         return {"rows": rows, "figures": [str(one.relative_to(ROOT)) for one in files]}
     from convex_real_data import real_data
 
-    return real_data(name, quick, repeats)
+    return real_data(name, quick)
 
 
 def _comparison(name: str, quick: bool, repeats: int, seed: int, leave_out: list[str]) -> dict[str, Any]:

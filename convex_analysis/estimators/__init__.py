@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from convex_analysis.estimators.classifier import ConcaveClassifier
+from convex_analysis.estimators.classifier_cv import ConcaveClassifierCV
 from convex_analysis.estimators.regressor import ConcaveRegressor
+from convex_analysis.estimators.regressor_cv import ConcaveRegressorCV
 
-__all__ = ["ConcaveClassifier", "ConcaveRegressor"]
+__all__ = ["ConcaveClassifier", "ConcaveClassifierCV", "ConcaveRegressor", "ConcaveRegressorCV"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from concave_sparsity import Penalty
 from convex_analysis import solution as solutions
+from convex_analysis.estimators.alpha_problem import AlphaProblem
 from convex_analysis.estimators.parameters import (
     Flag,
     Function,
@@ -24,11 +26,9 @@ from convex_analysis.estimators.parameters import (
     Word,
     check_parameters,
 )
-from convex_analysis.estimators.penalties import penalty_at
 from convex_analysis.losses import Loss
 from convex_analysis.losses.loss import Vector
 from convex_analysis.majorize_minimize import majorize_minimize
-from convex_analysis.problems import RegressionProblem
 from convex_analysis.solution import Solution
 
 STARTS = ("l1", "zero", "dense", "multi")
@@ -65,17 +65,15 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> None:
         check_parameters(type(self).__name__, self.get_params(deep=False), self._rules)
 
-    def _problem(
-        self, X: Any, y: Any, loss: str | Loss, alpha: float, sample_weight: Any
-    ) -> RegressionProblem:
+    def _problem(self, X: Any, y: Any, loss: str | Loss, alpha: float, sample_weight: Any) -> AlphaProblem:
         """State the problem at one alpha."""
-        penalty, lam = penalty_at(self.penalty, self.penalty_parameters, alpha)
-        return RegressionProblem(
+        return AlphaProblem(
             X,
             y,
+            self.penalty,
+            self.penalty_parameters,
+            alpha,
             loss=loss,
-            penalty=penalty,
-            lam=lam,
             lower=self.lower,
             upper=self.upper,
             penalty_factor=self.penalty_factor,
@@ -83,16 +81,12 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
             fit_intercept=self.fit_intercept,
         )
 
-    def _solve(self, problem: RegressionProblem, start: Vector | None) -> Solution:
+    def _solve(self, problem: AlphaProblem, start: Vector | None) -> Solution:
         """Solve from a vector if there is one; a stop before the tolerance becomes scikit-learn's warning."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", solutions.ConvergenceWarning)
+        with quietly():
             found = majorize_minimize(
                 problem, self.start if start is None else start, self.tol, self.max_iter
             )
-        for warning in caught:
-            if not issubclass(warning.category, solutions.ConvergenceWarning):
-                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         if not found.converged:
             warn_of(found)
         return found
@@ -100,6 +94,14 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
     def _read_for_prediction(self, X: Any) -> Any:
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse=("csr", "csc"), reset=False)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silence the solver's own warning of an early stop, in whose place an estimator gives scikit-learn's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", solutions.ConvergenceWarning)
+        yield
 
 
 def read_weights(sample_weight: Any, n_samples: int) -> Vector | None:

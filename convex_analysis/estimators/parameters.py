@@ -119,6 +119,17 @@ class Function(Rule):
         return "a function"
 
 
+class Folds(Rule):
+    """A splitter, or pairs of indices: what scikit-learn takes as ``cv`` beside a number."""
+
+    def fits(self, value: Any) -> bool:
+        """Whether it splits or can be gone through."""
+        return not isinstance(value, str) and (hasattr(value, "split") or hasattr(value, "__iter__"))
+
+    def __str__(self) -> str:
+        return "a scikit-learn splitter or pairs of indices"
+
+
 class Numbers(Rule):
     """A number or a sequence of numbers (infinite ones too); its length is checked against X later."""
 

@@ -106,7 +106,7 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
         self,
         alpha: float = 0.1,
         *,
-        penalty: PenaltyLike = "mcp",
+        penalty: PenaltyLike = "log",
         penalty_parameters: Mapping[str, Any] | None = None,
         loss: str | Loss = "linear",
         lower: Any = -np.inf,
@@ -114,7 +114,7 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
         penalty_factor: Any = None,
         fit_intercept: bool = True,
         start: str = "l1",
-        tol: float = 1e-6,
+        tol: float = 1e-8,
         max_iter: int = 1000,
         warm_start: bool = False,
     ) -> None:

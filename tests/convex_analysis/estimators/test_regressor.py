@@ -71,7 +71,7 @@ def test_classical_penalty_by_function(data) -> None:
         0.3, penalty=MCP.classical, penalty_parameters={"gamma": 3.0}, fit_intercept=False
     ).fit(X, y)
     problem = RegressionProblem(X, y, penalty=MCP.classical(0.3, 3.0), lam=1.0)
-    np.testing.assert_allclose(by_function.coef_, majorize_minimize(problem, tol=1e-6).x, atol=1e-8)
+    np.testing.assert_allclose(by_function.coef_, majorize_minimize(problem, tol=1e-8).x, atol=1e-8)
 
 
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array])

@@ -1,0 +1,1 @@
+"""The commands of `convex-analysis`, one a file, and what they share."""

@@ -1,0 +1,56 @@
+"""Solve a concave-penalised problem and report the solution with its certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from convex_analysis.commands.statement import Statement
+
+
+def solve(
+    statement: Statement,
+    *,
+    problem: Literal["regression", "mask"] = "regression",
+    start: Literal["l1", "zero", "dense", "multi"] = "l1",
+    tol: float = 1e-8,
+    max_iter: int = 1000,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    html: Path | None = None,
+    json: Path | None = None,
+) -> int:
+    """Solve a concave-penalised problem and report the solution with its certificates.
+
+    Ends with status 0, or 2 where the solver stopped before its tolerance.
+
+    Parameters
+    ----------
+    statement
+        Data and model.
+    problem
+        Signed coefficients, or a mask in [0, 1] that multiplies fixed weights.
+    start
+        Where the run starts.
+    tol
+        Stationarity asked for, relative to the largest gradient at zero.
+    max_iter
+        Largest number of majorize-minimize steps.
+    output
+        File for the coefficients: CSV (names and coefficients of the support) or npz (x, intercept).
+    html
+        File for the report as a page.
+    json
+        File for the report as JSON; - for standard output.
+    """
+    from convex_analysis.commands.solving import deliver, solution_report, solve_quietly, store_solution
+
+    stated, names = statement.problem(problem)
+    stated, chosen = statement.settled(stated)
+    found = solve_quietly(stated, start, tol, max_iter)
+    report = solution_report(stated, found, names, chosen)
+    if output is not None:
+        store_solution(output, found, names)
+    deliver(report, html, json)
+    return 0 if found.converged else 2

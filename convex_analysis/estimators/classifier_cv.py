@@ -1,0 +1,143 @@
+"""Logistic regression with a concave penalty whose strength is chosen by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
+
+from convex_analysis.estimators.alpha_choice import CHOICE_RULES, AlphaChoice, path_predictor, weighted_mean
+from convex_analysis.estimators.cross_validation import Solutions
+from convex_analysis.estimators.linear_model import SHARED_RULES, read_weights
+from convex_analysis.estimators.logistic_prediction import (
+    LogisticPrediction,
+    of_second_class,
+    one_against_the_rest,
+)
+from convex_analysis.estimators.penalties import PenaltyLike
+from convex_analysis.losses.loss import Vector
+
+
+class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
+    """`ConcaveClassifier` with alpha chosen by cross-validation, one alpha for all classes.
+
+    Parameters
+    ----------
+    alphas
+        Alphas to try; by default ``n_alphas`` of them, from the least at which all coefficients of
+        all classes are zero down to ``alpha_min_ratio`` times that.
+    n_alphas, alpha_min_ratio
+        The default grid.
+    cv
+        Folds: a number, a scikit-learn splitter, or pairs of indices; five stratified ones by default.
+    selection
+        "best": the least mean held-out log-loss; "one-standard-error": the largest alpha whose
+        held-out log-loss is within one standard error of it (fewer features).
+    n_jobs
+        Folds solved at the same time, as in scikit-learn.
+    penalty, penalty_parameters, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
+        As in `ConcaveRegressor`.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The alpha chosen.
+    alphas_ : array of shape (n_alphas,)
+        Alphas tried, falling.
+    scores_ : array of shape (n_alphas, n_folds)
+        Negative log-loss on each fold's held-out samples, by which alpha is chosen.
+    accuracy_path_ : array of shape (n_alphas, n_folds)
+        Share of each fold's held-out samples that are classified rightly.
+    classes_, coef_, intercept_, n_iter_, stationarity_, status_, solutions_, n_features_in_
+        As in `ConcaveClassifier`, at the alpha chosen.
+    """
+
+    _rules: ClassVar = {**CHOICE_RULES, **SHARED_RULES}
+    _classifies: ClassVar = True
+
+    scores_: Vector
+    accuracy_path_: Vector
+
+    def __init__(
+        self,
+        *,
+        alphas: Any = None,
+        n_alphas: int = 50,
+        alpha_min_ratio: float = 0.01,
+        cv: Any = None,
+        selection: str = "best",
+        n_jobs: int | None = None,
+        penalty: PenaltyLike = "log",
+        penalty_parameters: Mapping[str, Any] | None = None,
+        lower: Any = -np.inf,
+        upper: Any = np.inf,
+        penalty_factor: Any = None,
+        fit_intercept: bool = True,
+        start: str = "l1",
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+    ) -> None:
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.alpha_min_ratio = alpha_min_ratio
+        self.cv = cv
+        self.selection = selection
+        self.n_jobs = n_jobs
+        self.penalty = penalty
+        self.penalty_parameters = penalty_parameters
+        self.lower = lower
+        self.upper = upper
+        self.penalty_factor = penalty_factor
+        self.fit_intercept = fit_intercept
+        self.start = start
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Choose alpha and fit the model.
+
+        Parameters
+        ----------
+        X
+            Data, shape (n_samples, n_features), dense or scipy sparse.
+        y
+            Labels, shape (n_samples,), of two classes or more.
+        sample_weight
+            Weight of each sample, not negative, in training and in held-out losses.
+
+        Raises
+        ------
+        ValueError, TypeError
+            One sentence on what is wrong with a parameter or the data.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            Once, if the solver stopped before ``tol`` anywhere; the message gives the worst figures.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32))
+        weights = read_weights(sample_weight, X.shape[0])
+        encoded = self._read_labels(y, weights)
+
+        rows = X.tocsr() if hasattr(X, "tocsr") else X
+
+        def judge(found: list[Solutions], test: NDArray[np.intp], weights: Vector | None) -> Vector:
+            scores = np.stack([path_predictor(rows[test], path) for path in found], axis=2)
+            truth = encoded[test]
+            binary = len(found) == 1
+            shares = of_second_class(scores[:, :, 0]) if binary else one_against_the_rest(scores)
+            own = np.take_along_axis(shares, truth[:, None, None], axis=2)[:, :, 0]
+            smallest = np.finfo(np.float64).tiny
+            log_loss = weighted_mean(-np.log(np.maximum(own, smallest)), weights)
+            right = weighted_mean((shares.argmax(axis=2) == truth[:, None]).astype(np.float64), weights)
+            return np.column_stack((log_loss, right))
+
+        targets = self._binary_targets(encoded)
+        solutions, table = self._choose_alpha(X, targets, encoded, "logistic", weights, judge)
+        self.scores_, self.accuracy_path_ = -table[:, :, 0], table[:, :, 1]
+        self._keep(solutions)
+        return self

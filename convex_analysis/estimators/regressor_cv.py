@@ -1,0 +1,154 @@
+"""Regression with a concave penalty whose strength is chosen by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from convex_analysis.estimators.alpha_choice import CHOICE_RULES, AlphaChoice, path_predictor, weighted_mean
+from convex_analysis.estimators.cross_validation import Solutions
+from convex_analysis.estimators.linear_model import LOSS_RULE, SHARED_RULES, linear_predictor, read_weights
+from convex_analysis.estimators.penalties import PenaltyLike
+from convex_analysis.losses import Loss, loss_named
+from convex_analysis.losses.loss import Vector
+from convex_analysis.solution import Solution, Status
+
+
+class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
+    """`ConcaveRegressor` with alpha chosen by cross-validation on a path of falling alphas.
+
+    Each alpha starts from the solution of the one before, on every fold and at last on all samples:
+    with a concave penalty such a path reaches better minima than one alpha alone.
+
+    Parameters
+    ----------
+    alphas
+        Alphas to try; by default ``n_alphas`` of them, from the least at which all coefficients are
+        zero down to ``alpha_min_ratio`` times that.
+    n_alphas, alpha_min_ratio
+        The default grid.
+    cv
+        Folds: a number, a scikit-learn splitter, or pairs of indices; five without shuffling by default.
+    selection
+        "best": the least mean held-out loss; "one-standard-error": the largest alpha whose held-out
+        loss is within one standard error of it (fewer features).
+    n_jobs
+        Folds solved at the same time, as in scikit-learn.
+    penalty, penalty_parameters, loss, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
+        As in `ConcaveRegressor`.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The alpha chosen.
+    alphas_ : array of shape (n_alphas,)
+        Alphas tried, falling.
+    mse_path_ : array of shape (n_alphas, n_folds)
+        Squared error on each fold's held-out samples.
+    loss_path_ : array of shape (n_alphas, n_folds)
+        The loss itself there, by which alpha is chosen (half the squared error for "linear").
+    coef_, intercept_, n_iter_, stationarity_, status_, solution_, n_features_in_, feature_names_in_
+        As in `ConcaveRegressor`, at the alpha chosen.
+    """
+
+    _rules: ClassVar = {**CHOICE_RULES, **LOSS_RULE, **SHARED_RULES}
+    _classifies: ClassVar = False
+
+    coef_: Vector
+    intercept_: float
+    n_iter_: int
+    stationarity_: float
+    status_: Status
+    solution_: Solution
+    mse_path_: Vector
+    loss_path_: Vector
+
+    def __init__(
+        self,
+        *,
+        alphas: Any = None,
+        n_alphas: int = 50,
+        alpha_min_ratio: float = 0.01,
+        cv: Any = None,
+        selection: str = "best",
+        n_jobs: int | None = None,
+        penalty: PenaltyLike = "log",
+        penalty_parameters: Mapping[str, Any] | None = None,
+        loss: str | Loss = "linear",
+        lower: Any = -np.inf,
+        upper: Any = np.inf,
+        penalty_factor: Any = None,
+        fit_intercept: bool = True,
+        start: str = "l1",
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+    ) -> None:
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.alpha_min_ratio = alpha_min_ratio
+        self.cv = cv
+        self.selection = selection
+        self.n_jobs = n_jobs
+        self.penalty = penalty
+        self.penalty_parameters = penalty_parameters
+        self.loss = loss
+        self.lower = lower
+        self.upper = upper
+        self.penalty_factor = penalty_factor
+        self.fit_intercept = fit_intercept
+        self.start = start
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Choose alpha and fit the model.
+
+        Parameters
+        ----------
+        X
+            Data, shape (n_samples, n_features), dense or scipy sparse.
+        y
+            Targets, shape (n_samples,).
+        sample_weight
+            Weight of each sample, not negative, in training and in held-out losses.
+
+        Raises
+        ------
+        ValueError, TypeError
+            One sentence on what is wrong with a parameter or the data.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            Once, if the solver stopped before ``tol`` anywhere; the message gives the worst figures.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32), y_numeric=True)
+        y = np.asarray(y, dtype=np.float64)
+        loss = loss_named(self.loss)
+
+        rows = X.tocsr() if hasattr(X, "tocsr") else X
+
+        def judge(found: list[Solutions], test: NDArray[np.intp], weights: Vector | None) -> Vector:
+            z = path_predictor(rows[test], found[0])
+            target = y[test][:, None]
+            losses = weighted_mean(loss.value(z, np.broadcast_to(target, z.shape)), weights)
+            return np.column_stack((losses, weighted_mean((z - target) ** 2, weights)))
+
+        weights = read_weights(sample_weight, X.shape[0])
+        solutions, table = self._choose_alpha(X, [y], y, self.loss, weights, judge)
+        self.loss_path_, self.mse_path_ = table[:, :, 0], table[:, :, 1]
+        found = solutions[0]
+        self.solution_ = found
+        self.coef_, self.intercept_ = found.x, found.intercept
+        self.n_iter_, self.stationarity_, self.status_ = found.n_iter, found.stationarity, found.status
+        return self
+
+    def predict(self, X: Any) -> Vector:
+        """Return the predictions, shape (n_samples,)."""
+        return linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from convex_analysis.commands.data_files import read_data, read_design, read_vector
+
+X = np.arange(12.0).reshape(4, 3)
+Y = np.array([1.0, -1.0, 1.0, -1.0])
+
+
+def test_npy_and_npz(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    np.savez(tmp_path / "data.npz", X=X, y=Y, other=X + 1)
+    for x, y in (("x.npy", "y.npy"), ("data.npz", "data.npz"), ("data.npz:X", "data.npz:y")):
+        design, target, names = read_data(str(tmp_path / x), str(tmp_path / y))
+        np.testing.assert_array_equal(design, X)
+        np.testing.assert_array_equal(target, Y)
+        assert names == ["0", "1", "2"]
+    np.testing.assert_array_equal(read_design(f"{tmp_path}/data.npz:other")[0], X + 1)
+
+
+def test_sparse_matrix(tmp_path: Path) -> None:
+    sparse.save_npz(tmp_path / "x.npz", sparse.csr_array(X))
+    design, names = read_design(str(tmp_path / "x.npz"))
+    assert sparse.issparse(design)
+    np.testing.assert_array_equal(design.toarray(), X)
+    assert len(names) == 3
+
+
+def test_csv_with_and_without_names(tmp_path: Path) -> None:
+    (tmp_path / "named.csv").write_text(
+        "a,b,c,y\n" + "\n".join(f"{r[0]},{r[1]},{r[2]},{v}" for r, v in zip(X, Y))
+    )
+    np.savetxt(tmp_path / "bare.csv", X, delimiter=",")
+    np.savetxt(tmp_path / "y.csv", Y, delimiter=",")
+    design, target, names = read_data(str(tmp_path / "named.csv"), "y")
+    np.testing.assert_array_equal(design, X)
+    np.testing.assert_array_equal(target, Y)
+    assert names == ["a", "b", "c"]
+    design, target, names = read_data(str(tmp_path / "bare.csv"), str(tmp_path / "y.csv"))
+    np.testing.assert_array_equal(design, X)
+    np.testing.assert_array_equal(target, Y)
+    assert names == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.csv", "a,b\n1,2\n3,red\n", "column 'b' holds text"),
+        ("x.csv", "", "no CSV file"),
+        ("x.npy", "this is not numpy", "no npy or npz file"),
+        ("x.npz", "PK this is not a zip", "no npy or npz file"),
+        ("x.txt", "1 2 3", "ends in .csv, .npy or .npz"),
+    ],
+)
+def test_what_is_no_data_gets_a_sentence(tmp_path: Path, name: str, content: str, words: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=words) as raised:
+        read_design(str(tmp_path / name))
+    assert name in str(raised.value)
+
+
+def test_missing_file_key_and_column(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.npy"):
+        read_design(str(tmp_path / "nowhere.npy"))
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
+        read_vector(str(tmp_path / "nowhere.csv"), ("y",))
+    np.savez(tmp_path / "data.npz", first=X, second=X)
+    with pytest.raises(ValueError, match="holds first, second"):
+        read_design(str(tmp_path / "data.npz"))
+    with pytest.raises(ValueError, match="no array 'third'"):
+        read_design(f"{tmp_path}/data.npz:third")
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(ValueError, match="neither a file nor a column"):
+        read_data(str(tmp_path / "x.csv"), "c")
+
+
+def test_shapes(tmp_path: Path) -> None:
+    np.save(tmp_path / "flat.npy", Y)
+    np.save(tmp_path / "wide.npy", X)
+    np.save(tmp_path / "column.npy", Y[:, None])
+    with pytest.raises(ValueError, match="two dimensions"):
+        read_design(str(tmp_path / "flat.npy"))
+    with pytest.raises(ValueError, match="one column is wanted"):
+        read_vector(str(tmp_path / "wide.npy"), ("y",))
+    np.testing.assert_array_equal(read_vector(str(tmp_path / "column.npy"), ("y",)), Y)
+
+
+class Payload:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_pickle_inside_is_refused_and_not_executed(tmp_path: Path, archive: bool) -> None:
+    trace = tmp_path / "executed"
+    hostile = np.array([Payload(trace)], dtype=object)
+    if archive:
+        np.savez(tmp_path / "x.npz", X=hostile)
+        file = tmp_path / "x.npz"
+    else:
+        file = tmp_path / "x.npy"
+        with open(file, "wb") as stream:
+            np.save(stream, hostile, allow_pickle=True)
+    with pytest.raises(ValueError, match="plain numbers"):
+        read_design(str(file))
+    assert not trace.exists()
+    np.load(file, allow_pickle=True)["X" if archive else 0]
+    assert trace.exists()  # the payload was live

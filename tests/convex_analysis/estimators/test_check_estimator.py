@@ -1,0 +1,16 @@
+"""scikit-learn's own checks of an estimator, with nothing expected to fail."""
+
+from typing import Any
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from convex_analysis import ConcaveClassifier, ConcaveClassifierCV, ConcaveRegressor, ConcaveRegressorCV
+
+SHORT: dict[str, Any] = {"n_alphas": 4, "cv": 3}  # a shorter path and fewer folds: same code, less time
+
+
+@parametrize_with_checks(
+    [ConcaveRegressor(), ConcaveClassifier(), ConcaveRegressorCV(**SHORT), ConcaveClassifierCV(**SHORT)]
+)
+def test_scikit_learn_check(estimator: Any, check: Any) -> None:
+    check(estimator)

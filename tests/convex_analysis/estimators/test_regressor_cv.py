@@ -1,0 +1,122 @@
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LassoCV
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from concave_sparsity import MCP
+from convex_analysis import ConcaveRegressor, ConcaveRegressorCV
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 40))
+    return X, X[:, :4] @ np.array([3.0, -2.0, 1.5, 1.0]) + 0.5 * rng.standard_normal(60) + 2.0
+
+
+def test_equals_lasso_cv_with_the_l1_penalty(data) -> None:
+    X, y = data
+    alphas = np.geomspace(1.0, 0.01, 12)
+    folds = KFold(4, shuffle=True, random_state=0)
+    own = ConcaveRegressorCV(alphas=alphas[::-1], cv=folds, penalty="l1").fit(X, y)
+    peer = LassoCV(alphas=alphas, cv=folds, tol=1e-10, max_iter=100_000).fit(X, y)
+    np.testing.assert_allclose(own.alphas_, peer.alphas_)
+    np.testing.assert_allclose(own.mse_path_, peer.mse_path_, rtol=1e-5)
+    np.testing.assert_allclose(own.mse_path_, 2 * own.loss_path_)
+    assert own.alpha_ == peer.alpha_
+    np.testing.assert_allclose(own.coef_, peer.coef_, atol=1e-6)
+
+
+def test_concave_keeps_fewer_features_and_predicts_better_than_lasso(data) -> None:
+    X, y = data
+    test = np.random.default_rng(1).standard_normal((1000, 40))
+    truth = test[:, :4] @ np.array([3.0, -2.0, 1.5, 1.0]) + 2.0
+    lasso = ConcaveRegressorCV(penalty="l1", n_alphas=20).fit(X, y)
+    mcp = ConcaveRegressorCV(penalty=MCP.classical, penalty_parameters={"gamma": 3.0}, n_alphas=20).fit(X, y)
+    assert np.count_nonzero(mcp.coef_) < np.count_nonzero(lasso.coef_)
+    assert np.mean((mcp.predict(test) - truth) ** 2) < np.mean((lasso.predict(test) - truth) ** 2)
+    assert set(range(4)) <= set(np.flatnonzero(mcp.coef_))
+
+
+def test_refit_is_stationary_at_the_alpha_chosen(data) -> None:
+    X, y = data
+    model = ConcaveRegressorCV(penalty="log", n_alphas=10, cv=3).fit(X, y)
+    assert model.alphas_.shape == (10,)
+    assert model.mse_path_.shape == (10, 3)
+    assert model.alpha_ == model.alphas_[model.loss_path_.mean(axis=1).argmin()]
+    assert model.solution_.lam == model.alpha_
+    assert model.stationarity_ <= model.solution_.tolerance
+    alone = ConcaveRegressor(model.alpha_, penalty="log").fit(X, y)
+    assert model.solution_.objective <= alone.solution_.objective * (1 + 1e-2)
+
+
+def test_one_standard_error_is_sparser(data) -> None:
+    X, y = data
+    best = ConcaveRegressorCV(penalty="l1", n_alphas=20).fit(X, y)
+    sparser = ConcaveRegressorCV(penalty="l1", n_alphas=20, selection="one-standard-error").fit(X, y)
+    assert sparser.alpha_ > best.alpha_
+    assert np.count_nonzero(sparser.coef_) < np.count_nonzero(best.coef_)
+
+
+def test_jobs_and_sparse_make_no_difference(data) -> None:
+    X, y = data
+    X = np.where(np.abs(X) > 1.0, X, 0.0)
+    settings = {"n_alphas": 5, "cv": 3}
+    plain = ConcaveRegressorCV(**settings).fit(X, y)
+    parallel = ConcaveRegressorCV(n_jobs=2, **settings).fit(X, y)
+    np.testing.assert_array_equal(plain.mse_path_, parallel.mse_path_)
+    np.testing.assert_array_equal(plain.coef_, parallel.coef_)
+    loose = ConcaveRegressorCV(**settings).fit(sparse.csr_array(X), y)
+    np.testing.assert_allclose(plain.mse_path_, loose.mse_path_, rtol=1e-5)
+    np.testing.assert_allclose(plain.coef_, loose.coef_, atol=1e-6)
+
+
+def test_bounds_huber_pipeline_pickle(data) -> None:
+    X, y = data
+    y = y.copy()
+    y[:3] += 100.0
+    model = make_pipeline(
+        StandardScaler(),
+        ConcaveRegressorCV(n_alphas=8, cv=3, loss="huber", lower=0.0, penalty="mcp", tol=1e-5),
+    ).fit(X, y)
+    assert (model[-1].coef_ >= 0.0).all()
+    assert model[-1].coef_[0] > 2.0
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_scores_in_an_outer_cross_validation(data) -> None:
+    X, y = data
+    assert cross_val_score(ConcaveRegressorCV(n_alphas=8, cv=3), X, y, cv=3).min() > 0.9
+
+
+def test_one_warning_for_all_early_stops(data) -> None:
+    X, y = data
+    with pytest.warns(ConvergenceWarning, match=r"\d+ of \d+ runs .* Stationarity") as caught:
+        ConcaveRegressorCV(n_alphas=4, cv=2, max_iter=1, tol=1e-14).fit(X, y)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"alphas": []}, ValueError, "alphas"),
+        ({"alphas": [1.0, -1.0]}, ValueError, "alphas"),
+        ({"alphas": "many"}, TypeError, "alphas"),
+        ({"n_alphas": 0}, ValueError, "n_alphas"),
+        ({"alpha_min_ratio": 0.0}, ValueError, "alpha_min_ratio"),
+        ({"alpha_min_ratio": 2.0}, ValueError, "alpha_min_ratio"),
+        ({"selection": "worst"}, ValueError, "selection"),
+        ({"cv": 1}, ValueError, "cv"),
+        ({"lower": 0.5}, ValueError, "excludes zero"),
+    ],
+)
+def test_wrong_parameters_get_a_sentence(data, settings, error, words) -> None:
+    with pytest.raises(error, match=words):
+        ConcaveRegressorCV(**settings).fit(*data)
