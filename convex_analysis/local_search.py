@@ -112,9 +112,12 @@ class LocalSearch:
             c, old = self.curvature[candidates], x[candidates]
             target = old - gradient[candidates] / c
             new = self.penalty.prox(candidates, target, c, lower, upper)
+            changed = np.flatnonzero(np.sign(new) != np.sign(old))
+            if not changed.size:
+                break
+            candidates, c, old, target, new = (v[changed] for v in (candidates, c, old, target, new))
             gain = 0.5 * c * ((old - target) ** 2 - (new - target) ** 2)
             gain += self.penalty.values(candidates, old) - self.penalty.values(candidates, new)
-            gain[np.sign(new) == np.sign(old)] = 0.0
             best = int(np.argmax(gain))
             if not gain[best] > self.smallest:
                 break

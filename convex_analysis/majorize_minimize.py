@@ -206,7 +206,12 @@ class _Descent:
         """Make steps on one model of the loss; say whether the point moved, and what the steps gained."""
         problem, model = self.problem, self.model
         predictor = self.z + self.intercept
-        if self.search and model.working.size > max(_FEW, 3 * int(np.count_nonzero(self.x))):
+        # Once only, at the start: a column that came in later was wanted.
+        if (
+            self.search
+            and self.n_iter == 0
+            and model.working.size > max(_FEW, 3 * int(np.count_nonzero(self.x)))
+        ):
             self._compact()
         new = model.violators(self.x, self.violations, problem.lower, problem.upper)
         if self.search and new.size <= _FEW:
