@@ -101,7 +101,7 @@ class Statement:
             raise ValueError(f"--lam must be a number or auto, got {self.lam!r}.") from None
 
     def settled(self, problem: Problem) -> tuple[Problem, str]:
-        """Return the problem with its lam chosen where that was asked, and how (an empty text where given)."""
+        """Return the problem with its lam chosen where that was asked, and how ("" where given)."""
         if self.fixed_lam() is not None:
             return problem, ""
         raise NotImplementedError
