@@ -40,8 +40,9 @@ def test_uniform_is_within_one_weight_of_the_density(shapes, density):
     layout = layout_of(shapes)
     count = round(density * layout.total)
     share = count / layout.total
+    filled = sum(share * size < 1 for size in layout.sizes)  # each may take one weight from a larger layer
     for k, size in zip(layer_counts(layout, count, "uniform"), layout.sizes):
-        assert abs(k - share * size) <= 1
+        assert abs(k - share * size) <= 1 + filled
 
 
 def test_erk_is_proportional_to_sum_over_product_where_no_layer_is_full():
