@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Union, get_args, get_origin
 
 from nets.configuration import Play
@@ -85,6 +85,7 @@ def canonical(play: Play) -> dict[str, Any]:
     return {"version": VERSION, "kind": _kind(play), **said}
 
 
+@lru_cache(maxsize=4096)
 def canonical_text(play: Play) -> str:
     """Return the canonical form as JSON: keys sorted, no spaces, ASCII."""
     return json.dumps(
@@ -171,8 +172,13 @@ def _compared() -> frozenset[str]:
     return frozenset(f.name for f in fields(Play) if f.compare)
 
 
+@cache
+def _defaults() -> dict[str, Any]:
+    return {f.name: f.default for f in fields(Play)}
+
+
 def _default(name: str) -> Any:
-    return next(f.default for f in fields(Play) if f.name == name)
+    return _defaults()[name]
 
 
 def _kind(play: Play) -> str:

@@ -51,6 +51,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     return said
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that compute."""
     found = {"python": platform.python_version()}

@@ -220,7 +220,7 @@ def _note_sessions(runs: Sequence[_Run], belongs_to: dict[str, Any]) -> None:
             sessions = run.folder.read("environment.json").get("sessions", [])
         except BadRun:
             sessions = []
-        write_json(run.folder.path / "environment.json", {"sessions": [*sessions, session]})
+        write_json(run.folder.path / "environment.json", {"sessions": [*sessions, session]}, durable=False)
 
 
 def _search(
@@ -283,7 +283,8 @@ def _copy_records(search: Path, folder: Path, epochs: float) -> None:
     masks = [m for m in records.read(search / MASKS) if (m.get("training"), m.get("epoch")) in needed]
     for name, lines in ((METRICS, told), (MASKS, masks)):
         if lines:
-            write_bytes(folder / name, "".join(json_line(line) + "\n" for line in lines).encode())
+            text = "".join(json_line(line) + "\n" for line in lines)
+            write_bytes(folder / name, text.encode(), durable=False)
 
 
 def _dense(play: Play, keeping: Keeping, hooks: Sequence[Hook], say: Callable[[str], None]) -> Scored | None:
@@ -324,7 +325,7 @@ def _finish(
         None if dense is None else run.ticket,
         data=data,
         hooks=(*hooks, *_watching(run.play, run.folder.address, keeping, path)),
-        checkpoint=_trainings(path, run.play, belongs_to, keeping, say),
+        checkpoint=_trainings(path, run.play, belongs_to, keeping, say, keep_finished=False),
     )
     row = _finite(result_of(run.play, run.ticket, trained, dense or trained).row())
     row["dense"] = address(dense_of(run.play))
@@ -343,13 +344,24 @@ def _store_result(run: _Run, keeping: Keeping, trained: Trained, row: dict[str, 
 
 
 def _trainings(
-    folder: Path, play: Play, belongs_to: dict[str, Any], keeping: Keeping, say: Callable[[str], None]
+    folder: Path,
+    play: Play,
+    belongs_to: dict[str, Any],
+    keeping: Keeping,
+    say: Callable[[str], None],
+    *,
+    keep_finished: bool = True,
 ) -> Checkpoint:
     """Return the trainings kept below a folder."""
     from nets.runs.stored_trainings import StoredTrainings
 
     return StoredTrainings(
-        folder / "checkpoints", belongs_to, interval=keeping.interval, device=play.device, say=say
+        folder / "checkpoints",
+        belongs_to,
+        interval=keeping.interval,
+        keep_finished=keep_finished,
+        device=play.device,
+        say=say,
     )
 
 

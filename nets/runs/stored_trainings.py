@@ -35,6 +35,8 @@ class StoredTrainings:
     interval : float
         Seconds between two checkpoints of a training; 0 stores after every step. A state that takes long to
         write is written more seldom, so that storing takes no more than 1% of the time.
+    keep_finished : bool
+        Store finished trainings too: a search is replayed over them.
     device : str
         Where the trainings are computed.
     say : callable
@@ -47,6 +49,7 @@ class StoredTrainings:
         belongs_to: Mapping[str, Any],
         *,
         interval: float = INTERVAL,
+        keep_finished: bool = True,
         device: str = "cpu",
         say: Callable[[str], None] = print,
     ) -> None:
@@ -54,9 +57,10 @@ class StoredTrainings:
         self.device = device
         self.belongs_to = dict(belongs_to)
         self.interval = interval
+        self.keep_finished = keep_finished
         self.say = say
         #: Seconds that the last write took; a guess before the first.
-        self.cost = 0.002
+        self.cost = 0.02
 
     def path(self, name: str) -> Path:
         """Return the file of a training."""
@@ -88,7 +92,7 @@ class StoredTrainings:
 
     def save(self, name: str, loop: Loop) -> None:
         """Store a finished training, unless it is quicker to train again than to store."""
-        if rank():
+        if rank() or not self.keep_finished:
             return
         if self.interval == 0 or loop.seconds * SHARE >= self.cost:
             self.store(name, loop)

@@ -32,7 +32,7 @@ class StorageError(OSError):
     """A file could not be written; what was there before is untouched."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Replace a file atomically: a temporary file beside it, fsync, rename, fsync of the folder.
 
     Parameters
@@ -41,6 +41,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         The file; its folder is made if it is missing.
     content : bytes
         What it shall hold.
+    durable : bool
+        Wait until it is on the disk. False leaves that to the system: the file is whole or not there also
+        when the process is killed, but after a power cut it may be lost.
 
     Raises
     ------
@@ -57,7 +60,8 @@ def write_bytes(path: Path, content: bytes) -> None:
                 view = memoryview(content)
                 while view:
                     view = view[os.write(handle, view) :]
-                os.fsync(handle)
+                if durable:
+                    os.fsync(handle)
             finally:
                 os.close(handle)
             os.replace(temporary, path)
@@ -65,12 +69,13 @@ def write_bytes(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Replace a JSON file atomically: one line, keys sorted, so that equal values give equal bytes."""
-    write_bytes(path, (json_line(value) + "\n").encode())
+    write_bytes(path, (json_line(value) + "\n").encode(), durable=durable)
 
 
 def json_line(value: Any) -> str:
