@@ -115,7 +115,8 @@ class LocalSearch:
             changed = np.flatnonzero(np.sign(new) != np.sign(old))
             if not changed.size:
                 break
-            candidates, c, old, target, new = (v[changed] for v in (candidates, c, old, target, new))
+            candidates = candidates[changed]
+            c, old, target, new = c[changed], old[changed], target[changed], new[changed]
             gain = 0.5 * c * ((old - target) ** 2 - (new - target) ** 2)
             gain += self.penalty.values(candidates, old) - self.penalty.values(candidates, new)
             best = int(np.argmax(gain))

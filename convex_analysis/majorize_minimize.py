@@ -315,12 +315,14 @@ class _Descent:
 def _start(problem: Problem, solver: ConvexStep, start: str | Vector | None) -> ConvexSolution:
     """Return the starting point, as the solution of a convex step where it is one."""
     l1_weights = problem.lam * problem.penalty_factor
-    if start is None and not problem.is_convex:
+    if start is None and problem.is_convex:
+        start = "zero"
+    if start is None:
         # Only the rough support matters here, unless the box makes the l1 minimum a bound (T1).
         boxed = bool(np.isfinite(problem.lower).all() and np.isfinite(problem.upper).all())
         gap = _START_GAP if boxed else _ROUGH_GAP
         return solver.compute(l1_weights, gap=gap * problem.data_fit(*problem.start_at_zero()))
-    if start is None or (isinstance(start, str) and start == "l1"):
+    if isinstance(start, str) and start == "l1":
         return solver.compute(l1_weights, gap=_START_GAP * problem.data_fit(*problem.start_at_zero()))
     if isinstance(start, str):
         if start == "zero":

@@ -63,7 +63,10 @@ class QuadraticModel:
         outside = self.working.position < 0
         candidates = np.flatnonzero(outside & (violations > 0.0))
         size = self.working.size
-        room = max(16, int(min(size, _GROWTH * x.size / size))) if size else _FIRST_ROUND
+        if self.problem.design.sparse:  # a pass is cheap there, and crowded columns are dear
+            room = max(_FIRST_ROUND // 4, size)
+        else:
+            room = max(16, int(min(size, _GROWTH * x.size / size))) if size else _FIRST_ROUND
         if candidates.size > room:
             worst = np.argpartition(-violations[candidates], room - 1)[:room]
             candidates = np.sort(candidates[worst])
