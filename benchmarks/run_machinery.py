@@ -49,6 +49,7 @@ def overhead(repeats: int, epochs: int, real: bool) -> dict[str, Any]:
 
 
 def _turns(job: Job, repeats: int) -> dict[str, Any]:
+    from nets.jobs import Job
     from nets.playing import Untrained, play_densities
     from nets.runs.canonical import dense_of
     from nets.runs.execution import execute
