@@ -19,7 +19,7 @@ def certify(
     max_iter: int = 1000,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     html: Path | None = None,
-    json: Path | None = None,
+    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
 ) -> int:
     """Solve for a mask in [0, 1] and report which theorems hold on the data, with their figures.
 
@@ -34,7 +34,7 @@ def certify(
         the word rounded for the solution rounded at one half. Without it, the theorems on the
         distance to a target do not apply.
     start
-        Where the run starts.
+        Where the run starts; with --lam auto, the path's solution instead.
     tol
         Stationarity asked for, relative to the largest gradient at zero.
     max_iter
@@ -52,8 +52,8 @@ def certify(
 
     problem, names = statement.problem("mask")
     mask = target_mask(target, problem.n_features)
-    problem, chosen = statement.settled(problem)
-    found = solve_quietly(problem, start, tol, max_iter)
+    problem, chosen, last = statement.settled(problem)
+    found = solve_quietly(problem, start if last is None else last, tol, max_iter)
     if target == "rounded":
         mask = (found.x > 0.5).astype(float)
     verdicts = theorems.check_all(problem, mask, found)

@@ -19,7 +19,7 @@ def solve(
     max_iter: int = 1000,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     html: Path | None = None,
-    json: Path | None = None,
+    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
 ) -> int:
     """Solve a concave-penalised problem and report the solution with its certificates.
 
@@ -32,7 +32,7 @@ def solve(
     problem
         Signed coefficients, or a mask in [0, 1] that multiplies fixed weights.
     start
-        Where the run starts.
+        Where the run starts; with --lam auto, the path's solution instead.
     tol
         Stationarity asked for, relative to the largest gradient at zero.
     max_iter
@@ -47,8 +47,8 @@ def solve(
     from convex_analysis.commands.solving import deliver, solution_report, solve_quietly, store_solution
 
     stated, names = statement.problem(problem)
-    stated, chosen = statement.settled(stated)
-    found = solve_quietly(stated, start, tol, max_iter)
+    stated, chosen, last = statement.settled(stated)
+    found = solve_quietly(stated, start if last is None else last, tol, max_iter)
     report = solution_report(stated, found, names, chosen)
     if output is not None:
         store_solution(output, found, names)

@@ -12,13 +12,14 @@ import numpy as np
 from convex_analysis.commands.report import Report, Table, write
 
 if TYPE_CHECKING:
+    from convex_analysis.losses.loss import Vector
     from convex_analysis.problems import Problem
     from convex_analysis.solution import Solution
 
 SHOWN = 20  # coefficients in the table; files hold all
 
 
-def solve_quietly(problem: Problem, start: str, tol: float, max_iter: int) -> Solution:
+def solve_quietly(problem: Problem, start: str | Vector, tol: float, max_iter: int) -> Solution:
     """Solve; a stop before the tolerance is said in the report, not as a warning."""
     from convex_analysis.majorize_minimize import majorize_minimize
     from convex_analysis.solution import ConvergenceWarning

@@ -9,8 +9,10 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
+    from convex_analysis.losses.loss import Vector
     from convex_analysis.problems import Problem
 
+PATH_TOLERANCE = 1e-6  # of the path on which lam is chosen; the final run has the tolerance asked
 PENALTY_PARAMETERS = ("eps", "gamma", "q", "smoothing", "a", "knee", "cap")
 
 
@@ -100,11 +102,31 @@ class Statement:
         except ValueError:
             raise ValueError(f"--lam must be a number or auto, got {self.lam!r}.") from None
 
-    def settled(self, problem: Problem) -> tuple[Problem, str]:
-        """Return the problem with its lam chosen where that was asked, and how ("" where given)."""
+    def settled(self, problem: Problem) -> tuple[Problem, str, Vector | None]:
+        """Return the problem at the lam given, or at the one chosen on a path.
+
+        Returns
+        -------
+        problem
+            The problem at its lam.
+        chosen
+            How lam was chosen, "" where it was given.
+        start
+            The path's solution at that lam, None where it was given.
+        """
         if self.fixed_lam() is not None:
-            return problem, ""
-        raise NotImplementedError
+            return problem, "", None
+        import warnings
+
+        from convex_analysis.path import path
+        from convex_analysis.solution import ConvergenceWarning
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the report tells how the last run ended
+            along = path(problem, tol=PATH_TOLERANCE)
+        best = along.best("ebic")
+        chosen = f"by EBIC among {len(along)} values from {along.lams[0]:.4g} to {along.lams[-1]:.4g}"
+        return problem.with_lam(best.lam), chosen, best.x
 
     def problem(self, kind: str) -> tuple[Problem, list[str]]:
         """Read the data and state the problem; lam is 0 if it is still to be chosen.

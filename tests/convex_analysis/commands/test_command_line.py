@@ -1,0 +1,196 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from concave_sparsity import MCP, Log
+from convex_analysis import MaskProblem, RegressionProblem, majorize_minimize
+from convex_analysis.command_line import main
+
+NAMES = [f"gene{j}" for j in range(12)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 12))
+    mask = np.zeros(12)
+    mask[[1, 4, 9]] = 1.0
+    y = X @ mask + 0.1 * rng.standard_normal(60)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    np.save(tmp_path / "mask.npy", mask)
+    np.save(tmp_path / "labels.npy", np.where(y > 0, 1.0, -1.0))
+    table = np.column_stack((X, y))
+    header = ",".join([*NAMES, "rate"])
+    np.savetxt(tmp_path / "table.csv", table, delimiter=",", header=header, comments="")
+    return tmp_path
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(one) for one in arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> dict:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_solve_is_the_solver_on_the_files(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy")
+    assert run("solve", *data, "--penalty", "log", "--eps", 0.2, "--lam", 0.05, "--json", "-") == 0
+    told = report(capsys)
+    X, y = np.load(folder / "X.npy"), np.load(folder / "y.npy")
+    found = majorize_minimize(RegressionProblem(X, y, penalty=Log(0.2), lam=0.05), "l1")
+    assert told["objective"] == pytest.approx(found.objective, rel=1e-9)
+    assert told["status"] == "CONVERGED"
+    assert told["lam"] == 0.05
+    assert told["lam_chosen_by"] is None
+    assert {one["index"] for one in told["support"]} == set(found.support.tolist())
+
+
+def test_options_of_the_model(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "labels.npy", "--loss", "logistic")
+    options = (
+        "--penalty",
+        "mcp",
+        "--gamma",
+        2,
+        "--lam",
+        0.05,
+        "--upper",
+        0.5,
+        "--fit-intercept",
+        "--json",
+        "-",
+    )
+    assert run("solve", *data, *options) == 0
+    told = report(capsys)
+    assert told["penalty"] == repr(MCP(2.0))
+    assert max(one["coefficient"] for one in told["support"]) <= 0.5
+    assert told["intercept"] != 0.0
+
+
+def test_auto_lam_finds_the_support(folder, capsys) -> None:
+    assert run("solve", "--x", folder / "table.csv", "--y", "rate", "--json", "-") == 0
+    told = report(capsys)
+    assert {one["feature"] for one in told["support"]} == {"gene1", "gene4", "gene9"}
+    assert "EBIC" in told["lam_chosen_by"]
+    assert told["lam"] > 0
+
+
+def test_output_files(folder, capsys) -> None:
+    data = ("--x", folder / "table.csv", "--y", "rate", "--lam", 0.1)
+    assert (
+        run("solve", *data, "-o", folder / "x.npz", "--html", folder / "r.html", "--json", folder / "r.json")
+        == 0
+    )
+    shown = capsys.readouterr().out
+    assert "gene4" in shown
+    assert "stationary" in shown
+    with np.load(folder / "x.npz", allow_pickle=False) as stored:
+        x = stored["x"]
+    assert x.shape == (12,)
+    assert run("solve", *data, "-o", folder / "x.csv") == 0
+    with open(folder / "x.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["feature"]: float(row["coefficient"]) for row in rows} == {
+        NAMES[j]: x[j] for j in np.flatnonzero(x)
+    }
+    assert json.loads((folder / "r.json").read_text())["n_features"] == 12
+    assert "gene4" in (folder / "r.html").read_text()
+
+
+def test_certify_reports_every_theorem(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--penalty", "log", "--eps", 0.1, "--lam", 0.1)
+    assert (
+        run("certify", *data, "--target", folder / "mask.npy", "--json", "-", "--html", folder / "c.html")
+        == 0
+    )
+    told = report(capsys)
+    by_name = {one["theorem"]: one for one in told["theorems"]}
+    assert {f"T{i}" for i in range(1, 13)} <= set(by_name)
+    assert by_name["T1"]["status"] == by_name["T2"]["status"] == "holds"
+    assert by_name["T2"]["measured"] <= by_name["T2"]["bound"]
+    assert not any(one["status"] == "FAILS" for one in told["theorems"])
+    X, y, mask = (np.load(folder / f"{name}.npy") for name in ("X", "y", "mask"))
+    found = majorize_minimize(MaskProblem(X, y, penalty=Log(0.1), lam=0.1), "l1")
+    assert told["target"]["l2_error"] == pytest.approx(np.linalg.norm(found.x - mask), abs=1e-6)
+    assert told["target"]["wrong_after_rounding"] == 0
+    page = (folder / "c.html").read_text()
+    assert page.count("<details>") == len(told["theorems"])
+
+
+def test_certify_in_the_terminal_with_the_rounded_solution(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", "auto")
+    assert run("certify", *data, "--target", "rounded") == 0
+    shown = capsys.readouterr().out
+    for word in ("T1", "holds", "does not apply", "kappa", "EBIC"):
+        assert word in shown
+
+
+def test_without_a_target_its_theorems_do_not_apply(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.1, "--json", "-")
+    assert run("certify", *data) == 0
+    told = report(capsys)
+    assert "target" not in told
+    assert {one["theorem"]: one["status"] for one in told["theorems"]}["T2"] == "does not apply"
+
+
+def test_an_early_stop_is_told_by_status_and_report(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.01, "--tol", 1e-15, "--max-iter", 1)
+    assert run("solve", *data, "--json", "-") == 2
+    assert report(capsys)["status"] != "CONVERGED"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"--x": "nowhere.npy"}, "nowhere.npy"),
+        ({"--lam": "much"}, "--lam must be a number or auto"),
+        ({"--lam": "-1"}, "lam must be finite and not negative"),
+        ({"--penalty": "lag"}, "lag"),
+        ({"--gamma": "2"}, "gamma"),
+        ({"--loss": "logistic"}, "labels"),
+        ({"--theta": "y.npy"}, "--theta"),
+        ({"--output": "x.txt"}, ".npz or .csv"),
+        ({"--html": "missing/r.html"}, "cannot write"),
+        ({"--lower": "2", "--upper": "1"}, "lower"),
+    ],
+)
+def test_faults_are_one_sentence(folder, capsys, monkeypatch, change, words) -> None:
+    monkeypatch.chdir(folder)
+    options = {"--x": "X.npy", "--y": "y.npy", "--lam": "0.1"} | change
+    assert run("solve", *(word for pair in options.items() for word in pair)) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("convex-analysis: ")
+    assert words in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [(np.ones(3), "3 entries"), (np.full(12, 0.5), "zeros and ones")]
+)
+def test_a_wrong_target_is_refused(folder, capsys, target, words) -> None:
+    np.save(folder / "wrong.npy", target)
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.1)
+    assert run("certify", *data, "--target", folder / "wrong.npy") == 1
+    assert words in capsys.readouterr().err
+
+
+def test_help_needs_no_numerical_library() -> None:
+    code = (
+        "import sys\n"
+        "from convex_analysis.command_line import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'scipy', 'numba', 'sklearn', 'cvxpy', 'torch', 'pandas'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "certify" in out
+    assert out.splitlines()[-1] == "[]"
