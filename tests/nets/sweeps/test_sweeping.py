@@ -109,7 +109,7 @@ def test_two_sweeps_at_once_over_one_folder_do_each_run_once(tmp_path):
 
 def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
     path = tmp_path / "sweep.toml"
-    path.write_text('epochs = 40\nmethod = "imp"\ndensity = [0.5, 0.3]\n')
+    path.write_text('epochs = 2000\nmethod = "imp"\ndensity = [0.5, 0.3]\n')
     runs = tmp_path / "runs"
     program = "import sys; from nets.command_line import main; main(sys.argv[1:])"
     process = subprocess.Popen(
