@@ -44,6 +44,10 @@ class Processes(Pool):
     ) -> None:
         if size < 1:
             raise ValueError(f"a pool needs at least 1 worker, got {size}")
+        if function.__module__ == "__main__" or "<" in function.__qualname__:
+            raise ValueError(
+                f"{function.__qualname__} cannot be imported by worker processes: put it into a module"
+            )
         self.size = size
         self._function = function
         self._tell = tell
@@ -108,7 +112,7 @@ class Processes(Pool):
 
     def _lost(self, worker: _Worker) -> Ended | None:
         """Take the place of a worker that died; its task goes back to the front of the queue."""
-        worker.stop()
+        worker.stop(patience=2.0)  # it may still be on its way out
         self._workers.remove(worker)
         task = worker.task
         if task is None:
@@ -152,9 +156,12 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(message)
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 0.0) -> None:
         """End the process, whatever it is doing; what it has stored is whole at every moment."""
         self.connection.close()
+        if patience:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
         if self._process.poll() is None:
             self._process.terminate()
             try:

@@ -135,6 +135,11 @@ def test_workers_end_with_their_parent(tasks):
     pytest.fail("the worker outlived its parent")
 
 
+def test_functions_that_workers_cannot_import_are_refused():
+    with pytest.raises(ValueError, match="cannot be imported by worker processes"):
+        Processes(lambda task, tell: task, print, 2)
+
+
 def test_the_pool_that_fits(tasks):
     assert isinstance(start(tasks.square, tasks=5, workers=1), Inline)
     assert isinstance(start(tasks.square, tasks=1, workers=4), Inline)

@@ -1,0 +1,45 @@
+"""The benchmark of a GPU, its code run on the CPU over tiny settings."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+
+
+def test_the_smoke_run_measures_everything(tmp_path):
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, PROGRAM, "--smoke", "--full", "--out", tmp_path]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    (path,) = tmp_path.iterdir()
+    assert path.name == "gpu-cpu.json"
+    told = json.loads(path.read_text())
+    assert set(told["environment"]["versions"]) >= {"torch", "python"}
+    roof = told["roof"]
+    assert roof["steps_an_epoch"] == 3
+    # ResNet-20: 41 million multiply-adds an image of 32 x 32 (He et al. 2016), three passes of 16.
+    assert roof["flops_a_step"] == pytest.approx(3 * 16 * 2 * 40.8e6, rel=0.02)
+    assert roof["least_epoch_seconds"] > 0
+    assert set(told["ways"]) == {"eager", "eager, bfloat16, channels last"}
+    for found in told["ways"].values():
+        assert found["dense_epoch_seconds"] > 0
+        assert found["search_over_dense"] == pytest.approx(
+            found["search_epoch_seconds"] / found["dense_epoch_seconds"]
+        )
+    assert [one["at_once"] for one in told["at_once"]] == [2]
+    assert all(one["tickets_an_hour"] > 0 for one in told["at_once"])
+    assert told["targets"]["ticket_seconds"]["reached"] == told["whole"]["ticket_seconds"]
+
+
+def test_without_a_gpu_one_sentence_says_so():
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run(
+        [sys.executable, PROGRAM], capture_output=True, text=True, env=environment, check=False
+    )
+    assert ended.returncode == 1
+    assert "needs a CUDA device; --smoke runs its code on any machine" in ended.stderr
