@@ -122,7 +122,8 @@ def compare(
     """
     play = Play(**changes) if play is None else replace(play, **changes)
     chosen_seeds = range(seeds) if isinstance(seeds, int) else tuple(seeds)
-    dense = [replace(play, method="dense", density=1.0, seed=seed) for seed in chosen_seeds]
+    whole = replace(play, method="dense", density=1.0, granularity="weight")
+    dense = [replace(whole, seed=seed) for seed in chosen_seeds]
     planned = plan([replace(play, seed=seed) for seed in chosen_seeds], methods, densities, controls)
     stored = None if folder is None else Path(folder)
     done = run_jobs(dense, planned, workers=workers, on_progress=on_progress, folder=stored)

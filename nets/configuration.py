@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from nets.granularity.names import density_under, granularity_name
 from nets.learning_rates import SCHEDULES
 
 Scalar = bool | int | float | str
@@ -145,6 +146,9 @@ class Play(Training):
         Glob patterns of the parameters to mask; default: weights of linear and convolutional layers.
     exclude : tuple of str
         Glob patterns of parameters to leave unmasked.
+    granularity : str
+        What shares one mask entry: "weight"; "N:M", e.g. "2:4": of M consecutive weights N are kept, so the
+        density is N / M; "channel": a neuron, channel or attention head with all its weights.
     options : mapping of str to scalar
         Options of the method (`lottery methods NAME` lists them); kept as sorted pairs.
     control : str
@@ -170,6 +174,7 @@ class Play(Training):
     data_seed: int = 0
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    granularity: str = "weight"
     options: tuple[tuple[str, Scalar], ...] = ()
     control: str = ""
     device: str = field(default="cpu", compare=False)
@@ -189,6 +194,8 @@ class Play(Training):
         object.__setattr__(self, "include", _patterns(self.include))
         object.__setattr__(self, "exclude", _patterns(self.exclude))
         check(0 < self.density <= 1, "density", self.density, "in (0, 1]")
+        object.__setattr__(self, "granularity", granularity_name(self.granularity))
+        object.__setattr__(self, "density", density_under(self.granularity, self.density))
         check(self.control in ("", *CONTROLS), "control", self.control, "one of " + ", ".join(CONTROLS))
         check(self.rewind >= 0, "rewind", self.rewind, "0 (the initialisation) or a later step")
         check(self.search_epochs >= 0, "search_epochs", self.search_epochs, "0 (as many as epochs) or more")

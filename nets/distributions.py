@@ -13,8 +13,12 @@ from nets.layout import Layout
 DISTRIBUTIONS = ("global", "uniform", "erk")
 
 
-def select(scores: Tensor, layout: Layout, count: int, distribution: str = "global") -> Tensor:
+def select(
+    scores: Tensor, layout: Layout, count: int, distribution: str = "global", shared: bool = False
+) -> Tensor:
     """Return the mask that keeps exactly `count` weights of highest score.
+
+    Where the layout ties entries to one another, its groups choose (`nets.granularity`).
 
     Parameters
     ----------
@@ -28,6 +32,8 @@ def select(scores: Tensor, layout: Layout, count: int, distribution: str = "glob
         "global": one ranking for all layers; "uniform": the same density in every layer; "erk": density
         proportional to (sum of the dimensions) / (product of the dimensions) (Evci et al. 2020), full layers
         capped and the rest shared out again.
+    shared : bool
+        Whether weights that share a mask entry have equal scores, those of the entry; else they are added up.
 
     Returns
     -------
@@ -36,6 +42,8 @@ def select(scores: Tensor, layout: Layout, count: int, distribution: str = "glob
     """
     if torch.isnan(scores).any():
         raise ValueError(f"{int(torch.isnan(scores).sum())} scores are NaN: the training has diverged")
+    if layout.groups is not None:
+        return layout.groups.select(scores, count, distribution, shared)
     if distribution == "global":
         chosen: Tensor = largest(scores, count)
         return chosen

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import accumulate
 from math import prod
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from nets.granularity.groups import Groups
 
 #: Layers whose weight is masked by default.
 MASKED_LAYERS = (
@@ -84,10 +88,13 @@ class Layout:
         Names of the tensors.
     shapes : tuple of tuple of int
         Their shapes.
+    groups : Groups, optional
+        Which entries of a mask are tied to one another; None: every weight has an entry of its own.
     """
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
+    groups: Groups | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, model: nn.Module, names: Sequence[str]) -> Layout:

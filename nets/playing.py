@@ -19,6 +19,7 @@ from nets.costs import inference_flops, training_flops
 from nets.data import Dataset, load
 from nets.evaluation import evaluate
 from nets.flat_model import FlatModel
+from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
 from nets.layout import Layout, maskable
 from nets.methods import Method
@@ -95,10 +96,10 @@ def find_ticket(
     method : str
         Name of a method; ``lottery methods`` lists them.
     density : float
-        Share of the maskable weights to keep: exactly round(density * n) are.
+        Share of the maskable weights to keep: exactly round(density * n) are, at granularity "weight".
     **settings
         penalty (Penalty or str, default Log(0.02)), epochs, seed, training, rewind, include, exclude,
-        options, hooks, data_dir, data_seed, device, checkpoint: see `find_tickets`.
+        granularity, options, hooks, data_dir, data_seed, device, checkpoint: see `find_tickets`.
 
     Returns
     -------
@@ -120,6 +121,7 @@ def find_tickets(
     rewind: int = 0,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    granularity: str = "weight",
     options: Mapping[str, Any] | None = None,
     hooks: Sequence[Hook] = (),
     data_dir: str | os.PathLike[str] | None = None,
@@ -147,6 +149,9 @@ def find_tickets(
         Step to which the weights are rewound; 0 is the initialisation.
     include, exclude : sequence of str
         Glob patterns of the parameters to mask; see `nets.layout.maskable`.
+    granularity : str
+        "weight"; "N:M", e.g. "2:4", whose density is N / M whatever is asked; "channel": neurons, channels
+        and attention heads as a whole.
     options : mapping, optional
         The method's own options.
     hooks : sequence of Hook
@@ -170,9 +175,11 @@ def find_tickets(
     training = _training(training, dataset, epochs)
     settled = chosen.settle(options or {})
     penalty = parse_penalty(penalty)
-    asked = [chosen.fixed_density or density for density in densities]
-    for density in asked:
+    granularity = granularity_name(granularity)
+    chosen.refuse(granularity)
+    for density in densities:
         check(0 < density <= 1, "density", density, "in (0, 1]")
+    asked = [chosen.fixed_density or density_under(granularity, density) for density in densities]
     network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
     search = Search(
         network,
@@ -184,6 +191,7 @@ def find_tickets(
         rewind=rewind,
         include=include,
         exclude=exclude,
+        granularity=granularity,
         options=settled,
         hooks=hooks,
         checkpoint=checkpoint,
@@ -196,6 +204,8 @@ def find_tickets(
         "rewind": rewind,
         "options": settled,
     }
+    if granularity != "weight":
+        said["granularity"] = granularity
     if "penalty" in chosen.needs:
         said["penalty"] = repr(penalty)
     tickets = {found.density: _ticket(found, search, said) for found in chosen.find(search)}
@@ -319,6 +329,7 @@ def search_tickets(
         rewind=play.rewind,
         include=play.include,
         exclude=play.exclude,
+        granularity=play.granularity,
         options=dict(play.options),
         hooks=hooks,
         data_dir=play.data_dir,

@@ -111,23 +111,24 @@ class RelaxedMask(Hook):
 
     def curvature(self, loop: Loop) -> Tensor:
         """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,)."""
-        return self._squares.sqrt().mul_(loop.flat.weights).mul_(loop.flat.weights).abs_()
+        h = self._squares.sqrt().mul_(loop.flat.weights).mul_(loop.flat.weights).abs_()
+        groups = loop.flat.layout.groups
+        return h if groups is None else groups.share(h)
 
     def _update(self, loop: Loop) -> None:
         h = self.curvature(loop)
         target = self.target(loop.share)
-        n = h.numel()
-        dropped = min(n, round((1.0 - target) * n))
+        middle = price_threshold(h, loop, target)
         self._squares.mul_(self._keep)
-        if dropped == 0:
+        if middle is None:
             return
-        middle = _smallest(h, dropped).clamp(min=torch.finfo(h.dtype).tiny)
+        middle = middle.clamp(min=torch.finfo(h.dtype).tiny)
         # log10(h / middle) from -DECADES / 2 to DECADES / 2 addresses the table; h = 0 is its first entry
         place = (
             h.div_(middle).log10_().mul_(POINTS / DECADES).add_(POINTS / 2 - 1).ceil_().nan_to_num_(nan=0.0)
         )
         torch.index_select(self._table, 0, place.clamp_(0, POINTS - 1).to(torch.int32), out=self.mask)
-        lam = self._critical * middle
+        lam = self._critical * middle.mean()
         self._curves["step"].append(float(loop.step))
         self._curves["target"].append(float(target))
         self._pending.append(torch.stack([lam, self.mask.mean(), (self.mask > 0.5).to(h.dtype).mean()]))
@@ -176,6 +177,15 @@ def proximal_table(penalty: Penalty, critical: float) -> Tensor:
     table: Tensor = penalty.prox(torch.ones_like(step), step, lower=0.0, upper=1.0)
     table[0] = 0.0  # stands for all smaller ones, h = 0 among them
     return table
+
+
+def price_threshold(h: Tensor, loop: Loop, density: float) -> Tensor | None:
+    """Return the curvature up to which entries are dropped, shape () or (n,); None if none are."""
+    groups, n = loop.flat.layout.groups, h.numel()
+    if groups is not None:
+        return groups.threshold(h, density)
+    dropped = min(n, round((1.0 - density) * n))
+    return _smallest(h, dropped) if dropped else None
 
 
 def _smallest(values: Tensor, count: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from nets.checkpointing import Checkpoint
 from nets.configuration import Scalar, Training
 from nets.data import Dataset
 from nets.flat_model import FlatModel
+from nets.granularity.making import groups_of
 from nets.hooks import Hook
 from nets.layout import Layout
 from nets.seeds import derive
@@ -29,7 +30,8 @@ class Found:
     Parameters
     ----------
     mask : Tensor
-        Boolean, shape (n,): True where a weight is kept; exactly round(density * n) are.
+        Boolean, shape (n,): True where a weight is kept; exactly round(density * n) are, or what the
+        granularity makes of it.
     weights : mapping of str to Tensor
         State of the whole network to which the ticket is rewound.
     density : float
@@ -76,6 +78,8 @@ class Search:
         For methods that take one.
     rewind : int
         Step to which weights are rewound; 0 is the initialisation.
+    granularity : str
+        What shares one mask entry: "weight", "N:M" or "channel" (`nets.granularity`).
     options : mapping
         The method's own options, its defaults filled in.
     hooks : sequence of Hook
@@ -105,11 +109,14 @@ class Search:
         rewind: int = 0,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
+        granularity: str = "weight",
         options: Mapping[str, Any] | None = None,
         hooks: Sequence[Hook] = (),
         checkpoint: Checkpoint | None = None,
     ) -> None:
         self.flat = FlatModel(model, include, exclude)
+        groups = groups_of(granularity, model, self.flat.layout, data)
+        self.flat.layout = replace(self.flat.layout, groups=groups)
         self.data = data
         self.training = training
         self.densities = tuple(sorted(set(densities), reverse=True))
@@ -144,8 +151,9 @@ class Search:
         return self.flat.n
 
     def count(self, density: float) -> int:
-        """Return the number of weights a ticket of this density keeps, round(density * n)."""
-        count = density_count(density, self.n)
+        """Return the number of weights a ticket of this density keeps; of single ones round(density * n)."""
+        groups = self.layout.groups
+        count = density_count(density, self.n) if groups is None else groups.count(density)
         if count == 0:
             raise ValueError(f"density {density:g} keeps none of the {self.n} weights; ask for a larger one")
         return count
@@ -246,7 +254,9 @@ class Search:
         """
         distributed.agree(mask)
         kept = int(mask.sum())
-        if kept != self.count(density):
+        if self.layout.groups is not None:
+            self.layout.groups.refuse(mask, self.count(density))
+        elif kept != self.count(density):
             raise AssertionError(
                 f"the mask keeps {kept} weights, density {density:g} asks for {self.count(density)}"
             )

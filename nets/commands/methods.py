@@ -24,17 +24,23 @@ def methods(name: str | None = None, /) -> None:
         console.print(f"[bold]{chosen.name}[/bold]: {chosen.summary}", highlight=False)
         console.print(f"reference: {chosen.reference}", highlight=False)
         console.print(f"needs: {', '.join(chosen.needs) or 'nothing special'}", highlight=False)
+        console.print(f"granularities: {', '.join(chosen.granularities)}", highlight=False)
         table = Table("option", "default", "what it does", title="--option name=value", title_justify="left")
         for option in chosen.options:
             table.add_row(option.name, f"{option.default}", option.help)
         if chosen.options:
             console.print(table)
         return
-    table = Table("method", "what it does", "search epochs at 5%", "needs", "reference")
+    table = Table("method", "what it does", "search epochs at 5%", "needs", "granularities", "reference")
     for chosen in all_methods():
         cost = chosen.cost(0.05, 1.0, chosen.settle({}))
         table.add_row(
-            chosen.name, chosen.summary, f"{cost:g} E", ", ".join(chosen.needs) or "-", chosen.reference
+            chosen.name,
+            chosen.summary,
+            f"{cost:g} E",
+            ", ".join(chosen.needs) or "-",
+            ", ".join(chosen.granularities),
+            chosen.reference,
         )
     console.print(table)
     console.print("E: epochs of one training; every ticket is then retrained for E epochs.", highlight=False)

@@ -34,7 +34,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
         rank = torch.empty_like(order)
         rank[order] = torch.arange(search.n, 0, -1, device=rank.device)
         scores = hook.mask.to(torch.float64) + rank.to(torch.float64) * (1e-6 / search.n)
-        mask = select(scores, search.layout, search.count(density))
+        mask = select(scores, search.layout, search.count(density), shared=True)
         torch.mul(flat.weights, mask, out=flat.effective)
         cut = evaluate(flat.model, search.data)
         flat.unite()

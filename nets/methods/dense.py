@@ -24,4 +24,5 @@ METHOD = Method(
     find=find,
     cost=lambda density, epochs, options: 0.0,
     fixed_density=1.0,
+    granularities=("weight",),
 )

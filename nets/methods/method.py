@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nets.configuration import Scalar
+from nets.granularity.names import granularity_kind
 from nets.search import Found, Search
 
 
@@ -74,6 +75,9 @@ class Method:
         Whether densities share work: they are then searched together.
     fixed_density : float or None
         For methods that cannot choose: the density they always have (dense: 1).
+    granularities : tuple of str
+        What may share a mask entry: "weight", "n:m", "channel" (`nets.granularity`). A method that chooses
+        its mask by `nets.distributions.select` can do N:M.
     """
 
     name: str
@@ -85,6 +89,15 @@ class Method:
     options: tuple[Option, ...] = ()
     chain: bool = False
     fixed_density: float | None = None
+    granularities: tuple[str, ...] = ("weight", "n:m")
+
+    def refuse(self, granularity: str) -> None:
+        """Raise ValueError if the method cannot find tickets of this granularity."""
+        if granularity_kind(granularity) not in self.granularities:
+            able = ", ".join(self.granularities)
+            raise ValueError(
+                f"method {self.name} cannot prune by {granularity}; its granularities are {able}"
+            )
 
     def settle(self, given: Mapping[str, Any]) -> dict[str, Scalar]:
         """Return all options, those given in their right types and the others at their defaults.

@@ -21,4 +21,5 @@ METHOD = Method(
     find=find,
     cost=lambda density, epochs, options: epochs,
     options=OPTIONS,
+    granularities=("weight",),
 )

@@ -36,7 +36,7 @@ def settled(play: Play) -> Play:
     Raises
     ------
     ValueError
-        If method, penalty or an option is unknown.
+        If method, penalty or an option is unknown, or the method cannot prune by the granularity.
     """
     from nets.methods import method
     from nets.penalties import parse_penalty, penalty_text
@@ -52,7 +52,9 @@ def settled(play: Play) -> Play:
     if chosen.fixed_density is not None:
         changes["density"] = chosen.fixed_density
     if chosen.fixed_density == 1.0:
-        changes |= {"include": (), "exclude": (), "search_epochs": 0, "control": ""}
+        changes |= {"include": (), "exclude": (), "search_epochs": 0, "control": "", "granularity": "weight"}
+    else:
+        chosen.refuse(play.granularity)
     if play.search_epochs == play.epochs:
         changes["search_epochs"] = 0
     for name in ("data", "model"):
@@ -67,9 +69,8 @@ def dense_of(play: Play) -> Play:
 
     It is computed where the play is.
     """
-    return settled(
-        replace(play, method="dense", density=1.0, rewind=0, search_epochs=0, options=(), control="")
-    )
+    whole = replace(play, method="dense", density=1.0, granularity="weight", options=(), control="")
+    return settled(replace(whole, rewind=0, search_epochs=0))
 
 
 def canonical(play: Play) -> dict[str, Any]:

@@ -55,6 +55,7 @@ DEFAULTS = {
     "data_seed": 0,
     "include": (),
     "exclude": (),
+    "granularity": "weight",
     "options": (),
 }
 

@@ -1,0 +1,71 @@
+"""Mask entries that are tied to one another: what a granularity coarser than the single weight must tell."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Groups(ABC):
+    """Mask entries that stand or fall by a common rule, over the flat vector of maskable weights, shape (n,).
+
+    Attributes
+    ----------
+    name : str
+        The granularity as the user writes it.
+    """
+
+    name: str
+
+    @abstractmethod
+    def count(self, density: float) -> int:
+        """Return how many weights a mask of this density keeps, or keeps at most."""
+
+    @abstractmethod
+    def select(
+        self, scores: Tensor, count: int, distribution: str = "global", shared: bool = False
+    ) -> Tensor:
+        """Return the mask of highest scores that obeys the rule.
+
+        Parameters
+        ----------
+        scores : Tensor
+            One a weight, shape (n,), no NaN; minus infinity where a weight is pruned already.
+        count : int
+            Weights to keep.
+        distribution : str
+            See `nets.distributions.select`.
+        shared : bool
+            Whether the scores are those of whole entries already, equal for all weights of an entry.
+
+        Returns
+        -------
+        Tensor
+            Boolean, shape (n,).
+        """
+
+    @abstractmethod
+    def refuse(self, mask: Tensor, count: int) -> None:
+        """Raise AssertionError if a mask breaks the rule or keeps another number of weights."""
+
+    @abstractmethod
+    def share(self, values: Tensor) -> Tensor:
+        """Return values of weights, shape (n,), added up over the weights that share a mask entry."""
+
+    @abstractmethod
+    def threshold(self, values: Tensor, density: float) -> Tensor | None:
+        """Return the value up to which entries are dropped at a density; None if none are.
+
+        Parameters
+        ----------
+        values : Tensor
+            Shape (n,), as `share` returns them.
+        density : float
+            Density wanted, which may lie above that of the finished mask.
+
+        Returns
+        -------
+        Tensor or None
+            Shape () or (n,).
+        """
