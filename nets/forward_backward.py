@@ -75,6 +75,7 @@ class ForwardBackward:
                 yield
         finally:
             torch.backends.cudnn.benchmark = benchmark
+            self._forget_graphs()
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the loss of a batch, shape (), detached; its gradient is added to the network's.
@@ -111,12 +112,18 @@ class ForwardBackward:
         # A graph knows addresses, so it is good only while the network's weights stay where they are.
         addresses = self._flat.parameter.data_ptr(), self._flat.effective.data_ptr()
         if addresses != self._addresses:
-            self._graphs.clear()
+            self._forget_graphs()
             self._addresses = addresses
         key = x.shape, x.dtype, weight
         if key not in self._graphs:
             self._graphs[key] = _Graph(self._eager, self._flat, x, y, weight)
         return self._graphs[key].replay(x, y)
+
+    def _forget_graphs(self) -> None:
+        """Free the graphs and the memory they own now: a capture must not meet the end of an older graph."""
+        if self._graphs:
+            torch.cuda.synchronize(self._device)
+            self._graphs.clear()
 
     def _eager(self, x: Tensor, y: Tensor, weight: float) -> Tensor:
         loss = self._forward(x, y)
@@ -141,15 +148,17 @@ class _Graph:
         kept = {name: buffer.clone() for name, buffer in flat.model.named_buffers()}
         gradients = flat.gradients_of_all.clone()
         state = torch.cuda.get_rng_state(x.device)
-        side = torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(x.device))
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                eager(self._x, self._y, weight)
-        torch.cuda.current_stream(x.device).wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._loss = eager(self._x, self._y, weight)
+        # Warm-up and capture share a stream of this very device, which need not be the current one.
+        with torch.cuda.device(x.device):
+            current, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side.wait_stream(current)
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP):
+                    eager(self._x, self._y, weight)
+            current.wait_stream(side)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, stream=side):
+                self._loss = eager(self._x, self._y, weight)
         # The warm-up leaves no trace: statistics, gradients and random numbers are as before.
         for name, buffer in flat.model.named_buffers():
             buffer.copy_(kept[name])

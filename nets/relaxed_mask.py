@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from concave_sparsity import Penalty
 from nets.hooks import Hook
+from nets.order_statistics import kth_smallest
 from nets.training import Loop
 
 #: Points at which the proximal map is tabulated, evenly in log(lam / h), and how many decades they span.
@@ -185,12 +185,4 @@ def price_threshold(h: Tensor, loop: Loop, density: float) -> Tensor | None:
     if groups is not None:
         return groups.threshold(h, density)
     dropped = min(n, round((1.0 - density) * n))
-    return _smallest(h, dropped) if dropped else None
-
-
-def _smallest(values: Tensor, count: int) -> Tensor:
-    """Return the count-th smallest value, shape ()."""
-    if values.device.type == "cpu":
-        # numpy partitions ten times faster than torch
-        return torch.from_numpy(np.partition(values.numpy(), count - 1)[count - 1 : count]).reshape(())
-    return values.kthvalue(count).values
+    return kth_smallest(h, dropped) if dropped else None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nets.methods.method import Method, Option
+from nets.order_statistics import kth_smallest
 from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
@@ -100,7 +101,7 @@ class MirrorMask(ScoredMask):
         """Set lam to `strength` times the gain of the weakest weight that is wanted."""
         keep = max(1, round(target * self._gain.numel()))
         rank = self._gain.numel() + 1 - keep
-        self.lam = self.strength * self._gain.abs().kthvalue(rank).values.item()
+        self.lam = self.strength * kth_smallest(self._gain.abs(), rank).item()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state and that the training has begun."""

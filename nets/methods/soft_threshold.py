@@ -12,6 +12,7 @@ from nets.distributions import select
 from nets.evaluation import evaluate
 from nets.hooks import Hook
 from nets.methods.method import Method, Option
+from nets.order_statistics import kth_smallest
 from nets.search import Found, Search
 from nets.training import Loop
 
@@ -36,8 +37,9 @@ class SoftThreshold(Hook):
     """
 
     def __init__(self, layers: tuple[int, ...], count: int, lr: float, descent: float) -> None:
-        self.sizes = torch.tensor(layers)
+        self.layers = list(layers)
         self.n = sum(layers)
+        self._sizes = torch.tensor(layers)
         self.count = count
         self.lr = lr
         self.descent = descent
@@ -48,23 +50,27 @@ class SoftThreshold(Hook):
     def start(self, loop: Loop) -> None:
         """Show the network the thresholded weights."""
         flat = loop.flat
-        self.sizes = self.sizes.to(flat.weights.device)
+        self._sizes = self._sizes.to(flat.weights.device)
         self.thresholds = self.thresholds.to(flat.weights)
         flat.separate()
         self._refresh(loop)
 
     def relative(self, weights: Tensor) -> Tensor:
         """Return |w| / exp(t_l), by which weights of all layers are compared."""
-        return weights.abs() / self.thresholds.exp().repeat_interleave(self.sizes)
+        return weights.abs() / self._each(self.thresholds.exp())
+
+    def _each(self, values: Tensor) -> Tensor:
+        """Return the value of a weight's layer for every weight; told the size, the device is not asked."""
+        return values.repeat_interleave(self._sizes, output_size=self.n)
 
     def _refresh(self, loop: Loop) -> None:
         flat = loop.flat
         left = max(0.0, 1.0 - loop.share / self.descent)
         keep = self.count + round((self.n - self.count) * left**3)
         relative = self.relative(flat.weights)
-        common = relative.kthvalue(self.n - keep).values if keep < self.n else relative.new_zeros(())
+        common = kth_smallest(relative, self.n - keep) if keep < self.n else relative.new_zeros(())
         self._alpha = common * self.thresholds.exp()
-        size = flat.weights.abs() - self._alpha.repeat_interleave(self.sizes)
+        size = flat.weights.abs() - self._each(self._alpha)
         self._alive = size > 0
         torch.mul(flat.weights.sign(), size.clamp_(min=0.0), out=flat.effective)
 
@@ -72,7 +78,7 @@ class SoftThreshold(Hook):
         """Turn the gradient of the effective weights into those of the weights and of the thresholds."""
         flat = loop.flat
         flat.gradients.mul_(self._alive)
-        pull = [p.sum() for p in torch.split(flat.gradients * flat.weights.sign(), self.sizes.tolist())]
+        pull = [p.sum() for p in torch.split(flat.gradients * flat.weights.sign(), self.layers)]
         rate = self.lr * float(loop.rates[loop.step]) / loop.training.lr
         self.thresholds.add_(torch.stack(pull) * self._alpha, alpha=rate)
 

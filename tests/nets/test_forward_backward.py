@@ -133,11 +133,13 @@ class FakeCuda:
     def install(self, patch):
         cuda = module.torch.cuda
         for name, value in {
-            "Stream": lambda device: self,
+            "device": lambda device: contextlib.nullcontext(),
+            "synchronize": lambda device: None,
+            "Stream": lambda: self,
             "stream": lambda stream: contextlib.nullcontext(),
-            "current_stream": lambda device: self,
+            "current_stream": lambda: self,
             "CUDAGraph": lambda: self,
-            "graph": lambda graph: contextlib.nullcontext(),
+            "graph": lambda graph, stream: contextlib.nullcontext(),
             "get_rng_state": lambda device: torch.get_rng_state(),
             "set_rng_state": lambda state, device: torch.set_rng_state(state),
         }.items():
