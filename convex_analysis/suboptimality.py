@@ -65,8 +65,21 @@ def suboptimality_bound(problem: Problem, objective: float, duals: list[DualPoin
     if (charged & unbounded & (weights == 0.0)).any():
         return np.inf  # the envelope of a penalty that grows slower than every line is zero
     term = linear if linear.any() else None
-    best = max(_envelope_value(problem, weights, dual, term) for dual in duals)
+    best = max(_envelope_value(problem, weights, dual, term) for dual in [*duals, _zero(problem)])
     return max(objective - (best + constant), 0.0)
+
+
+def least_value(problem: Problem) -> float:
+    """Return a lower bound of the objective that needs no solve: the envelope's dual value at zero.
+
+    It is the smallest loss of each sample plus the smallest penalty on the box; -inf at worst.
+    """
+    weights, linear, constant = chord_envelope(problem)
+    return _envelope_value(problem, weights, _zero(problem), linear if linear.any() else None) + constant
+
+
+def _zero(problem: Problem) -> DualPoint:
+    return DualPoint(np.zeros(problem.n_samples), np.zeros(problem.n_features))
 
 
 def _envelope_value(problem: Problem, weights: Vector, dual: DualPoint, term: Vector | None) -> float:

@@ -15,6 +15,7 @@ from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxat
 from convex_analysis.global_minimum.relaxation import Relaxation
 from convex_analysis.global_minimum.solution import GlobalSolution, GlobalStatus
 from convex_analysis.losses.loss import Vector
+from convex_analysis.suboptimality import least_value
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -85,7 +86,7 @@ def global_minimum(
 def _start(problem: Problem, incumbent: Incumbent, gap: float, max_nodes: int) -> Search:
     """Bound the root, and again on what is left of it as long as that gets much smaller."""
     lower, upper = problem.lower.copy(), problem.upper.copy()
-    bound, floor, n_nodes = -np.inf, np.inf, 0
+    bound, floor, n_nodes = least_value(problem), np.inf, 0
     free = np.flatnonzero(lower < upper)
     free = free if free.size else np.arange(1)
     while True:

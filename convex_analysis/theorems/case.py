@@ -26,11 +26,10 @@ from convex_analysis.constants import (
 from convex_analysis.constants.curvature import Matrix
 from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
+from convex_analysis.theorems.rounding import Rounding
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
-
-EPS = float(np.finfo(float).eps)
 
 
 class Case:
@@ -230,28 +229,18 @@ class Case:
         eta = np.where(np.isnan(eta), 0.0, eta)
         return eta + self.rounding_of_gradient(self.point, self.point_intercept)
 
+    @cached_property
+    def rounding(self) -> Rounding:
+        """Allowances for rounding."""
+        return Rounding(self.problem, self.design)
+
     def rounding_of_gradient(self, x: Vector, intercept: float) -> Vector:
         """Return an allowance for rounding in each entry of the gradient at x."""
-        problem = self.problem
-        z = problem.predictor(x, intercept)
-        size = np.abs(self.design) @ np.abs(x) + np.abs(problem.y) + abs(intercept)
-        slopes = np.abs(problem.loss.derivative(z, problem.y)) + problem.loss.smoothness * size
-        allowance: Vector = np.abs(self.design).T @ (problem.row_weights * slopes)
-        return 4.0 * EPS * (problem.n_samples + problem.n_features) * allowance
+        return self.rounding.of_gradient(x, intercept)
 
     def rounding_of_objective(self, x: Vector, intercept: float) -> float:
         """Return an allowance for rounding in the objective at x."""
-        problem = self.problem
-        z = problem.predictor(x, intercept)
-        size = np.abs(self.design) @ np.abs(x) + np.abs(problem.y) + abs(intercept)
-        slopes = np.abs(problem.loss.derivative(z, problem.y))
-        spread = float(problem.row_weights @ (slopes * size)) * (problem.n_features + 4)
-        level = abs(problem.objective(x, intercept)) * (problem.n_samples + problem.n_features)
-        # Squares of rounding errors in z: where the residual is zero the first-order term above is, too.
-        square = problem.loss.smoothness * float(problem.row_weights @ (EPS * problem.n_features * size) ** 2)
-        # Squares of differences below 1e-154 vanish altogether.
-        underflow = float(np.finfo(float).tiny) * (problem.n_samples + problem.n_features)
-        return EPS * (spread + level) + square + underflow
+        return self.rounding.of_objective(x, intercept)
 
     # ---- curvature of the data fit
 

@@ -34,7 +34,9 @@ def positive_root(square: float, linear: float, constant: float) -> float:
     """Return the largest x with ``square x^2 <= linear x + constant``; inf if square is not positive."""
     if not square > 0:
         return math.inf
-    return (linear + math.sqrt(linear * linear + 4.0 * square * constant)) / (2.0 * square)
+    # Without squares of the figures, which may overflow.
+    root = math.hypot(linear, 2.0 * math.sqrt(square) * math.sqrt(constant))
+    return 0.5 * (linear + root) / square
 
 
 class Compatibility(Theorem):

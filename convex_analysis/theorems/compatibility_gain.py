@@ -81,7 +81,7 @@ class CompatibilityGain(Theorem):
             constants["phi_c^2(alpha_c) / k"] = tight
             root = positive_root(0.5 * level, lam * pull, excess)
             small = (1.0 + narrow) * np.sqrt(rest) + rest
-            bound = max(near, small, root + narrow * root + rest)
+            bound = max(near, small, (1.0 + narrow) * root + rest)
         parts = {} if case.point is None else {"measured": float(np.abs(case.error).sum())}
         return self._verdict(
             hypotheses, bound=float(bound), constants=constants, quantities=quantities, **parts

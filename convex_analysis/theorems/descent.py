@@ -65,9 +65,7 @@ class Descent(Theorem):
         iterates = iterate(problem, x, intercept, case.steps)
         steps = iterates.gaps.size
         gaps = tangent_gaps(problem, iterates)
-        rounding = (
-            1e-14 * (problem.n_samples + problem.n_features) * (1.0 + np.abs(iterates.objectives).max())
-        )
+        rounding = 2.0 * float(iterates.rounding.max())
         concave = float(gaps.min(initial=0.0))
         hypotheses.append(Hypothesis.at_least("least gap of the penalty's tangent", concave, -rounding))
         mu = strong_convexity(case.factor_on_box)

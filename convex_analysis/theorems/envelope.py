@@ -23,7 +23,7 @@ class Envelope(Theorem):
         "objective exceeds the global minimum by at most its distance to a dual value of the envelope "
         "problem."
     )
-    quantity = "F(m) - min F (seen from below: F(m) - best known F)"
+    quantity = "F(m) - min F (from below: F(m) - best F known)"
     formula = "F(m) - D, D a dual value of the envelope problem"
     needs_target = False
     needs_unit_box = False
@@ -43,6 +43,8 @@ class Envelope(Theorem):
         at_envelope = problem.objective(envelope.x, envelope.intercept)
         known = [value, at_envelope] + ([] if case.target is None else self._target_value(case))
         rounding = 1e-14 * problem.n_features * (abs(value) + abs(lower) + abs(constant))
+        rounding += case.rounding_of_objective(x, intercept)
+        rounding += case.rounding_of_objective(envelope.x, envelope.intercept)
         return self._verdict(
             hypotheses,
             bound=value - lower,

@@ -9,6 +9,7 @@ import numpy as np
 
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
+from convex_analysis.theorems.rounding import Rounding
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -24,6 +25,8 @@ class Iterates:
         Shape (steps + 1, n_features).
     intercepts, objectives
         Shape (steps + 1,).
+    rounding
+        Allowance for rounding in each objective, shape (steps + 1,).
     gaps
         Duality gap of each step, shape (steps,).
     weights
@@ -35,6 +38,7 @@ class Iterates:
     points: Vector
     intercepts: Vector
     objectives: Vector
+    rounding: Vector
     gaps: Vector
     weights: Vector
     ended: bool
@@ -47,7 +51,9 @@ def iterate(problem: Problem, start: Vector, intercept: float, steps: int) -> It
     penalty excludes: then it is evidence.
     """
     solver = ConvexStep(problem)
+    allowance = Rounding(problem)
     points, intercepts, objectives = [start], [intercept], [problem.objective(start, intercept)]
+    rounding = [allowance.of_objective(start, intercept)]
     gaps: list[float] = []
     weights: list[Vector] = []
     ended = False
@@ -56,12 +62,14 @@ def iterate(problem: Problem, start: Vector, intercept: float, steps: int) -> It
         step = solver.compute(w, start=points[-1], intercept=intercepts[-1])
         value = problem.objective(step.x, step.intercept)
         ended = not value < objectives[-1]
-        rounding = 1e-14 * (problem.n_samples + problem.n_features) * (1.0 + abs(objectives[-1]))
-        if ended and not value > objectives[-1] + rounding:
+        spread = allowance.of_objective(step.x, step.intercept)
+        # An inexact step may end above its start by its duality gap.
+        if ended and not value > objectives[-1] + rounding[-1] + spread + step.gap:
             break
         points.append(step.x)
         intercepts.append(step.intercept)
         objectives.append(value)
+        rounding.append(spread)
         gaps.append(step.gap)
         weights.append(w)
         if ended:
@@ -71,6 +79,7 @@ def iterate(problem: Problem, start: Vector, intercept: float, steps: int) -> It
         np.array(points),
         np.array(intercepts),
         np.array(objectives),
+        np.array(rounding),
         np.array(gaps),
         np.array(weights).reshape(-1, d),
         ended,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from convex_analysis.constants import Constant
 from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
+from convex_analysis.theorems.euclidean_norm import euclidean_norm
 from convex_analysis.theorems.theorem import Theorem, no_worse_than_target
 from convex_analysis.theorems.verdict import Hypothesis, Verdict
 
@@ -30,8 +31,8 @@ def sharp_bound(
         if strength <= 0:
             break
         pull = np.where(support, lam * (1.0 - c) + gradient, -lam * (1.0 + c) - gradient) + rounding
-        w = float(np.linalg.norm(np.maximum(pull, 0.0)))
-        bound = (w + math.sqrt(w * w + 2.0 * strength * excess)) / strength
+        w = euclidean_norm(np.maximum(pull, 0.0))
+        bound = (w + math.hypot(w, math.sqrt(2.0 * strength) * math.sqrt(excess))) / strength
         if bound < best:
             best, chosen = bound, float(c)
     return best, chosen

@@ -30,9 +30,7 @@ class LogisticCurvature(Theorem):
         known = isinstance(problem.loss, Logistic | Linear) and not (
             isinstance(problem.loss, Logistic) and problem.fit_intercept
         )
-        hypotheses.append(
-            Hypothesis("logistic loss without intercept, or linear loss", float(known), "1", known)
-        )
+        hypotheses.append(Hypothesis.true("the logistic loss without intercept, or the linear loss", known))
         if not known:
             return self._verdict(hypotheses)
         quantities = {

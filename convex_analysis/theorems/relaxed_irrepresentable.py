@@ -30,9 +30,7 @@ class RelaxedIrrepresentable(Theorem):
         assert case.target is not None
         linear = isinstance(problem.loss, Linear)
         hypotheses.append(
-            Hypothesis(
-                "linear loss without intercept", float(linear), "1", linear and not problem.fit_intercept
-            )
+            Hypothesis.true("the linear loss without intercept", linear and not problem.fit_intercept)
         )
         hypotheses.append(Hypothesis.above("lam", case.lam, 0.0))
         if not all(hypothesis.holds for hypothesis in hypotheses):

@@ -31,7 +31,11 @@ class RetrainedTicket(Theorem):
     needs_unit_box = False
 
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
-        given = {"mask": case.mask, "weights": case.weights, "weight decay": case.weight_decay}
+        given = {
+            "mask trained with the weights": case.mask,
+            "trained weights": case.weights,
+            "weight decay": case.weight_decay,
+        }
         hypotheses += [Hypothesis.missing(name) for name, value in given.items() if value is None]
         if not all(hypothesis.holds for hypothesis in hypotheses):
             return self._verdict(hypotheses)
@@ -40,7 +44,7 @@ class RetrainedTicket(Theorem):
         hypotheses.append(Hypothesis.above("weight decay", alpha, 0.0))
         hypotheses.append(Hypothesis.above("lam", problem.lam, 0.0))
         if problem.fit_intercept:
-            hypotheses.append(Hypothesis("no intercept", 1.0, "0", False))
+            hypotheses.append(Hypothesis.true("a problem without intercept", False))
         if not all(hypothesis.holds for hypothesis in hypotheses):
             return self._verdict(hypotheses)
         m, theta = np.asarray(case.mask, dtype=np.float64), np.asarray(case.weights, dtype=np.float64)
@@ -106,7 +110,8 @@ def retrain(case: Case, X: Matrix, alpha: float) -> Vector:
         z = X @ b
         gradient = X.T @ (problem.row_weights * problem.loss.derivative(z, problem.y)) + alpha * b
         rows = problem.row_weights * problem.loss.curvature(z, problem.y)
-        step = np.linalg.solve(X.T @ (rows[:, None] * X) + alpha * np.eye(b.size), -gradient)
+        # Least squares: a decay that is lost beside the data's scale leaves a singular matrix.
+        step = np.linalg.lstsq(X.T @ (rows[:, None] * X) + alpha * np.eye(b.size), -gradient)[0]
         share, value = 1.0, objective(b)
         while objective(b + share * step) > value and share > 1e-12:
             share *= 0.5

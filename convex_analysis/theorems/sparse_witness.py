@@ -31,7 +31,7 @@ class SparseWitness(Theorem):
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
         problem = case.problem
         known = isinstance(problem.loss, Linear | Logistic) and not problem.fit_intercept
-        hypotheses.append(Hypothesis("linear or logistic loss without intercept", float(known), "1", known))
+        hypotheses.append(Hypothesis.true("the linear or logistic loss without intercept", known))
         if not known:
             return self._verdict(hypotheses)
         assert case.target is not None
@@ -99,11 +99,13 @@ class SparseWitness(Theorem):
         """Return M_j with ``|grad_j f(m) - g_j| <= M_j ||h||`` on the face."""
         problem = case.problem
         root = np.sqrt(problem.row_weights)[:, None] * case.design
-        on = root[:, case.support]
-        if case.k == 0:
+        size = float(np.abs(root).max(initial=0.0))
+        if case.k == 0 or size == 0.0:
             return np.zeros(problem.n_features)
+        root = root / size  # squares of huge entries would overflow
+        on = root[:, case.support]
         if problem.loss.quadratic:
             cross: Vector = np.linalg.norm(on.T @ root, axis=0)
-            return cross
+            return cross * size * size
         each: Vector = np.linalg.norm(root, axis=0)
-        return problem.loss.smoothness * float(np.linalg.norm(on, 2)) * each
+        return problem.loss.smoothness * float(np.linalg.norm(on, 2)) * each * size * size

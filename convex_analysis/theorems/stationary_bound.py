@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from convex_analysis.constants import Constant, SlopeLine
 from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
+from convex_analysis.theorems.euclidean_norm import euclidean_norm
 from convex_analysis.theorems.theorem import Theorem
 from convex_analysis.theorems.verdict import Hypothesis, Verdict
 
@@ -45,7 +46,7 @@ def line_bound(
     if not strength > 0:
         return math.inf
     pull = np.where(support, lam * line.a + gradient, -lam * line.a0 - gradient) + violations
-    return float(np.linalg.norm(np.maximum(pull, 0.0))) / strength
+    return euclidean_norm(np.maximum(pull, 0.0)) / strength
 
 
 class StationaryBound(Theorem):

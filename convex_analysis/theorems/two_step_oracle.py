@@ -26,7 +26,7 @@ class TwoStepOracle(Theorem):
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
         problem = case.problem
         hypotheses.append(Hypothesis.at_least("k, the number of ones in the target", case.k, 1))
-        hypotheses.append(Hypothesis.at_most("intercepts", float(problem.fit_intercept), 0.0))
+        hypotheses.append(Hypothesis.true("a problem without intercept", not problem.fit_intercept))
         if case.k == 0 or problem.fit_intercept:
             return self._verdict(hypotheses)
         solver = ConvexStep(problem)

@@ -56,10 +56,30 @@ class Hypothesis:
         """Something that was not given."""
         return cls(name, math.nan, "given", False)
 
+    @classmethod
+    def true(cls, name: str, holds: bool) -> Hypothesis:
+        """Something that is so or not, with no figure: measured is 1 or 0."""
+        return cls(name, float(holds), "true", bool(holds))
+
     def explain(self) -> str:
         """Return one line: what is needed, what was found."""
+        mark = f"[{'ok' if self.holds else 'NO'}] {self.name}"
+        if self.needed == "true":
+            return mark
+        if self.needed == "given":
+            return f"{mark}: {'given' if self.holds else 'not given'}"
         found = "nothing measured" if math.isnan(self.measured) else f"found {self.measured:.6g}"
-        return f"[{'ok' if self.holds else 'NO'}] {self.name}: needed {self.needed}, {found}"
+        return f"{mark}: needed {self.needed}, {found}"
+
+    @property
+    def shortfall(self) -> str:
+        """Why it does not hold, as a clause."""
+        if self.needed == "true":
+            return f"needs {self.name}"
+        if self.needed == "given":
+            return f"no {self.name} was given"
+        found = "could not be measured" if math.isnan(self.measured) else f"is {self.measured:.4g}"
+        return f"{self.name} must be {self.needed}, {found}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary that JSON can hold."""
@@ -153,12 +173,31 @@ class Verdict:
             return "applies"
         return "holds" if self.conclusion else "FAILS"
 
+    @property
+    def finding(self) -> str:
+        """What was found here, in a line: why it does not apply, or what was measured against the bound."""
+        failed = [hypothesis for hypothesis in self.hypotheses if not hypothesis.holds]
+        if failed:
+            more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            return failed[0].shortfall + more
+        parts = []
+        if not math.isnan(self.measured):
+            limit = "" if math.isnan(self.bound) else f", bound {self.bound:.4g}"
+            parts.append(f"{self.quantity}: {self.measured:.4g}{limit}")
+        elif not math.isnan(self.bound):
+            parts.append(f"{self.quantity}: at most {self.bound:.4g}")
+        if self.conclusion is False:
+            parts.append("a conclusion is false")
+        if self.remark:
+            parts.append(self.remark.rstrip("."))
+        return ". ".join(parts) or "nothing to measure"
+
     def explain(self) -> str:
         """Return the verdict in plain sentences, with the formula and the figures."""
         lines = [f"{self.theorem} {self.title}: {self.status}.", self.statement]
         if self.hypotheses:
             lines += ["Hypotheses:", *(f"  {hypothesis.explain()}" for hypothesis in self.hypotheses)]
-        failed = [hypothesis.name for hypothesis in self.hypotheses if not hypothesis.holds]
+        failed = [hypothesis.shortfall for hypothesis in self.hypotheses if not hypothesis.holds]
         if failed:
             lines.append(f"It does not apply here: {'; '.join(failed)}.")
         if not math.isnan(self.bound):

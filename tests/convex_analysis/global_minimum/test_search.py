@@ -308,3 +308,13 @@ def test_the_progress_line_names_the_gap(capsys):
     assert shown.out == ""
     assert "gap" in shown.err
     assert f"{solution.n_nodes} nodes" in " ".join(shown.err.split())
+
+
+def test_where_the_infimum_is_not_attained_the_bound_is_finite_all_the_same():
+    # All labels are equal and the intercept is free: the loss tends to zero and never gets there.
+    rng = np.random.default_rng(0)
+    X = rng.integers(-3, 4, (7, 2)).astype(float)
+    problem = MaskProblem(X, np.ones(7), loss="logistic", penalty=Lq(0.45), lam=0.0, fit_intercept=True)
+    solution = global_minimum(problem, gap=1e-4)
+    assert solution.status == "optimal"
+    assert -1e-4 <= solution.lower_bound <= solution.objective <= 1e-4

@@ -164,6 +164,29 @@ def test_sparse_float32_and_fortran_designs_give_the_same():
     assert theorems.T4.bound(single, target) == pytest.approx(theorems.T4.bound(problem, target), rel=1e-3)
 
 
+def test_a_decay_lost_beside_the_data_still_gets_a_verdict():
+    rng = np.random.default_rng(0)
+    X, target = 1e8 * rng.standard_normal((4, 6)), (np.arange(6) < 5).astype(float)
+    problem = MaskProblem(X, X @ target, penalty=Log(0.3), lam=0.02)
+    verdict = theorems.T17.check(problem, mask=target, weights=np.ones(6), weight_decay=1e-3)
+    assert verdict.status in ("holds", "does not apply")
+
+
+def test_a_verdict_tells_in_a_line_what_was_found():
+    problem, target = _problem()
+    verdicts = {v.theorem: v for v in theorems.check_all(problem, target, solve(problem))}
+    assert verdicts["T2"].finding.startswith("||m - target||_2: ")
+    assert ", bound " in verdicts["T2"].finding
+    assert verdicts["T11"].finding == "no weight decay was given"
+    assert verdicts["T16"].finding.startswith("needs a penalty that is piecewise linear")
+    assert "[NO] weight decay: not given" in verdicts["T11"].explain()
+    assert "at most" in theorems.T2.check(problem, target).finding
+    false = theorems.Verdict("T0", "t", "s", (), quantity="q", bound=1.0, measured=2.0, conclusion=False)
+    assert false.finding == "q: 2, bound 1. a conclusion is false"
+    missed = theorems.Hypothesis.above("mu", 0.0, 1.0)
+    assert missed.shortfall == "mu must be > 1, is 0"
+
+
 def test_a_wide_problem_is_evaluated_in_reasonable_time():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((30, 1500))

@@ -111,3 +111,14 @@ def test_the_number_of_weight_vectors_is_what_bounds_the_steps():
         steps = iterate(problem, rng.uniform(0, 1, 8), 0.0, 300)
         assert steps.ended
         assert np.unique(steps.weights, axis=0).shape[0] == steps.weights.shape[0], seed
+
+
+def test_steps_that_were_not_allowed_are_no_failure_and_many_features_no_overflow():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 1200))
+    problem = MaskProblem(X, X @ (rng.random(1200) < 0.02), penalty=CappedL1(0.5), lam=0.01)
+    verdict = theorems.T16.check(problem, steps=1)
+    assert np.isinf(verdict.bound)
+    assert verdict.conclusion is None
+    assert verdict.status == "applies"
+    assert "give more steps" in verdict.remark
