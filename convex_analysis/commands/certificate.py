@@ -1,108 +1,122 @@
-"""The report of `certify`: solution, distance to the target, and each theorem with its figures."""
+"""The report of `certify`: solution, global bound, distance to the target, each theorem with its figures."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convex_analysis.commands.report import Report, Table
-from convex_analysis.commands.solving import solution_report
-from convex_analysis.losses.loss import Vector
+from convex_analysis.commands.solving import ABOVE, solution_report
 
 if TYPE_CHECKING:
-    from convex_analysis.problems import Problem
+    from convex_analysis.global_minimum.solution import GlobalSolution
     from convex_analysis.solution import Solution
-    from convex_analysis.theorems import Verdict
-
-
-def target_mask(source: str | None, n_features: int) -> Vector | None:
-    """Read the target mask; None where there is none yet (no source, or the word "rounded").
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing, of another length, or not of zeros and ones.
-    """
-    if source is None or source == "rounded":
-        return None
-    from convex_analysis.commands.data_files import read_vector
-
-    mask = np.asarray(read_vector(source, ("mask", "target")), dtype=np.float64)
-    if mask.size != n_features:
-        raise ValueError(f"{source}: the target has {mask.size} entries, X has {n_features} features.")
-    if not np.isin(mask, (0.0, 1.0)).all():
-        raise ValueError(f"{source}: a target mask holds zeros and ones only.")
-    return mask
+    from convex_analysis.theorems import Case, Verdict
 
 
 def certificate_report(
-    problem: Problem,
+    case: Case,
     found: Solution,
     names: list[str],
     chosen: str,
-    mask: Vector | None,
     verdicts: Sequence[Verdict],
+    best: GlobalSolution | None,
 ) -> Report:
     """Return the report on a solution with one row a theorem.
 
     Parameters
     ----------
-    problem, found, names, chosen
+    case
+        Problem, target (if there is one) and solution.
+    found, names, chosen
         As in `solution_report`.
-    mask
-        The target, if there is one.
     verdicts
-        What `convex_analysis.theorems.check_all` returned.
+        What each theorem says about the case.
+    best
+        What branch and bound found, if it ran.
     """
-    report = solution_report(problem, found, names, chosen)
+    report = solution_report(case.problem, found, names, chosen)
     report.title = "Certificate"
-    if mask is not None:
-        facts, data = _distance(problem, found, mask)
+    _tell_global_bound(report, found, verdicts, best)
+    if case.target is not None:
+        facts, data = _distance(case)
         report.facts += facts
         report.data["target"] = data
-    rows = [
-        (verdict.theorem, verdict.title, verdict.status, verdict.measured, verdict.bound)
-        for verdict in verdicts
-    ]
-    columns = ("theorem", "", "here", "measured", "bound")
-    notes = [f"{verdict.theorem}: {_why(verdict)}." for verdict in verdicts if _why(verdict)]
+    counts = {status: sum(v.status == status for v in verdicts) for status in ("holds", "applies", "FAILS")}
+    others = len(verdicts) - sum(counts.values())
+    told = f"{counts['holds']} hold, {others} do not apply, {counts['FAILS']} fail"
+    if counts["applies"]:
+        told += f", {counts['applies']} apply with nothing to measure"
+    report.facts.append(("theorems", told))
+    rows = [(verdict.theorem, verdict.title, verdict.status, verdict.finding) for verdict in verdicts]
+    columns = ("", "theorem", "here", "why, or what was measured")
     details = [verdict.explain() for verdict in verdicts]
-    report.tables.append(Table("Theorems", columns, rows, notes, details))
+    report.tables.append(Table("Theorems", columns, rows, details=details))
     report.data["theorems"] = [verdict.to_dict() for verdict in verdicts]
     return report
 
 
-def _distance(
-    problem: Problem, found: Solution, mask: Vector
-) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
-    error = found.x - mask
-    gradient = problem.gradient(mask, found.intercept)
-    wrong = int(np.count_nonzero((found.x > 0.5) != (mask > 0.5)))
-    noise = float(np.abs(gradient).max())
+def _tell_global_bound(
+    report: Report, found: Solution, verdicts: Sequence[Verdict], best: GlobalSolution | None
+) -> None:
+    """Put the best bound at hand in place of the solver's own."""
+    bounds = [(found.suboptimality_bound, "the envelope, T1")]
+    bounds += [(v.bound, "the envelope, T1") for v in verdicts if v.theorem == "T1" and v.applies]
+    if best is not None:
+        bounds.append(
+            (max(found.objective - best.lower_bound, 0.0), f"branch and bound, {best.n_nodes} nodes")
+        )
+        report.data["global"] = {
+            "status": str(best.status),
+            "objective": best.objective,
+            "lower_bound": best.lower_bound,
+            "gap": best.gap,
+            "tolerance": best.tolerance,
+            "n_nodes": best.n_nodes,
+            "seconds": best.seconds,
+        }
+    bound, source = min(bounds, key=lambda pair: math.inf if math.isnan(pair[0]) else pair[0])
+    report.data["suboptimality_bound"] = bound
+    at = [label for label, _ in report.facts].index(ABOVE)
+    report.facts[at] = (ABOVE, f"at most {bound:.4g} ({source})" if math.isfinite(bound) else "not known")
+    if best is not None and best.objective < found.objective - best.tolerance:
+        report.facts.insert(
+            at + 1, ("a better point exists", f"objective {best.objective:.6g}, found by branch and bound")
+        )
+
+
+def _distance(case: Case) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
+    assert case.target is not None
+    assert case.point is not None
+    wrong = int(np.count_nonzero((case.point > 0.5) != (case.target > 0.5)))
+    noise = float(np.abs(case.gradient).max())
+    lam = case.lam
     data = {
-        "support_size": int(mask.sum()),
-        "l2_error": float(np.linalg.norm(error)),
+        "support_size": case.k,
+        "l2_error": case.distance,
         "wrong_after_rounding": wrong,
         "noise_level": noise,
-        "kappa": noise / problem.lam if problem.lam > 0 else np.inf,
+        "kappa": noise / lam if lam > 0 else np.inf,
+        "kappa_on_support": case.noise_on_support,
+        "kappa_off_support": case.noise_off_support,
     }
-    facts = [
-        ("target", f"{data['support_size']} of {mask.size} kept"),
-        ("distance to the target, l2", data["l2_error"]),
-        ("entries wrong after rounding at 1/2", wrong),
-        ("kappa, the noise at the target over lam", data["kappa"]),
+    facts: list[tuple[str, Any]] = [
+        ("target", f"{case.k} of {case.target.size} kept"),
+        ("distance to the target", f"{case.distance:.6g} (l2)"),
+        ("wrong after rounding at 1/2", wrong),
     ]
-    if noise >= problem.lam:
-        facts.append(("note", f"the bounds of T2 and T4 need kappa < 1, that is lam above {noise:.6g}"))
+    if lam > 0:
+        facts.append(("noise over lam (kappa)", _noise(case)))
     return facts, data
 
 
-def _why(verdict: Verdict) -> str:
-    failed = [hypothesis for hypothesis in verdict.hypotheses if not hypothesis.holds]
-    if failed:
-        first = failed[0]
-        found = "" if np.isnan(first.measured) else f", is {first.measured:.4g}"
-        return f"does not apply: {first.name} must be {first.needed}{found}"
-    return verdict.remark.rstrip(".")
+def _noise(case: Case) -> str:
+    parts = []
+    if case.k:
+        parts.append(f"at most {max(case.noise_on_support, 0.0):.4g} pulls the kept entries down")
+    if case.k < case.support.size:
+        parts.append(f"at most {max(case.noise_off_support, 0.0):.4g} pulls the others up")
+    return ", ".join(parts)

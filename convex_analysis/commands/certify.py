@@ -1,4 +1,4 @@
-"""Solve for a mask and report which theorems hold on the data, with their figures."""
+"""Solve for a mask, bound the global minimum, and report which theorems hold on the data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ def certify(
     statement: Statement,
     *,
     target: str | None = None,
+    estimate: str | None = None,
     start: Literal["l1", "zero", "dense", "multi"] = "l1",
     tol: float = 1e-8,
     max_iter: int = 1000,
+    global_seconds: float = 5.0,
+    weight_decay: float | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     html: Path | None = None,
     json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -33,12 +36,19 @@ def certify(
         The mask to compare with: a file of zeros and ones (npy, npz with the key mask, or CSV), or
         the word rounded for the solution rounded at one half. Without it, the theorems on the
         distance to a target do not apply.
+    estimate
+        A mask to certify as it is, instead of solving: a file of entries inside the box.
     start
         Where the run starts; with --lam auto, the path's solution instead.
     tol
         Stationarity asked for, relative to the largest gradient at zero.
     max_iter
         Largest number of majorize-minimize steps.
+    global_seconds
+        Time for branch and bound, which certifies how far the global minimum is and replaces the
+        solution where it finds a better one; 0 for none.
+    weight_decay
+        Decay of the weights that the mask multiplies (T11).
     output
         File for the mask: npz (x, intercept) or CSV (names and entries of the support).
     html
@@ -47,19 +57,30 @@ def certify(
         File for the report as JSON; - for standard output.
     """
     from convex_analysis import theorems
-    from convex_analysis.commands.certificate import certificate_report, target_mask
+    from convex_analysis.commands.certificate import certificate_report
+    from convex_analysis.commands.global_bound import check_seconds, global_bound
+    from convex_analysis.commands.masks import estimate_mask, given_solution, target_mask
     from convex_analysis.commands.solving import deliver, solve_quietly, store_solution
 
+    check_seconds(global_seconds)
     problem, names = statement.problem("mask")
     mask = target_mask(target, problem.n_features)
+    given = estimate_mask(estimate, problem)
     problem, chosen, last = statement.settled(problem)
-    found = solve_quietly(problem, start if last is None else last, tol, max_iter)
+    if given is not None:
+        found = given_solution(problem, given, tol)
+    else:
+        found = solve_quietly(problem, start if last is None else last, tol, max_iter)
+    best = global_bound(problem, global_seconds)
+    if best is not None and given is None and best.objective < found.objective - best.tolerance:
+        found = solve_quietly(problem, best.x, tol, max_iter)
     if target == "rounded":
         mask = (found.x > 0.5).astype(float)
-    verdicts = theorems.check_all(problem, mask, found)
-    report = certificate_report(problem, found, names, chosen, mask, verdicts)
+    case = theorems.Case(problem, mask, found, weight_decay=weight_decay)
+    verdicts = [theorem.examine(case) for theorem in theorems.ALL]
+    report = certificate_report(case, found, names, chosen, verdicts, best)
     if output is not None:
         store_solution(output, found, names)
     deliver(report, html, json)
     failed = any(verdict.status == "FAILS" for verdict in verdicts)
-    return 0 if found.converged and not failed else 2
+    return 2 if failed or not (found.converged or given is not None) else 0

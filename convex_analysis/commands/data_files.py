@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ def read_design(source: str) -> tuple[Any, list[str]]:
     Parameters
     ----------
     source
-        A CSV file (with or without a line of names), an npy file, an npz file with the key "X" (or
+        A CSV file (with or without a line of names; a first column without a name holds labels of the
+        rows and is left out), an npy file, an npz file with the key "X" (or
         "x", or a single array; ``file.npz:key`` names another), or a sparse matrix saved by
         ``scipy.sparse.save_npz``.
 
@@ -25,7 +28,7 @@ def read_design(source: str) -> tuple[Any, list[str]]:
         One sentence with the file and the remedy.
     """
     path, key = _split(source)
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         names, table = _read_csv(path)
         return table, names
     if path.suffix == ".npz" and key is None and _is_sparse(path):
@@ -42,7 +45,7 @@ def read_design(source: str) -> tuple[Any, list[str]]:
 def read_vector(source: str, default_keys: tuple[str, ...]) -> NDArray[Any]:
     """Return a vector from a CSV file of one column, an npy file, or an npz file with one of the keys."""
     path, key = _split(source)
-    values = _read_csv(path)[1] if path.suffix == ".csv" else _read_array(path, key, default_keys)
+    values = _read_csv(path)[1] if path.suffix.lower() == ".csv" else _read_array(path, key, default_keys)
     if values.ndim == 2 and 1 in values.shape:
         values = values.ravel()
     if values.ndim != 1:
@@ -59,7 +62,7 @@ def read_data(x: str, y: str) -> tuple[Any, NDArray[Any], list[str]]:
         One sentence with the file and the remedy.
     """
     X, names = read_design(x)
-    is_column = _split(x)[0].suffix == ".csv" and not _split(y)[0].exists()
+    is_column = _split(x)[0].suffix.lower() == ".csv" and not _split(y)[0].exists()
     if not is_column:
         return X, read_vector(y, ("y",)), names
     if y not in names:
@@ -86,9 +89,15 @@ def _open(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}.")
     try:
+        if path.suffix == ".npz" and not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile  # before NumPy opens the file, which it would leave open
         return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as reason:
-        raise ValueError(f"{path} is no npy or npz file of plain numbers: {reason}") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+        kind = path.suffix.lstrip(".")
+        raise ValueError(
+            f"{path} is not a whole {kind} file of plain numbers: write it anew by numpy.save"
+            f"{'z' if kind == 'npz' else ''}."
+        ) from None
 
 
 def _read_array(path: Path, key: str | None, default_keys: tuple[str, ...]) -> NDArray[Any]:
@@ -107,8 +116,10 @@ def _read_array(path: Path, key: str | None, default_keys: tuple[str, ...]) -> N
             raise ValueError(f"{path} has no array {wanted}; it holds {held}. Name one: {path}:KEY.")
         try:
             array: NDArray[Any] = stored[found[0]]
-        except ValueError as reason:
-            raise ValueError(f"{path}: the array {found[0]!r} is not of plain numbers: {reason}") from None
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+            raise ValueError(
+                f"{path}: the array {found[0]!r} is damaged or not of plain numbers: write it anew."
+            ) from None
         return array
 
 
@@ -121,9 +132,11 @@ def _read_csv(path: Path) -> tuple[list[str], NDArray[Any]]:
     try:
         first = pd.read_csv(path, header=None, nrows=1, dtype=str)
         named = not all(_is_number(cell) for cell in first.iloc[0])
-        table = pd.read_csv(path, header=0 if named else None)
+        labelled = named and first.shape[1] > 1 and bool(first.isna().iloc[0, 0])
+        table = pd.read_csv(path, header=0 if named else None, index_col=0 if labelled else None)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as reason:
-        raise ValueError(f"{path} is no CSV file: {str(reason).strip()}") from None
+        told = str(reason).strip().removeprefix("Error tokenizing data. C error: ")
+        raise ValueError(f"{path} is no table in CSV: {told}.") from None
     wrong = [str(name) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
     if wrong:
         raise ValueError(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from convex_analysis.problems import Problem
     from convex_analysis.solution import Solution
 
+ABOVE = "above the global minimum"
 SHOWN = 20  # coefficients in the table; files hold all
 
 
@@ -51,7 +52,7 @@ def solution_report(problem: Problem, found: Solution, names: list[str], chosen:
         ("support", f"{support.size} of {problem.n_features}"),
         ("stationarity", found.stationarity),
         ("duality gap of the last convex step", found.gap),
-        ("above the global minimum by at most", found.suboptimality_bound),
+        (ABOVE, _at_most(found.suboptimality_bound)),
         ("seconds", found.seconds),
     ]
     if problem.fit_intercept:
@@ -122,6 +123,10 @@ def store_solution(file: Path, found: Solution, names: list[str]) -> None:
         write(file, lines.getvalue())
     else:
         raise ValueError(f"--output must end in .npz or .csv, got {file}.")
+
+
+def _at_most(bound: float) -> str:
+    return f"at most {bound:.4g}" if np.isfinite(bound) else "not known: that needs a finite box"
 
 
 def _box(problem: Problem) -> str:

@@ -125,14 +125,85 @@ def test_certify_reports_every_theorem(folder, capsys) -> None:
     assert told["target"]["wrong_after_rounding"] == 0
     page = (folder / "c.html").read_text()
     assert page.count("<details>") == len(told["theorems"])
+    # Every bound of the global minimum at hand counts: the best is told, and branch and bound certifies it.
+    assert told["global"]["status"] == "optimal"
+    assert told["suboptimality_bound"] <= 2 * told["global"]["tolerance"]
+    assert told["suboptimality_bound"] <= by_name["T1"]["bound"] + 1e-12
 
 
 def test_certify_in_the_terminal_with_the_rounded_solution(folder, capsys) -> None:
     data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", "auto")
     assert run("certify", *data, "--target", "rounded") == 0
     shown = capsys.readouterr().out
-    for word in ("T1", "holds", "does not apply", "kappa", "EBIC"):
+    for word in ("T1", "holds", "does not apply", "kappa", "EBIC", "branch and bound", " hold, ", " fail"):
         assert word in shown
+
+
+def test_certify_an_estimate_as_it_is(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.05)
+    estimate = np.where(np.load(folder / "mask.npy") > 0, 0.9, 0.2)
+    np.savez(folder / "estimate.npz", x=estimate)
+    options = ("--estimate", folder / "estimate.npz", "--target", folder / "mask.npy", "--json", "-")
+    assert run("certify", *data, *options) == 0
+    told = report(capsys)
+    X, y = np.load(folder / "X.npy"), np.load(folder / "y.npy")
+    problem = MaskProblem(X, y, penalty=Log(), lam=0.05)
+    assert told["objective"] == pytest.approx(problem.objective(estimate), rel=1e-12)
+    assert told["stationarity"] == pytest.approx(problem.stationarity(estimate), rel=1e-9)
+    assert told["target"]["l2_error"] == pytest.approx(np.sqrt(3 * 0.1**2 + 9 * 0.2**2))
+    assert {one["theorem"]: one["status"] for one in told["theorems"]}["T4"] == "does not apply"
+    assert told["global"]["objective"] < told["objective"]
+    assert told["suboptimality_bound"] == pytest.approx(told["objective"] - told["global"]["lower_bound"])
+    assert run("certify", *data, *options[:-2]) == 0
+    shown = capsys.readouterr().out
+    assert "a better point exists" in shown
+    assert "not stationary" in " ".join(shown.split())
+
+
+def test_branch_and_bound_replaces_a_worse_solution(tmp_path, capsys) -> None:
+    # From the dense end majorize-minimize stops where both copies are kept; only one is needed.
+    rng = np.random.default_rng(1)
+    column = rng.standard_normal((40, 1))
+    np.savez(tmp_path / "d.npz", X=np.hstack([column, column]), y=column[:, 0])
+    data = ("--x", tmp_path / "d.npz", "--y", tmp_path / "d.npz", "--penalty", "lq", "--q", 0.5)
+    common = (*data, "--lam", 0.05, "--start", "dense", "--json", "-")
+    assert run("certify", *common, "--global-seconds", 0) == 0
+    without = report(capsys)
+    assert "global" not in without
+    assert run("certify", *common) == 0
+    told = report(capsys)
+    assert told["global"]["status"] == "optimal"
+    assert told["objective"] <= without["objective"]
+    assert told["objective"] == pytest.approx(told["global"]["objective"], abs=told["global"]["tolerance"])
+
+
+def test_weight_decay_is_passed_on(folder, capsys) -> None:
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.1, "--weight-decay", 0.1)
+    assert run("certify", *data, "--json", "-") == 0
+    assert {one["theorem"]: one["status"] for one in report(capsys)["theorems"]}["T11"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"--global-seconds": "-1"}, "--global-seconds must be a number of seconds"),
+        ({"--estimate": "X.npy"}, "one column is wanted"),
+        ({"--estimate": "short.npy"}, "the estimate has 3 entries"),
+        ({"--estimate": "outside.npy"}, "entry 0 of the estimate is 2, outside its bounds [0, 1]"),
+        ({"--estimate": "text.npy"}, "must hold numbers"),
+    ],
+)
+def test_faults_of_certify_are_one_sentence(folder, capsys, monkeypatch, change, words) -> None:
+    monkeypatch.chdir(folder)
+    np.save("short.npy", np.ones(3))
+    np.save("outside.npy", np.full(12, 2.0))
+    np.save("text.npy", np.full(12, "a"))
+    options = {"--x": "X.npy", "--y": "y.npy", "--lam": "0.1"} | change
+    assert run("certify", *(word for pair in options.items() for word in pair)) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("convex-analysis: ")
+    assert words in told
+    assert told.count("\n") == 1
 
 
 def test_without_a_target_its_theorems_do_not_apply(folder, capsys) -> None:

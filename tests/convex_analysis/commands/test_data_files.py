@@ -50,9 +50,11 @@ def test_csv_with_and_without_names(tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("x.csv", "a,b\n1,2\n3,red\n", "column 'b' holds text"),
-        ("x.csv", "", "no CSV file"),
-        ("x.npy", "this is not numpy", "no npy or npz file"),
-        ("x.npz", "PK this is not a zip", "no npy or npz file"),
+        ("x.csv", "", "no table in CSV"),
+        ("x.csv", "a,b\n1,2\n1,2,3\n", "line 3, saw 3"),
+        ("x.npy", "this is not numpy", "not a whole npy file"),
+        ("x.npz", "PK this is not a zip", "not a whole npz file"),
+        ("x.npz", "PK\x03\x04 this is not a zip", "not a whole npz file"),
         ("x.txt", "1 2 3", "ends in .csv, .npy or .npz"),
     ],
 )
@@ -61,6 +63,27 @@ def test_what_is_no_data_gets_a_sentence(tmp_path: Path, name: str, content: str
     with pytest.raises(ValueError, match=words) as raised:
         read_design(str(tmp_path / name))
     assert name in str(raised.value)
+
+
+def test_a_damaged_archive_gets_a_sentence(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", X=np.arange(100.0).reshape(20, 5))
+    content = (tmp_path / "x.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(content[:200])
+    (tmp_path / "spoilt.npz").write_bytes(content[:300] + b"x" * 40 + content[340:])
+    with pytest.raises(ValueError, match="not a whole npz file"):
+        read_design(str(tmp_path / "cut.npz"))
+    with pytest.raises(ValueError, match="'X' is damaged"):
+        read_design(str(tmp_path / "spoilt.npz"))
+
+
+def test_labels_of_rows_are_no_feature(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(",a,b\nfirst,1,2\nsecond,3,4\n")
+    (tmp_path / "numbered.csv").write_text(",a,b\n0,1,2\n1,3,4\n")
+    (tmp_path / "r.csv").write_text("a,b\nfirst,1,2\nsecond,3,4\n")
+    for name in ("x.csv", "numbered.csv", "r.csv"):
+        design, names = read_design(str(tmp_path / name))
+        np.testing.assert_array_equal(design, [[1.0, 2.0], [3.0, 4.0]])
+        assert names == ["a", "b"]
 
 
 def test_missing_file_key_and_column(tmp_path: Path) -> None:
