@@ -40,7 +40,10 @@ def main() -> None:
         stores = hasattr(module, "compute")
         if stores and arguments.recompute:
             begun = time.perf_counter()
-            data = module.compute()
+            try:
+                data = module.compute()
+            except TimeoutError as pause:
+                raise SystemExit(f"{name}: {pause}") from None
             path = stored.write(name, data, time.perf_counter() - begun)
             print(f"{name}: results in figures/{path.relative_to(path.parents[1])}", flush=True)
         begun = time.perf_counter()
