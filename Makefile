@@ -7,7 +7,7 @@ WORKERS ?= auto
 INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help play test test-all test-theorems check format bench figures clean
+.PHONY: help play test test-all test-theorems check format bench figures docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,6 +26,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@echo "Installing the peers that the benchmarks compare with"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@echo "Installing what builds the documentation"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 play: $(VENV)/.installed ## find lottery tickets on real images, compare the methods, draw the picture
@@ -55,5 +60,8 @@ bench: $(VENV)/.installed-bench ## the benchmarks, side by side with their peers
 figures: $(VENV)/.installed ## redraw all figures from stored results
 	@$(BIN)/python -m figures
 
+docs: $(VENV)/.installed-docs ## build the documentation into site/ (proofs with rendered mathematics)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis
