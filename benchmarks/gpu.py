@@ -201,8 +201,8 @@ def epochs_of(task: tuple[Size, str], tell: Tell) -> dict[str, Any]:
     size, way = task[0], WAYS[task[1]]
     data = images(size)
     from concave_sparsity import Log
+    from nets.concave_masks.forms import relaxed_mask
     from nets.methods import method
-    from nets.relaxed_mask import RelaxedMask
 
     options = method("concave").settle({})
     seconds: dict[str, list[float]] = {"dense": [], "search": []}
@@ -210,7 +210,7 @@ def epochs_of(task: tuple[Size, str], tell: Tell) -> dict[str, Any]:
     for _ in range(size.repeats):
         for kind in seconds:
             flat = FlatModel(build(size.model, data).to(size.device))
-            hooks = [RelaxedMask(Log(0.02), 0.05, **options)] if kind == "search" else []
+            hooks = [relaxed_mask(options, Log(0.02), 0.05)] if kind == "search" else []
             loop = Loop(flat, data, training(size, way), seed=0, hooks=hooks, part=None)
             if torch.device(size.device).type == "cuda":
                 torch.cuda.reset_peak_memory_stats()

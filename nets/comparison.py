@@ -44,7 +44,7 @@ class Comparison:
         groups: dict[tuple[str, str, str, float], list[Result]] = {}
         for result in self.results:
             penalty = result.play.penalty if result.play.method == "concave" else ""
-            key = (result.play.method, penalty, result.play.control, result.play.density)
+            key = (result.play.method, penalty, result.play.control, result.asked_density)
             groups.setdefault(key, []).append(result)
         rows = []
         for (method, penalty, control, density), group in groups.items():

@@ -180,6 +180,8 @@ def find_tickets(
     for density in densities:
         check(0 < density <= 1, "density", density, "in (0, 1]")
     asked = [chosen.fixed_density or density_under(granularity, density) for density in densities]
+    if follows := chosen.density_follows(settled):
+        asked = asked[:1] * len(asked)  # one search: the density is what its options give
     network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
     search = Search(
         network,
@@ -208,6 +210,8 @@ def find_tickets(
         said["granularity"] = granularity
     if "penalty" in chosen.needs:
         said["penalty"] = repr(penalty)
+    if follows:
+        said["density_follows"] = True
     tickets = {found.density: _ticket(found, search, said) for found in chosen.find(search)}
     return [tickets[density] for density in asked]
 

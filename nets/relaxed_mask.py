@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import Penalty
+from nets.falling_density import falling_density
 from nets.hooks import Hook
 from nets.order_statistics import kth_smallest
 from nets.training import Loop
@@ -37,7 +38,8 @@ class RelaxedMask(Hook):
     near-ties (of m, then by h). The l1 map is a soft threshold and leaves entries in between. Where m_i = 0
     theta_i is kept and its gradient is measured still, so an entry may come back.
 
-    Scaling the loss, or lam, changes nothing: the updates depend on lam / h alone.
+    Scaling the loss, or lam, changes nothing: the updates depend on lam / h alone. A lam that is given stays
+    as it is and the density follows; h is on the scale of the root mean square of gradients.
 
     Parameters
     ----------
@@ -51,6 +53,12 @@ class RelaxedMask(Hook):
         Steps between two updates of the mask.
     memory : float
         Share of the training over which squared gradients are averaged.
+    warm_up : float
+        Share of the training before the mask begins to move.
+    origin : float
+        Density from which the target falls.
+    lam : float
+        Positive: lam is given, and the density follows from the end of the warm-up on.
     """
 
     def __init__(
@@ -61,9 +69,18 @@ class RelaxedMask(Hook):
         descent: float = 0.8,
         interval: int = 10,
         memory: float = 0.02,
+        warm_up: float = 0.0,
+        origin: float = 1.0,
+        lam: float = 0.0,
     ) -> None:
         if not 0 < descent <= 1:
             raise ValueError(f"descent must be in (0, 1], got {descent!r}")
+        if not 0 <= warm_up < descent:
+            raise ValueError(
+                f"warm_up must be at least 0 and less than descent, {descent!r}, got {warm_up!r}"
+            )
+        if not 0 <= lam < math.inf:
+            raise ValueError(f"lam must be positive, or 0 to be steered, got {lam!r}")
         if interval < 1:
             raise ValueError(f"interval must be at least 1, got {interval!r}")
         if not memory > 0:
@@ -73,11 +90,14 @@ class RelaxedMask(Hook):
         self.descent = descent
         self.interval = interval
         self.memory = memory
+        self.warm_up = warm_up
+        self.origin = origin
+        self.given = lam
         self.mask = torch.empty(0)
         self._squares = torch.empty(0)
-        self._curves: dict[str, list[float]] = {
-            name: [] for name in ("step", "target", "lam", "mean", "above_half")
-        }
+        self._count = 0.0  # steps that the sum of squares stands for, decayed like it
+        names = ("step", "target", "lam", "mean", "above_half")
+        self._curves: dict[str, list[float]] = {n: [] for n in names if n != "target" or not lam}
         self._pending: list[Tensor] = []
 
     def start(self, loop: Loop) -> None:
@@ -96,6 +116,7 @@ class RelaxedMask(Hook):
         """Sum the squared gradients of the effective weights and turn them into gradients of the weights."""
         gradients = loop.flat.gradients
         self._squares.addcmul_(gradients, gradients)
+        self._count += 1.0
         gradients.mul_(self.mask)
 
     def after_step(self, loop: Loop) -> None:
@@ -106,8 +127,7 @@ class RelaxedMask(Hook):
 
     def target(self, share: float) -> float:
         """Return the density wanted when `share` of the training is done."""
-        left = max(0.0, 1.0 - share / self.descent)
-        return self.density + (1.0 - self.density) * left**3
+        return falling_density(share, self.density, begin=self.warm_up, end=self.descent, origin=self.origin)
 
     def curvature(self, loop: Loop) -> Tensor:
         """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,)."""
@@ -115,22 +135,47 @@ class RelaxedMask(Hook):
         groups = loop.flat.layout.groups
         return h if groups is None else groups.share(h)
 
+    def final(self, loop: Loop) -> Tensor:
+        """Return the mask that the trained network is evaluated under, shape (n,)."""
+        return self.mask
+
+    def show(self, loop: Loop, mask: Tensor) -> None:
+        """Show the network the weights under this mask."""
+        torch.mul(loop.flat.weights, mask, out=loop.flat.effective)
+
+    def tie(self, loop: Loop) -> Tensor:
+        """Return what decides between equal entries at the cut: the curvature that they come from."""
+        return self.curvature(loop)
+
+    @property
+    def lam(self) -> float:
+        """Weight of the penalty as it is at present."""
+        return self.trace["lam"][-1] if self.trace["lam"] else 0.0
+
     def _update(self, loop: Loop) -> None:
         h = self.curvature(loop)
-        target = self.target(loop.share)
-        middle = price_threshold(h, loop, target)
+        scale = math.sqrt(max(self._count, 1.0))
         self._squares.mul_(self._keep)
-        if middle is None:
-            return
-        middle = middle.clamp(min=torch.finfo(h.dtype).tiny)
+        self._count *= self._keep
+        target = self.target(loop.share)
+        if self.given:
+            if loop.share < self.warm_up:
+                return
+            middle = torch.full((), self.given / self._critical * scale, dtype=h.dtype, device=h.device)
+        else:
+            found = price_threshold(loop, h, target)
+            if found is None:
+                return
+            middle = found.clamp(min=torch.finfo(h.dtype).tiny)
         # log10(h / middle) from -DECADES / 2 to DECADES / 2 addresses the table; h = 0 is its first entry
         place = (
             h.div_(middle).log10_().mul_(POINTS / DECADES).add_(POINTS / 2 - 1).ceil_().nan_to_num_(nan=0.0)
         )
         torch.index_select(self._table, 0, place.clamp_(0, POINTS - 1).to(torch.int32), out=self.mask)
-        lam = self._critical * middle.mean()
+        lam = middle.mean() * (self._critical / scale)
         self._curves["step"].append(float(loop.step))
-        self._curves["target"].append(float(target))
+        if "target" in self._curves:
+            self._curves["target"].append(float(target))
         self._pending.append(torch.stack([lam, self.mask.mean(), (self.mask > 0.5).to(h.dtype).mean()]))
 
     @property
@@ -145,11 +190,11 @@ class RelaxedMask(Hook):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mask and the running sum of squared gradients."""
-        return {"mask": self.mask, "squares": self._squares, "curves": self.trace}
+        return {"mask": self.mask, "squares": self._squares, "count": self._count, "curves": self.trace}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
-        self.mask, self._squares = state["mask"], state["squares"]
+        self.mask, self._squares, self._count = state["mask"], state["squares"], state["count"]
         self._curves = {name: list(values) for name, values in state["curves"].items()}
         self._pending = []
 
@@ -179,10 +224,10 @@ def proximal_table(penalty: Penalty, critical: float) -> Tensor:
     return table
 
 
-def price_threshold(h: Tensor, loop: Loop, density: float) -> Tensor | None:
-    """Return the curvature up to which entries are dropped, shape () or (n,); None if none are."""
-    groups, n = loop.flat.layout.groups, h.numel()
+def price_threshold(loop: Loop, values: Tensor, density: float) -> Tensor | None:
+    """Return the value up to which entries are dropped at a density, shape () or (n,); None if none are."""
+    groups, n = loop.flat.layout.groups, values.numel()
     if groups is not None:
-        return groups.threshold(h, density)
+        return groups.threshold(values, density)
     dropped = min(n, round((1.0 - density) * n))
-    return kth_smallest(h, dropped) if dropped else None
+    return kth_smallest(values, dropped) if dropped else None

@@ -63,14 +63,20 @@ class Result:
     layer_densities: Mapping[str, float] = field(default_factory=dict)
     metrics: tuple[Mapping[str, float], ...] = ()
 
+    @property
+    def asked_density(self) -> float:
+        """The density asked for, or that reached where it follows from the options (a given lam)."""
+        return self.density if self.report.get("density_follows") else self.play.density
+
     def row(self) -> dict[str, Any]:
         """Return one flat row: the play's fields, the numbers, the search's report under "search_...".
 
-        The density asked for is "asked_density"; where data lie and per-epoch metrics are left out.
+        The density asked for is "asked_density" (see the property); where data lie and per-epoch metrics are
+        left out.
         """
         row = asdict(self.play)
         del row["data_dir"]
-        row["asked_density"] = row.pop("density")
+        row["asked_density"] = self.asked_density
         row["options"] = dict(self.play.options)
         for name in (
             "density",

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nets.falling_density import falling_density
 from nets.hooks import Hook
 from nets.seeds import derive
 from nets.training import Loop
@@ -184,7 +185,7 @@ class ScoredMask(Hook):
     def target(self, share: float) -> float:
         """Return the density wanted when `share` of the training is done."""
         assert self.density is not None
-        return self.density + (1.0 - self.density) * max(0.0, 1.0 - share / self.descent) ** 3
+        return falling_density(share, self.density, end=self.descent)
 
     def _moment(self, loop: Loop) -> Moment:
         generator = torch.Generator(loop.data.device).manual_seed(derive(loop.seed, "gates", loop.step))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from nets.distributions import select
-from nets.evaluation import evaluate
+from nets.mask_cut import cut
 from nets.scored_mask import ScoredMask
 from nets.search import Found, Search
 
@@ -39,23 +39,12 @@ def find_by_scores(
         if scored.freeze:
             training, weights = replace(training, weight_decay=0.0), search.rewound()
         loop = search.train(scored, weights=weights, training=training)
-        flat = search.flat
-        final = scored.final(loop)
-        scored.show(loop, final)
-        relaxed = evaluate(flat.model, search.data).accuracy
-        mean = float(final.mean())
-        scores = (scored.scores if rank is None else rank(search, scored)).detach()
-        mask = select(scores, search.layout, search.count(density), distribution)
-        scored.show(loop, mask)
-        cut = evaluate(flat.model, search.data).accuracy
-        flat.unite()
-        report = {
-            "relaxed_accuracy": relaxed,
-            "cut_accuracy": cut,
-            "cut_loss": relaxed - cut,
-            "mean_mask": mean,
-            "lam": scored.lam,
-        }
+
+        def choose(final: Tensor) -> Tensor:
+            scores = (scored.scores if rank is None else rank(search, scored)).detach()
+            return select(scores, search.layout, search.count(density), distribution)
+
+        mask, report = cut(search, loop, scored, choose)
         return search.found(mask, density, report=report, trace=scored.trace)
 
     return search.each(one)

@@ -31,7 +31,7 @@ class Found:
     ----------
     mask : Tensor
         Boolean, shape (n,): True where a weight is kept; exactly round(density * n) are, or what the
-        granularity makes of it.
+        granularity makes of it, or any number where the density follows from the method's options.
     weights : mapping of str to Tensor
         State of the whole network to which the ticket is rewound.
     density : float
@@ -238,6 +238,7 @@ class Search:
         report: Mapping[str, Scalar] | None = None,
         trace: Mapping[str, Sequence[float]] | None = None,
         fine_tune: float = 0.0,
+        exact: bool = True,
     ) -> Found:
         """Return the result for one density, with the cost so far; the mask must keep the exact count.
 
@@ -251,10 +252,14 @@ class Search:
             State to which the ticket is rewound; default: `rewound()`.
         report, trace, fine_tune
             See `Found`.
+        exact : bool
+            False where the density follows from the method's options: any count will do but zero.
         """
         distributed.agree(mask)
         kept = int(mask.sum())
-        if self.layout.groups is not None:
+        if not exact:
+            assert kept, "a ticket keeps at least one weight"
+        elif self.layout.groups is not None:
             self.layout.groups.refuse(mask, self.count(density))
         elif kept != self.count(density):
             raise AssertionError(

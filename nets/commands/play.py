@@ -78,6 +78,11 @@ def play(
         f"retraining {result.retrain_epochs:g} epochs, {result.retrain_seconds:.1f} s",
         highlight=False,
     )
+    if result.report.get("density_follows"):
+        console.print(
+            f"lam was given, {float(result.report['lam']):g}: the density is what the relaxed mask reached",
+            highlight=False,
+        )
     if "cut_loss" in result.report:
         console.print(
             f"loss of accuracy at the cut {100 * float(result.report['cut_loss']):.2f} points (validation)",

@@ -1,67 +1,131 @@
-"""Tickets by a concave regulariser: a relaxed mask trained jointly with the weights, in one training."""
+"""Tickets by a concave regulariser: a relaxed mask trained with the weights, in one training or in rounds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from concave_sparsity import Penalty
+from nets.concave_masks.forms import OPTIONS, relaxed_mask
+from nets.concave_masks.trained_mask import TrainedMask
+from nets.configuration import Scalar
 from nets.distributions import select
-from nets.evaluation import evaluate
-from nets.methods.method import Method, Option
+from nets.hooks import Hook
+from nets.mask_cut import cut
+from nets.methods.method import Method
 from nets.relaxed_mask import RelaxedMask
 from nets.search import Found, Search
+from nets.sparse_training import SparseTraining
+from nets.training import Loop
 
 
 def find(search: Search) -> Iterable[Found]:
-    """Train mask and weights jointly with the penalty of the search."""
+    """Train mask and weights with the penalty of the search."""
     if search.penalty is None:
         raise ValueError('method "concave" needs a penalty, e.g. Log(0.02)')
     return find_with(search, search.penalty)
 
 
 def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
-    """Train mask and weights jointly, cut the mask to the exact count, rewind; lam follows the density."""
+    """Train mask and weights, extract the sparse network, rewind; in rounds, go on with the survivors.
+
+    Round k of R ends at the density p^(k/R) for a density p asked for; a given lam decides it by itself.
+    """
+    o = search.options
+    if o["rounds"] < 1:
+        raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
+
+    groups = search.layout.groups
+    if follows(o) and groups is not None and ":" in groups.name:
+        raise ValueError(f"granularity {groups.name} fixes the density: leave lam={o['lam']:g} out")
 
     def one(density: float) -> Found:
-        hook = RelaxedMask(penalty, density, **search.options)
-        loop = search.train(hook)
-        flat = search.flat
-        relaxed = evaluate(flat.model, search.data)
-        # near-ties of the mask are broken by the curvature that it comes from, then by index
-        order = hook.curvature(loop).argsort(descending=True, stable=True)
-        rank = torch.empty_like(order)
-        rank[order] = torch.arange(search.n, 0, -1, device=rank.device)
-        scores = hook.mask.to(torch.float64) + rank.to(torch.float64) * (1e-6 / search.n)
-        mask = select(scores, search.layout, search.count(density), shared=True)
-        torch.mul(flat.weights, mask, out=flat.effective)
-        cut = evaluate(flat.model, search.data)
-        flat.unite()
-        report = {
-            "relaxed_accuracy": relaxed.accuracy,
-            "cut_accuracy": cut.accuracy,
-            "cut_loss": relaxed.accuracy - cut.accuracy,
-            "lam": hook.trace["lam"][-1] if hook.trace["lam"] else 0.0,
-            "mean_mask": hook.mask.mean().item(),
-        }
-        return search.found(mask, density, report=report, trace=hook.trace)
+        alive: Tensor | None = None
+        origin = 1.0
+        trace: dict[str, list[float]] = {}
+        for number in range(1, o["rounds"] + 1):
+            aim = density ** (number / o["rounds"])
+            count = max(search.count(density), round(aim * search.n))
+            hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
+            loop = _train(search, hook, alive, first=number == 1)
+            alive, report = _extract(search, loop, hook, count, alive)
+            _append(trace, hook.trace, loop.steps * (number - 1))
+            origin = int(alive.sum()) / search.n
+        assert alive is not None
+        if o["rounds"] > 1:
+            report["rounds"] = o["rounds"]
+        if follows(o):
+            report["density_follows"] = True
+        return search.found(alive, density, report=report, trace=trace, exact=not follows(o))
 
     return search.each(one)
 
 
-OPTIONS = (
-    Option("descent", 0.8, "share of the training over which the target density falls"),
-    Option("interval", 10, "steps between two updates of the mask"),
-    Option("memory", 0.02, "share of the training over which squared gradients are averaged"),
-)
+def follows(options: Mapping[str, Any]) -> bool:
+    """Tell whether the density follows from a lam that is given."""
+    return bool(options["lam"])
+
+
+def _train(search: Search, hook: RelaxedMask | TrainedMask, alive: Tensor | None, first: bool) -> Loop:
+    """Train once: from the initial weights at first, later the survivors from where they are rewound to."""
+    hooks: list[Hook] = [] if alive is None else [SparseTraining(alive)]
+    training = search.training
+    alone = isinstance(hook, TrainedMask) and hook.trained == "mask"
+    if alone:
+        training = replace(training, weight_decay=0.0)
+    if first and not alone:
+        return search.train(hook, training=training)
+    weights = search.rewound()
+    return search.train(*hooks, hook, weights=weights, training=training, start=search.rewind)
+
+
+def _extract(
+    search: Search, loop: Loop, hook: RelaxedMask | TrainedMask, count: int, alive: Tensor | None
+) -> tuple[Tensor, dict[str, Scalar]]:
+    """Cut the mask to the count, or where lam is given at the threshold; tell what that costs."""
+    o = search.options
+
+    def choose(final: Tensor) -> Tensor:
+        if follows(o):
+            kept: Tensor = final > o["threshold"]
+            if not kept.any():
+                raise ValueError(
+                    f"lam={o['lam']:g} leaves no mask entry above {o['threshold']:g}: give a smaller one"
+                )
+            return kept
+        # near-ties of the mask are broken by what it comes from, then by index
+        order = hook.tie(loop).argsort(descending=True, stable=True)
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(search.n, 0, -1, device=rank.device)
+        scores = final.to(torch.float64) + rank.to(torch.float64) * (1e-6 / search.n)
+        if alive is not None:
+            scores.masked_fill_(~alive, -torch.inf)
+        mask: Tensor = select(scores, search.layout, count, shared=True)
+        return mask
+
+    mask, report = cut(search, loop, hook, choose)
+    report["relaxed_density"] = float((hook.final(loop) > 0.5).to(torch.float64).mean())
+    return mask, report
+
+
+def _append(trace: dict[str, list[float]], more: Mapping[str, list[float]], offset: int) -> None:
+    """Append the curves of a round, its steps counted on."""
+    for name, values in more.items():
+        shift = offset if name == "step" else 0
+        trace.setdefault(name, []).extend(value + shift for value in values)
+
 
 METHOD = Method(
     name="concave",
     summary="relaxed mask with a concave penalty, trained with the weights, lam steered to the density",
     reference="Fracastoro et al., Playing the lottery with concave regularizers, IEEE TNNLS 2024",
     find=find,
-    cost=lambda density, epochs, options: epochs,
+    cost=lambda density, epochs, options: epochs * options["rounds"],
     needs=("penalty",),
     options=OPTIONS,
+    density_follows=follows,
 )

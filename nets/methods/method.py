@@ -78,6 +78,8 @@ class Method:
     granularities : tuple of str
         What may share a mask entry: "weight", "n:m", "channel" (`nets.granularity`). A method that chooses
         its mask by `nets.distributions.select` can do N:M.
+    density_follows : callable
+        (options) -> whether with these options the density follows from them instead of being asked for.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Method:
     chain: bool = False
     fixed_density: float | None = None
     granularities: tuple[str, ...] = ("weight", "n:m")
+    density_follows: Callable[[Mapping[str, Any]], bool] = lambda options: False
 
     def refuse(self, granularity: str) -> None:
         """Raise ValueError if the method cannot find tickets of this granularity."""

@@ -31,7 +31,8 @@ def settled(play: Play) -> Play:
     """Return the play with everything that cannot matter at its default, so that equal runs compare equal.
 
     Names are written as the registries write them; the penalty of a method that takes none, the density of a
-    method that always has the same, options at their defaults and `search_epochs` equal to `epochs` go.
+    method that always has the same or whose options decide it, options at their defaults and `search_epochs`
+    equal to `epochs` go.
 
     Raises
     ------
@@ -51,6 +52,8 @@ def settled(play: Play) -> Play:
         changes["penalty"] = penalty_text(parse_penalty(play.penalty))
     if chosen.fixed_density is not None:
         changes["density"] = chosen.fixed_density
+    if chosen.density_follows(chosen.settle(dict(play.options))):
+        changes["density"] = _default("density")
     if chosen.fixed_density == 1.0:
         changes |= {"include": (), "exclude": (), "search_epochs": 0, "control": "", "granularity": "weight"}
     else:

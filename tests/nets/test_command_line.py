@@ -91,6 +91,19 @@ def test_play_writes_the_ticket(capsys, tmp_path):
     assert ticket.metadata["options"]["descent"] == 0.4
 
 
+def test_play_of_a_given_lam_says_the_density_reached(capsys, tmp_path):
+    import nets
+
+    path = tmp_path / "t.safetensors"
+    with pytest.raises(SystemExit) as stop:
+        main(["play", "--epochs", "2", "--method", "concave", "--option", "lam=1e-4", "--save", str(path)])
+    assert not stop.value.code
+    printed = capsys.readouterr().out
+    ticket = nets.Ticket.load(path)
+    assert f"ticket of {ticket.kept:,} of 50,200 weights ({100 * ticket.density:.3g}%)" in printed
+    assert "lam was given, 0.0001: the density is what the relaxed mask reached" in printed
+
+
 def test_compare_ends_with_table_and_picture(capsys, tmp_path):
     with pytest.raises(SystemExit) as stop:
         main(

@@ -1,0 +1,69 @@
+"""From a relaxed mask to a binary one, and what the cut costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from nets.configuration import Scalar
+from nets.evaluation import evaluate
+from nets.search import Search
+from nets.training import Loop
+
+
+class MaskHook(Protocol):
+    """A hook that trains a relaxed mask."""
+
+    @property
+    def lam(self) -> float:
+        """Weight of the penalty as it is at present."""
+
+    def final(self, loop: Loop) -> Tensor:
+        """Return the mask that the trained network is evaluated under, shape (n,)."""
+
+    def show(self, loop: Loop, mask: Tensor) -> None:
+        """Show the network the weights under this mask."""
+
+
+def cut(
+    search: Search, loop: Loop, hook: MaskHook, choose: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, dict[str, Scalar]]:
+    """Return the binary mask, and accuracies of the relaxed and of the cut network.
+
+    Parameters
+    ----------
+    search : Search
+        The search; its network sees its own weights again afterwards.
+    loop : Loop
+        The training that has just finished.
+    hook : MaskHook
+        It trained the mask.
+    choose : callable
+        Takes the relaxed mask and returns the boolean one, shape (n,) each.
+
+    Returns
+    -------
+    mask : Tensor
+        Boolean, shape (n,).
+    report : dict
+        relaxed_accuracy, cut_accuracy (both of the validation part), cut_loss (their difference), mean_mask,
+        lam.
+    """
+    flat = search.flat
+    final = hook.final(loop)
+    hook.show(loop, final)
+    relaxed = evaluate(flat.model, search.data).accuracy
+    mask = choose(final)
+    hook.show(loop, mask)
+    accuracy = evaluate(flat.model, search.data).accuracy
+    report: dict[str, Scalar] = {
+        "relaxed_accuracy": relaxed,
+        "cut_accuracy": accuracy,
+        "cut_loss": relaxed - accuracy,
+        "lam": hook.lam,
+        "mean_mask": float(final.mean()),
+    }
+    flat.unite()
+    return mask, report
