@@ -148,7 +148,7 @@ def _heat(ax: Any, table: dict[str, Any], columns: list[Any], rows: list[Any]) -
         text = _seconds(seconds[i, j]) if solved else f"gap\n{_gap(gaps[i, j])}"
         dark = np.log10(seconds[i, j]) < -0.4
         ax.text(j, i, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
-    ax.set_xticks(range(len(columns)), [f"{c:g}" for c in columns], fontsize=7.5)
+    ax.set_xticks(range(len(columns)), [f"{c:g}" for c in columns], fontsize=6.5)
     ax.set_yticks(range(len(rows)), [f"{r:g}" for r in rows], fontsize=7.5)
     ax.grid(False)
     return image

@@ -71,7 +71,7 @@ def draw(data: dict[str, Any]) -> Figure:
             ax.plot(lams, bound, **look(i), label=f"{name}: bound")
             ax.plot(lams[::3], error[::3], **{**look(i, marker=True), "linestyle": "none"}, fillstyle="none")
         ax.axhline(trivial, color="#777777", linewidth=0.8)
-        ax.set(xscale="log", yscale="log", xlim=(lams[0], lams[-1]), ylim=(6e-4, 9))
+        ax.set(xscale="log", yscale="log", xlim=(lams[0] / 1.15, lams[-1] * 1.15), ylim=(6e-4, 9))
         ax.set_xlabel("strength of the penalty $\\lambda$")
         ax.axvline(data["vacuous_from"], color="#777777", linewidth=0.8, linestyle=":")
     axes[0, 0].text(data["vacuous_from"] * 1.06, 0.02, "$\\mu/2$", fontsize=8, color="#444444")

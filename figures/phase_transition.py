@@ -12,12 +12,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from figures.plain_steps import iterates
 from figures.style import HEAT, canvas, name_panel
 
 D, TRIALS, EPS, STEPS = 48, 20, 0.1, 15
 SHARES = np.arange(1, 17) / 16
+_LINE: dict[str, Any] = {
+    "color": "white",
+    "linewidth": 1.3,
+    "path_effects": [withStroke(linewidth=2.8, foreground="black")],
+}
 KINDS = {
     "l1_free": "l1, no box",
     "log_free": "log, no box",
@@ -77,7 +83,7 @@ def transition(box: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(data: dict[str, Any]) -> Figure:
-    figure, axes = canvas(1, 4, height=2.55, sharey=True)
+    figure, axes = canvas(1, 4, height=2.8, sharey=True)
     half = 0.5 / data["d"] * (data["n"][1] - data["n"][0])
     low, high = data["n"][0] / data["d"] - half, data["n"][-1] / data["d"] + half
     for i, (ax, (kind, title)) in enumerate(zip(axes[0], KINDS.items())):
@@ -91,13 +97,16 @@ def draw(data: dict[str, Any]) -> Figure:
             vmax=1,
         )
         ks, ns = transition(box=kind.endswith("box"))
-        ax.plot(ns, ks, color="white", linestyle="--", linewidth=1.4, label="l1, theory")
+        # White on a black casing: seen on dark and on light cells.
+        theory = ax.plot(ns, ks, linestyle="--", label="l1, theory for large $d$", **_LINE)[0]
         if kind.endswith("box"):
-            ax.axvline(0.5, color="white", linestyle=":", linewidth=1.4, label="box alone, theory")
+            alone = ax.axvline(0.5, linestyle=":", label="the box alone, theory: $n=d/2$", **_LINE)
         ax.set(xlabel="samples $n/d$", xlim=(low, high), ylim=(low, high))
         ax.grid(False)
         name_panel(ax, "abcd"[i], title)
     axes[0, 0].set_ylabel("ones in the mask $k/d$")
+    legend = figure.legend(handles=[theory, alone], loc="outside lower center", ncols=2)
+    legend.set_frame_on(False)
     bar = figure.colorbar(image, ax=list(axes[0]), pad=0.01, aspect=25)
     bar.set_label("share of masks recovered")
     return figure

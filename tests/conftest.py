@@ -17,7 +17,12 @@ settings.register_profile(
     max_examples=50,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.register_profile("theorems", parent=settings.get_profile("default"), max_examples=3000)
+# More, or fewer, examples a theorem than the usual thousands: THEOREM_EXAMPLES=20000 make test-theorems
+settings.register_profile(
+    "theorems",
+    parent=settings.get_profile("default"),
+    max_examples=int(os.environ.get("THEOREM_EXAMPLES", "3000")),
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

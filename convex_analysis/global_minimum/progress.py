@@ -34,8 +34,7 @@ class Progress:
             from rich.progress import Progress as Display
 
             self._display = Display(
-                TextColumn("global minimum"),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=8),  # the whole line fits into 80 columns
                 TextColumn("{task.description}"),
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
@@ -66,7 +65,7 @@ class Progress:
         whole = math.log(self._first_gap / search.gap)
         done = 1.0 if gap <= search.gap or whole <= 0 else math.log(self._first_gap / gap) / whole
         text = (
-            f"objective {objective:.8g}  bound {bound:.8g}  gap {gap:.2e} / {search.gap:.0e}  "
+            f"gap {gap:.1e} / {search.gap:.0e}  F {bound:.6g} .. {objective:.6g}  "
             f"{search.n_nodes} nodes, {len(search.heap)} open"
         )
         self._display.update(self._task, completed=min(max(done, 0.0), 1.0), description=text)
