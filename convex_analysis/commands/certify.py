@@ -48,7 +48,8 @@ def certify(
         Time for branch and bound, which certifies how far the global minimum is and replaces the
         solution where it finds a better one; 0 for none.
     weight_decay
-        Decay of the weights that the mask multiplies (T11).
+        Decay of the weights that the mask multiplies (T11); with --estimate and --theta, a mask and
+        weights trained together with this decay are examined (T17).
     output
         File for the mask: npz (x, intercept) or CSV (names and entries of the support).
     html
@@ -76,7 +77,15 @@ def certify(
         found = solve_quietly(problem, best.x, tol, max_iter)
     if target == "rounded":
         mask = (found.x > 0.5).astype(float)
-    case = theorems.Case(problem, mask, found, weight_decay=weight_decay)
+    trained = given is not None and statement.theta is not None
+    case = theorems.Case(
+        problem,
+        mask,
+        found,
+        mask=given if trained else None,
+        weights=problem.design.scale if trained else None,
+        weight_decay=weight_decay,
+    )
     verdicts = [theorem.examine(case) for theorem in theorems.ALL]
     report = certificate_report(case, found, names, chosen, verdicts, best)
     if output is not None:

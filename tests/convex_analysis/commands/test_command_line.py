@@ -181,6 +181,16 @@ def test_weight_decay_is_passed_on(folder, capsys) -> None:
     data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.1, "--weight-decay", 0.1)
     assert run("certify", *data, "--json", "-") == 0
     assert {one["theorem"]: one["status"] for one in report(capsys)["theorems"]}["T11"] == "holds"
+    # A mask and weights that were trained together: ridge on the support is a stationary pair.
+    X, y, mask = (np.load(folder / f"{name}.npy") for name in ("X", "y", "mask"))
+    kept = mask > 0
+    theta = np.zeros(12)
+    theta[kept] = np.linalg.solve(X[:, kept].T @ X[:, kept] / 60 + 0.1 * np.eye(3), X[:, kept].T @ y / 60)
+    np.save(folder / "theta.npy", theta)
+    together = ("--estimate", folder / "mask.npy", "--theta", folder / "theta.npy")
+    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.01, "--weight-decay", 0.1)
+    assert run("certify", *data, *together, "--json", "-") == 0
+    assert {one["theorem"]: one["status"] for one in report(capsys)["theorems"]}["T17"] == "holds"
 
 
 @pytest.mark.parametrize(
