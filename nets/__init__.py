@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nets.result import Result
     from nets.runs.results import results
     from nets.runs.running import run
+    from nets.shrinking import shrink
     from nets.sweeps.sweeping import sweep
     from nets.tickets import Ticket
 
@@ -41,6 +42,7 @@ __all__ = [
     "results",
     "retrain",
     "run",
+    "shrink",
     "sweep",
 ]
 
@@ -62,6 +64,7 @@ _WHERE = {
     "results": "runs.results",
     "retrain": "playing",
     "run": "runs.running",
+    "shrink": "shrinking",
     "sweep": "sweeps.sweeping",
 }
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from concave_sparsity import largest
 from nets.data import Dataset
 from nets.evaluation import evaluate
+from nets.granularity.groups import Groups
+from nets.layout import Layout
 from nets.models.building import ModelSpec, build
 from nets.models.building import reinitialise as reinitialised
 from nets.seeds import derive
@@ -25,12 +27,17 @@ from nets.tickets import Ticket
 Draw = Callable[[int], Mapping[str, Tensor]]
 
 
-def shuffle(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
-    """Return the ticket with the mask of every layer permuted at random; counts and weights stay."""
+def shuffle(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None) -> Ticket:
+    """Return the ticket with the mask of every layer permuted at random; counts and weights stay.
+
+    Where the layout ties entries of the mask to one another (N:M, channels), whole entries are drawn anew.
+    """
+    if layout is not None and layout.groups is not None:
+        return _redrawn(ticket, seed, layout, layout.groups, others=False)
     return _with_masks(ticket, {name: _permuted(mask, seed, name) for name, mask in ticket.masks.items()})
 
 
-def reinitialise(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
+def reinitialise(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None) -> Ticket:
     """Return the ticket with initial weights drawn anew; the masks stay.
 
     New weights are not those of a later step: they are trained from step 0 whatever the ticket's rewinding.
@@ -42,12 +49,14 @@ def reinitialise(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
     return replace(ticket, weights=weights, metadata={**said, "rewind": 0})
 
 
-def invert(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
+def invert(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None) -> Ticket:
     """Return the ticket that keeps, in every layer, as many of the weights that were pruned, drawn at random.
 
     Where a layer has fewer pruned weights than kept ones, all pruned ones are kept and the rest is drawn
-    from the others, so that the counts stay.
+    from the others, so that the counts stay. Entries that the layout ties to one another go as a whole.
     """
+    if layout is not None and layout.groups is not None:
+        return _redrawn(ticket, seed, layout, layout.groups, others=True)
     masks = {}
     for name, mask in ticket.masks.items():
         order = torch.rand(mask.shape, generator=_generator(seed, name), dtype=torch.float64)
@@ -55,9 +64,9 @@ def invert(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
     return _with_masks(ticket, masks)
 
 
-def random(ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
+def random(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None) -> Ticket:
     """Return a random sparse network of the same layer-wise densities: masks and weights drawn anew."""
-    return reinitialise(shuffle(ticket, seed), seed, draw)
+    return reinitialise(shuffle(ticket, seed, draw, layout), seed, draw)
 
 
 def draws(model: ModelSpec, data: Dataset) -> Draw:
@@ -71,7 +80,7 @@ def draws(model: ModelSpec, data: Dataset) -> Draw:
     return draw
 
 
-CONTROLS: dict[str, Callable[[Ticket, int, Draw | None], Ticket]] = {
+CONTROLS: dict[str, Callable[[Ticket, int, Draw | None, Layout | None], Ticket]] = {
     "shuffle": shuffle,
     "reinitialise": reinitialise,
     "invert": invert,
@@ -79,7 +88,9 @@ CONTROLS: dict[str, Callable[[Ticket, int, Draw | None], Ticket]] = {
 }
 
 
-def control(name: str, ticket: Ticket, seed: int, draw: Draw | None = None) -> Ticket:
+def control(
+    name: str, ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None
+) -> Ticket:
     """Return the ticket changed by the named control.
 
     Parameters
@@ -92,15 +103,20 @@ def control(name: str, ticket: Ticket, seed: int, draw: Draw | None = None) -> T
         Fixes what is drawn.
     draw : callable, optional
         Takes a seed and returns the state of a newly initialised network; for "reinitialise" and "random".
+    layout : Layout, optional
+        The masked tensors with what ties them; needed for a ticket whose granularity is not "weight".
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or the layout is missing.
     """
+    granularity = ticket.metadata.get("granularity", "weight")
+    if layout is None and granularity != "weight" and name != "reinitialise":
+        raise ValueError(f"the control {name} of a ticket of granularity {granularity} needs its layout")
     if name not in CONTROLS:
         raise ValueError(f"unknown control {name!r}; choose one of {', '.join(CONTROLS)}")
-    changed = CONTROLS[name](ticket, seed, draw)
+    changed = CONTROLS[name](ticket, seed, draw, layout)
     return replace(changed, metadata={**changed.metadata, "control": name})
 
 
@@ -191,6 +207,13 @@ def _generator(seed: int, name: str) -> torch.Generator:
 def _permuted(mask: Tensor, seed: int, name: str) -> Tensor:
     order = torch.randperm(mask.numel(), generator=_generator(seed, name))
     return mask.reshape(-1)[order].reshape(mask.shape)
+
+
+def _redrawn(ticket: Ticket, seed: int, layout: Layout, groups: Groups, others: bool) -> Ticket:
+    mask = ticket.flat_mask(layout)
+    order = torch.rand(len(mask), generator=_generator(seed, groups.name), dtype=torch.float64)
+    drawn = layout.split(groups.redraw(mask, order, others))
+    return _with_masks(ticket, {name: drawn[name].clone() for name in ticket.masks})
 
 
 def _with_masks(ticket: Ticket, masks: Mapping[str, Tensor]) -> Ticket:

@@ -6,6 +6,7 @@ A masked network is an ordinary module: train it with any loop, deep-copy it, pi
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -89,7 +90,7 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     for module, tensor_name, mask in places:
         order = list(module._parameters)
         parametrize.register_parametrization(module, tensor_name, Mask(mask, order))
-        type(module).__reduce_ex__ = _reduce  # type: ignore[method-assign,assignment]
+        _copy_apart(type(module))
     return model
 
 
@@ -134,6 +135,26 @@ def _reduce(module: nn.Module, protocol: Any) -> tuple[Callable[..., nn.Module],
     return _rebuild, (type(module).__bases__[0], state, chains)
 
 
+def _copy_apart(kind: type[nn.Module]) -> None:
+    """Let copies of a masked layer have a class of their own, as taking a mask off changes the class."""
+    if kind.__reduce_ex__ is _reduce:
+        return
+    kind.__reduce_ex__ = _reduce  # type: ignore[method-assign,assignment]
+    plain: Callable[[nn.Module, dict[int, Any]], nn.Module] | None = kind.__dict__.get("__deepcopy__")
+    if plain is None:  # the layer has its own way of being copied
+        return
+
+    def deepcopied(module: nn.Module, memo: dict[int, Any], plain: Any = plain) -> nn.Module:
+        chains = module.parametrizations.values()  # type: ignore[operator]
+        if not all(isinstance(p, Mask) for chain in chains for p in chain):
+            other: nn.Module = plain(module, memo)
+            return other
+        rebuild, arguments = _reduce(module, 4)
+        return rebuild(*copy.deepcopy(arguments, memo))
+
+    kind.__deepcopy__ = deepcopied  # type: ignore[attr-defined]
+
+
 def _rebuild(
     plain: type[nn.Module], state: dict[str, Any], chains: dict[str, tuple[nn.Parameter, list[Mask]]]
 ) -> nn.Module:
@@ -143,5 +164,5 @@ def _rebuild(
         module.register_parameter(name, original)
         for mask in chain:
             parametrize.register_parametrization(module, name, mask)
-    type(module).__reduce_ex__ = _reduce  # type: ignore[method-assign,assignment]
+    _copy_apart(type(module))
     return module

@@ -19,6 +19,7 @@ from nets.costs import inference_flops, training_flops
 from nets.data import Dataset, load
 from nets.evaluation import evaluate
 from nets.flat_model import FlatModel
+from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
 from nets.layout import Layout, maskable
@@ -208,6 +209,8 @@ def find_tickets(
     }
     if granularity != "weight":
         said["granularity"] = granularity
+    if granularity == "channel":
+        said["input_shape"] = list(dataset.input_shape)
     if "penalty" in chosen.needs:
         said["penalty"] = repr(penalty)
     if follows:
@@ -225,6 +228,8 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
     }
     if found.fine_tune:
         metadata |= {"fine_tune": found.fine_tune, "rewind": 0}
+    if search.layout.groups is not None:
+        metadata |= search.layout.groups.report(found.mask)
     masks = {name: mask.cpu().clone() for name, mask in search.layout.split(found.mask).items()}
     weights = {name: tensor.cpu().clone() for name, tensor in found.weights.items()}
     return Ticket(masks, weights, metadata, found.trace, found.seconds)
@@ -358,7 +363,8 @@ def retrain_ticket(
         width = width_for(play.model, data, ticket.kept, play.include, play.exclude)
         ticket = None
     elif ticket is not None and play.control:
-        ticket = control(play.control, ticket, play.seed, draws(play.model, data))
+        layout = _grouped_layout(play, data)
+        ticket = control(play.control, ticket, play.seed, draws(play.model, data), layout)
     trained = retrain(
         ticket,
         play.model,
@@ -377,6 +383,15 @@ def retrain_ticket(
         narrow = trained.flops
         trained = replace(trained, flops=FlopCount(whole.layers, narrow.layers, whole.other))
     return trained
+
+
+def _grouped_layout(play: Play, data: Dataset) -> Layout | None:
+    """Return the layout of a play's masks with what ties their entries; None for single weights."""
+    if play.granularity == "weight":
+        return None
+    network = build(play.model, data)
+    layout = Layout.of(network, maskable(network, play.include, play.exclude))
+    return replace(layout, groups=groups_of(play.granularity, network, layout, data))
 
 
 def is_dense(play: Play) -> bool:

@@ -167,16 +167,19 @@ class RelaxedMask(Hook):
             if found is None:
                 return
             middle = found.clamp(min=torch.finfo(h.dtype).tiny)
+        whole = torch.isinf(h)  # what is not for sale
         # log10(h / middle) from -DECADES / 2 to DECADES / 2 addresses the table; h = 0 is its first entry
         place = (
             h.div_(middle).log10_().mul_(POINTS / DECADES).add_(POINTS / 2 - 1).ceil_().nan_to_num_(nan=0.0)
         )
         torch.index_select(self._table, 0, place.clamp_(0, POINTS - 1).to(torch.int32), out=self.mask)
+        groups = loop.flat.layout.groups
+        shown = self.mask if groups is None else groups.show(self.mask.masked_fill_(whole, 1.0))
         lam = middle.mean() * (self._critical / scale)
         self._curves["step"].append(float(loop.step))
         if "target" in self._curves:
             self._curves["target"].append(float(target))
-        self._pending.append(torch.stack([lam, self.mask.mean(), (self.mask > 0.5).to(h.dtype).mean()]))
+        self._pending.append(torch.stack([lam, shown.mean(), (shown > 0.5).to(h.dtype).mean()]))
 
     @property
     def trace(self) -> dict[str, list[float]]:

@@ -39,12 +39,18 @@ class Snapshot(Hook):
         self.weights = state["weights"]
 
 
-def one_shot(search: Search, criterion: Criterion, distribution: str = "global") -> Iterator[Found]:
-    """Score once, at the weights the ticket is rewound to, and cut to every density asked for."""
+def one_shot(
+    search: Search, criterion: Criterion, distribution: str = "global", shared: bool = False
+) -> Iterator[Found]:
+    """Score once, at the weights the ticket is rewound to, and cut to every density asked for.
+
+    `shared`: see `nets.distributions.select`.
+    """
     search.flat.load(search.rewound())
     scores = criterion(search)
     for density in search.densities:
-        yield search.found(select(scores, search.layout, search.count(density), distribution), density)
+        mask = select(scores, search.layout, search.count(density), distribution, shared)
+        yield search.found(mask, density)
 
 
 #: What is rewound between two rounds: the weights (Frankle, Carbin 2019), only the learning rate (Renda,

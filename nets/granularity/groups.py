@@ -46,6 +46,28 @@ class Groups(ABC):
         """
 
     @abstractmethod
+    def redraw(self, mask: Tensor, order: Tensor, others: bool) -> Tensor:
+        """Return another mask of the same layer-wise densities that obeys the rule.
+
+        Parameters
+        ----------
+        mask : Tensor
+            Boolean, shape (n,).
+        order : Tensor
+            Random numbers in [0, 1) that decide, shape (n,).
+        others : bool
+            Whether what the mask has pruned goes first.
+        """
+
+    def show(self, mask: Tensor) -> Tensor:
+        """Return a relaxed mask, shape (n,), with all that it takes along, so that its mean is a density."""
+        return mask
+
+    def report(self, mask: Tensor) -> dict[str, int]:
+        """Return what there is to tell of a finished mask, e.g. the number of units kept."""
+        return {}
+
+    @abstractmethod
     def refuse(self, mask: Tensor, count: int) -> None:
         """Raise AssertionError if a mask breaks the rule or keeps another number of weights."""
 

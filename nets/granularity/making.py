@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from nets.data import Dataset
+from nets.granularity.channels import Channels
 from nets.granularity.groups import Groups
 from nets.granularity.n_of_m import NOfM
 from nets.granularity.names import n_and_m
+from nets.granularity.slicing import disturbed, refuse_other_outputs, without
 from nets.layout import Layout
 
 
@@ -23,11 +26,31 @@ def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset) -> Gro
     layout : Layout
         Its maskable weights.
     data : Dataset
-        An input of which the network is tried on.
+        The network is tried on its first inputs.
+
+    Raises
+    ------
+    ValueError
+        If the network does not admit the granularity.
     """
     if name == "weight":
         return None
     pair = n_and_m(name)
     if pair is not None:
         return NOfM(*pair, model, layout)
-    raise ValueError(f"granularity {name!r} is not known")
+    x = data.normalise(data.x_train[:4])
+    channels = Channels(model, layout, x)
+    _try_out(model, channels, x)
+    return channels
+
+
+def _try_out(model: nn.Module, channels: Channels, x: Tensor) -> None:
+    """Take half of the units out of a copy and compare, before a search relies on what was found."""
+    scores = torch.rand(channels.units, generator=torch.Generator().manual_seed(0))
+    alive = channels.best(scores) | (scores > 0.5)
+    whole = disturbed(model)
+    parameters = dict(whole.named_parameters())
+    with torch.no_grad():
+        for name, mask in channels.layout.split(channels.expand(alive)).items():
+            parameters[name].mul_(mask.to(parameters[name].device))
+    refuse_other_outputs(whole, without(whole, channels.coupling, alive), x)

@@ -87,6 +87,10 @@ class NOfM(Groups):
         if odd:
             raise AssertionError(f"{odd} groups of {self.m} weights do not keep {self.n}")
 
+    def redraw(self, mask: Tensor, order: Tensor, others: bool) -> Tensor:
+        """Return N of every M by random order, those that the mask has pruned first where `others` is set."""
+        return self.select(order + (~mask).to(order.dtype) if others else order, self._final)
+
     def share(self, values: Tensor) -> Tensor:
         """Return the values: every weight has an entry of its own."""
         return values

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import Penalty
-from nets.concave_masks.forms import OPTIONS, relaxed_mask
+from nets.concave_masks.forms import OPTIONS, chosen_update, relaxed_mask
 from nets.concave_masks.trained_mask import TrainedMask
 from nets.configuration import Scalar
 from nets.distributions import select
+from nets.granularity.channels import Channels
 from nets.hooks import Hook
 from nets.mask_cut import cut
 from nets.methods.method import Method
@@ -42,6 +43,11 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
     groups = search.layout.groups
     if follows(o) and groups is not None and ":" in groups.name:
         raise ValueError(f"granularity {groups.name} fixes the density: leave lam={o['lam']:g} out")
+    if isinstance(groups, Channels) and (follows(o) or chosen_update(o) != "curvature"):
+        raise ValueError(
+            "granularity channel prices units by their curvature, and lam is steered: leave the options lam, "
+            "update and relaxation at their defaults"
+        )
 
     def one(density: float) -> Found:
         alive: Tensor | None = None
@@ -128,4 +134,5 @@ METHOD = Method(
     needs=("penalty",),
     options=OPTIONS,
     density_follows=follows,
+    granularities=("weight", "n:m", "channel"),
 )

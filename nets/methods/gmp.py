@@ -37,4 +37,5 @@ METHOD = Method(
         Option("updates", 50, "number of pruning steps in between"),
         Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
     ),
+    granularities=("weight", "n:m", "channel"),
 )

@@ -34,4 +34,5 @@ METHOD = Method(
         Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
     ),
     chain=True,
+    granularities=("weight", "n:m", "channel"),
 )

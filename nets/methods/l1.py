@@ -24,4 +24,5 @@ METHOD = Method(
     cost=lambda density, epochs, options: epochs * options["rounds"],
     options=OPTIONS,
     density_follows=follows,
+    granularities=("weight", "n:m", "channel"),
 )

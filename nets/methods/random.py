@@ -12,7 +12,7 @@ from nets.search import Found, Search
 
 def find(search: Search) -> Iterable[Found]:
     """Keep weights drawn at random, once, before training."""
-    return one_shot(search, criteria.random, search.options["distribution"])
+    return one_shot(search, criteria.random, search.options["distribution"], shared=True)
 
 
 METHOD = Method(
@@ -24,4 +24,5 @@ METHOD = Method(
     options=(
         Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
     ),
+    granularities=("weight", "n:m", "channel"),
 )

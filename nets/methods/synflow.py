@@ -41,4 +41,5 @@ METHOD = Method(
     cost=lambda density, epochs, options: 0.0,
     needs=("gradients",),
     options=(Option("rounds", 100, "pruning rounds"),),
+    granularities=("weight", "n:m", "channel"),
 )

@@ -13,15 +13,16 @@ from nets.models.width import scaled
 class Shortcut(nn.Module):
     """Option A: every other pixel, and channels of zeros for those that are new; no parameters."""
 
-    def __init__(self, stride: int, new_channels: int) -> None:
+    def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.new_channels = new_channels
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x, subsampled and padded."""
+    def forward(self, x: Tensor, channels: int) -> Tensor:
+        """Return x, subsampled and padded to so many channels."""
+        if self.stride == 1 and channels == x.shape[1]:
+            return x
         x = x[:, :, :: self.stride, :: self.stride]
-        return functional.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+        return functional.pad(x, (0, 0, 0, 0, 0, channels - x.shape[1]))
 
 
 class BasicBlock(nn.Module):
@@ -33,14 +34,13 @@ class BasicBlock(nn.Module):
         self.norm1 = nn.BatchNorm2d(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels_out)
-        same = stride == 1 and channels_in == channels_out
-        self.shortcut = nn.Identity() if same else Shortcut(stride, channels_out - channels_in)
+        self.shortcut = Shortcut(stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output, (n, channels_out, height / stride, width / stride)."""
         out = functional.relu(self.norm1(self.conv1(x)))
         out = self.norm2(self.conv2(out))
-        return functional.relu(out + self.shortcut(x))
+        return functional.relu(out + self.shortcut(x, out.shape[1]))
 
 
 class CifarResNet(nn.Module):

@@ -22,17 +22,17 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.head_width = width // heads  # the number of heads is read from the weights: some may be removed
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.output = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the attended tokens, (n, tokens, width)."""
-        n, tokens, width = x.shape
-        parts = self.query_key_value(x).view(n, tokens, 3, self.heads, width // self.heads)
+        n, tokens, _ = x.shape
+        parts = self.query_key_value(x).view(n, tokens, 3, -1, self.head_width)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(query, key, value)
-        return self.output(mixed.transpose(1, 2).reshape(n, tokens, width))  # type: ignore[no-any-return]
+        return self.output(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class TransformerBlock(nn.Module):

@@ -1,5 +1,8 @@
 """Small data and networks for the tests of `nets`."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -44,3 +47,13 @@ def conv_net():
             return SmallConvNet()
 
     return build
+
+
+@pytest.fixture(scope="session")
+def networks():
+    """Return the classes of `coupled_networks.py`, by name."""
+    path = Path(__file__).with_name("coupled_networks.py")
+    spec = importlib.util.spec_from_file_location("coupled_networks", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return vars(module)

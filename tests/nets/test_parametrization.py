@@ -51,6 +51,16 @@ def test_copies_compute_the_same_and_are_independent(masked, masks, again):
     assert torch.equal(again(other)(x), other(x))
 
 
+def test_taking_the_masks_off_a_copy_leaves_the_network_masked(masked, masks):
+    x = torch.randn(5, 1, 8, 8)
+    wanted = masked(x)
+    plain = make_permanent(copy.deepcopy(masked))
+    assert torch.equal(masked(x), wanted)
+    assert torch.equal(plain(x), wanted)
+    assert not masks_of(plain)
+    assert all(torch.equal(mask, masks[name]) for name, mask in masks_of(masked).items())
+
+
 def test_state_dict_is_saved_and_loaded(conv_net, masked, masks):
     file = io.BytesIO()
     torch.save(masked.state_dict(), file)

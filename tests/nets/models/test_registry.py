@@ -157,7 +157,7 @@ def test_residual_shortcuts_of_cifar_have_no_parameters():
     x = torch.randn(2, 16, 8, 8)
     shortcut = model.blocks[3].shortcut
     assert list(shortcut.parameters()) == []
-    out = shortcut(x)
+    out = shortcut(x, 32)
     assert out.shape == (2, 32, 4, 4)
     assert torch.equal(out[:, :16], x[:, :, ::2, ::2])
     assert not out[:, 16:].any()

@@ -1,0 +1,257 @@
+"""Whole units as mask entries: neurons, channels and attention heads, with every weight that they touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from concave_sparsity import density_count, largest
+from nets.granularity.coupling import Coupling, coupling
+from nets.granularity.groups import Groups
+from nets.layout import Layout
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One weight seen as a matrix of kernels: rows are outputs, columns inputs; units or -1 by both."""
+
+    rows: Tensor
+    columns: Tensor
+    kernel: int
+
+
+class Channels(Groups):
+    """Prune whole units: a weight stays if the unit it belongs to and the unit it reads both stay.
+
+    A density counts weights, as everywhere: of the ranking of all units, the longest head is kept whose
+    weights are no more than the density allows. The best unit of every layer is kept, so no layer dies.
+
+    The score of a unit is the sum over all weights that go with it, those that compute it and those that read
+    it. Weights pruned before count for nothing.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    layout : Layout
+        Its maskable weights.
+    x : Tensor
+        An input, which the network is tried on.
+
+    Attributes
+    ----------
+    coupling : Coupling
+        The units.
+    units : int
+        Their number.
+
+    Raises
+    ------
+    ValueError
+        If a masked tensor is no weight of a layer, or no unit can be removed.
+    """
+
+    name = "channel"
+
+    def __init__(self, model: nn.Module, layout: Layout, x: Tensor) -> None:
+        self.coupling: Coupling = coupling(model, layout.names, x)
+        layers = {f"{name}.weight".lstrip("."): name for name in self.coupling.outputs}
+        for name in layout.names:
+            if name not in layers:
+                raise ValueError(
+                    f"granularity channel prunes the weights of linear and convolutional layers, and {name} "
+                    "is none; exclude it"
+                )
+        self.units = self.coupling.units
+        if not self.units:
+            raise ValueError(
+                f"no unit of {type(model).__name__} can be removed: every channel reaches the output or a "
+                "parameter outside the masked layers; prune by weight or N:M"
+            )
+        self.layout = layout
+        self.total = layout.total
+        self.blocks = []
+        for name, shape in zip(layout.names, layout.shapes):
+            columns = self.coupling.inputs[layers[name]]
+            if len(columns) != shape[1]:  # depthwise: its inputs are its outputs
+                columns = torch.full((shape[1],), -1)
+            self.blocks.append(_Block(self.coupling.outputs[layers[name]], columns, prod(shape[2:])))
+        self._first = self._first_readers(torch.ones(layout.total, dtype=torch.bool))
+
+    def _first_readers(self, there: Tensor) -> Tensor:
+        """Return the place of the first weight there is that reads each unit, shape (units,); else n."""
+        first = torch.full((self.units + 1,), self.total, device=there.device)
+        places = torch.arange(self.total, device=there.device).masked_fill_(~there, self.total)
+        for block, part in zip(self.blocks, self.layout.segments(places)):
+            earliest = part.view(len(block.rows), len(block.columns), block.kernel).amin((0, 2))
+            units = torch.where(block.columns < 0, self.units, block.columns).to(there.device)
+            first.scatter_reduce_(0, units, earliest, "amin")
+        return first[:-1]
+
+    def count(self, density: float) -> int:
+        """Return the number of weights kept at most, round(density * n).
+
+        Raises
+        ------
+        ValueError
+            If one unit in every layer has more.
+        """
+        count = density_count(density, self.total)
+        self._refuse_too_few(self.best(torch.zeros(self.units)), count)
+        return count
+
+    def select(
+        self, scores: Tensor, count: int, distribution: str = "global", shared: bool = False
+    ) -> Tensor:
+        """Keep the units of highest score, as many as have no more than `count` weights between them."""
+        if distribution != "global":
+            raise ValueError(
+                f"channels are shared out globally, distribution {distribution!r} is for single weights"
+            )
+        own = self._own(scores) if shared else self.pool(scores)
+        return self.expand(self.choose(own, count))
+
+    def choose(self, scores: Tensor, count: int) -> Tensor:
+        """Return which units stay, boolean, shape (units,), from one score each; those pruned at -inf."""
+        scores = scores.masked_fill(self.best(scores), torch.inf)
+        order = scores.sort(descending=True, stable=True).indices
+        low, high = int(torch.isposinf(scores).sum()), int((~torch.isneginf(scores)).sum())
+        self._refuse_too_few(self._head(order, low), count)
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = self.weights(self._head(order, middle)) <= count
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return self._head(order, low)
+
+    def _refuse_too_few(self, alive: Tensor, count: int) -> None:
+        least = self.weights(alive)
+        if least > count:
+            raise ValueError(
+                f"{count} weights are too few for one unit in every layer, which have {least}; ask for a "
+                f"density of at least {least / self.total:.4g}"
+            )
+
+    def _head(self, order: Tensor, kept: int) -> Tensor:
+        alive = torch.zeros(self.units, dtype=torch.bool, device=order.device)
+        alive[order[:kept]] = True
+        return alive
+
+    def best(self, scores: Tensor) -> Tensor:
+        """Return the units that must stay, boolean: the first of highest score in every layer."""
+        best = torch.zeros(self.units, dtype=torch.bool, device=scores.device)
+        for block in self.blocks:
+            for units in (block.rows, block.columns):
+                if not (units < 0).any():
+                    best[units.to(scores.device)[scores[units].argmax()]] = True
+        return best
+
+    def weights(self, alive: Tensor) -> int:
+        """Return how many weights a set of units, boolean, shape (units,), leaves."""
+        alive = torch.cat([alive, alive.new_ones(1)]).cpu()
+        return sum(int(alive[b.rows].sum()) * int(alive[b.columns].sum()) * b.kernel for b in self.blocks)
+
+    def pool(self, values: Tensor) -> Tensor:
+        """Return the sums over all weights of each unit, shape (units,); minus infinity where all are."""
+        return self._sum(values, rows=True)
+
+    def _sum(self, values: Tensor, rows: bool) -> Tensor:
+        gone = torch.isneginf(values)
+        values = values.masked_fill(gone, 0.0)
+        sums = values.new_zeros(self.units + 1)
+        left = values.new_zeros(self.units + 1)
+        for block, part, there in zip(self.blocks, self.layout.segments(values), self.layout.segments(~gone)):
+            shape = (len(block.rows), len(block.columns), block.kernel)
+            for units, axes in ((block.rows, (1, 2)), (block.columns, (0, 2)))[0 if rows else 1 :]:
+                place = torch.where(units < 0, self.units, units).to(values.device)
+                sums.index_add_(0, place, part.view(shape).sum(axes))
+                left.index_add_(0, place, there.view(shape).sum(axes).to(values.dtype))
+        return torch.where(left > 0, sums, -torch.inf)[:-1]
+
+    def expand(self, alive: Tensor) -> Tensor:
+        """Return the product of the values of both units of every weight, shape (n,).
+
+        Parameters
+        ----------
+        alive : Tensor
+            One value a unit, shape (units,), boolean (then both must hold) or not; what cannot be removed
+            counts as one.
+        """
+        alive = torch.cat([alive, alive.new_ones(1)])
+        parts = []
+        for block in self.blocks:
+            both = alive[block.rows.to(alive.device)][:, None] * alive[block.columns.to(alive.device)]
+            parts.append(both.repeat_interleave(block.kernel))
+        return torch.cat(parts)
+
+    def _own(self, values: Tensor) -> Tensor:
+        """Return one value a unit from values that are equal for all weights reading it; -inf if all are."""
+        gone = torch.isneginf(values)
+        if not gone.any():
+            return values[self._first.to(values.device)]
+        first = self._first_readers(~gone)
+        return torch.cat([values, values.new_full((1,), -torch.inf)])[first]
+
+    def _spread(self, own: Tensor, others: float) -> Tensor:
+        """Return the value of the unit that every weight reads, shape (n,); `others` where there is none."""
+        own = torch.cat([own, own.new_full((1,), others)])
+        parts = []
+        for block in self.blocks:
+            row = own[block.columns.to(own.device)].repeat_interleave(block.kernel)
+            parts.append(row.repeat(len(block.rows)))
+        return torch.cat(parts)
+
+    def share(self, values: Tensor) -> Tensor:
+        """Return the sums over the weights that read each unit, at those weights; infinity at the others.
+
+        A unit is masked where it is read: that takes it away whatever its bias and its normalisation are. The
+        best unit of every layer has infinity too: it is not for sale.
+        """
+        own = self._sum(values, rows=False)
+        return self._spread(own.masked_fill(self.best(own), torch.inf), torch.inf)
+
+    def threshold(self, values: Tensor, density: float) -> Tensor | None:
+        """Return the largest value of a unit that is dropped at a density, shape (); None if none is."""
+        own = self._own(values)
+        dropped = own[~self.choose(own, self.count(density))]
+        return dropped.max() if len(dropped) else None
+
+    def show(self, mask: Tensor) -> Tensor:
+        """Return the mask with the rows of each unit taken along, shape (n,)."""
+        return self.expand(self._own(mask))
+
+    def alive(self, mask: Tensor) -> Tensor:
+        """Return which units a mask of weights keeps, boolean, shape (units,): those that are read."""
+        return self._sum(mask.to(torch.float64), rows=False) > 0
+
+    def redraw(self, mask: Tensor, order: Tensor, others: bool) -> Tensor:
+        """Return as many units of each kind, those of the same layers, by random order."""
+        alive, scores = self.alive(mask), self._own(order)
+        if others:
+            scores = scores + (~alive).to(scores.dtype)
+        drawn = torch.zeros_like(alive)
+        kinds = self._kinds().to(mask.device)
+        for kind in range(int(kinds.max()) + 1):
+            members = (kinds == kind).nonzero().flatten()
+            drawn[members] = largest(scores[members], int(alive[members].sum()))
+        return self.expand(drawn)
+
+    def _kinds(self) -> Tensor:
+        """Return a number for each unit, equal for units of as many rows and columns in the same layers."""
+        places = [units for block in self.blocks for units in (block.rows, block.columns)]
+        counts = [torch.bincount(units[units >= 0], minlength=self.units) for units in places]
+        kinds: Tensor = torch.unique(torch.stack(counts, dim=1), dim=0, return_inverse=True)[1]
+        return kinds
+
+    def refuse(self, mask: Tensor, count: int) -> None:
+        """Raise AssertionError unless the mask consists of whole units and keeps at most `count` weights."""
+        if not torch.equal(self.expand(self.alive(mask)), mask):
+            raise AssertionError("the mask keeps units in part")
+        if int(mask.sum()) > count:
+            raise AssertionError(f"the mask keeps {int(mask.sum())} weights, at most {count} may stay")
+
+    def report(self, mask: Tensor) -> dict[str, int]:
+        """Return how many units a mask keeps and how many there are."""
+        return {"units_kept": int(self.alive(mask).sum()), "units": self.units}

@@ -1,0 +1,310 @@
+"""Which outputs of layers are read by which inputs: found by letting NaN flow through the network.
+
+An output channel that is NaN makes exactly those inputs NaN that depend on it, through activations, pooling,
+flattening, residual sums, attention and whatever else lies between two layers. Channels and inputs that hang
+together form one unit: a neuron, a channel of all layers on one residual stream, an attention head.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from nets.layout import MASKED_LAYERS
+
+#: Modules that act on each channel alone: their vectors go with the channels.
+NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.PReLU)
+
+#: Channels probed one by one in one pass, where the quick code does not tell them apart.
+CHUNK = 64
+
+_OUTPUT = "the network's output"
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """The units of a network.
+
+    Parameters
+    ----------
+    units : int
+        Their number.
+    outputs, inputs : mapping of str to Tensor
+        By name of a layer: the unit that each of its output and input channels belongs to, -1 for those that
+        cannot be removed.
+    vectors : mapping of str to Tensor
+        By name of a normalisation (or PReLU): the unit of each entry of its vectors.
+    """
+
+    units: int
+    outputs: Mapping[str, Tensor]
+    inputs: Mapping[str, Tensor]
+    vectors: Mapping[str, Tensor]
+
+
+def coupling(model: nn.Module, masked: tuple[str, ...], x: Tensor) -> Coupling:
+    """Find the units of a network; the network is left as it is.
+
+    Parameters
+    ----------
+    model : Module
+        Any network that keeps samples in the first dimension.
+    masked : tuple of str
+        Names of the weights that may be pruned. The outputs and inputs of other layers stay whole.
+    x : Tensor
+        One input or more, the first of which is tried on; shape (n, ...).
+
+    Raises
+    ------
+    ValueError
+        If the samples of a batch are mixed or do not stay in the first dimension.
+    """
+    return _Probe(model, masked, x[:1]).coupling()
+
+
+class _Probe:
+    """Runs a copy of a network whose layers answer with stored outputs, some channels of which are NaN."""
+
+    def __init__(self, model: nn.Module, masked: tuple[str, ...], x: Tensor) -> None:
+        self.x = x
+        self.model = copy.deepcopy(model).eval()
+        modules = dict(self.model.named_modules())
+        self.layers = {n: m for n, m in modules.items() if isinstance(m, MASKED_LAYERS)}
+        self.norms = {n: m for n, m in modules.items() if isinstance(m, NORMALISATIONS) and _size(m) > 1}
+        weights = [id(m.weight) for m in self.layers.values()]
+        self.free = {
+            n: f"{n}.weight".lstrip(".") in masked and weights.count(id(m.weight)) == 1 and _separable(m)
+            for n, m in self.layers.items()
+        }
+        self.clean: dict[str, list[Tensor]] = {n: [] for n in self.layers}
+        self.calls: dict[str, int] = {}
+        self.nan: dict[str, Tensor] = {}
+        self.noted: dict[str, Tensor] = {}
+        self.samples = 0
+        for name, layer in self.layers.items():
+            layer.forward = self._layer(name, layer)  # type: ignore[method-assign,assignment]
+        for name, norm in self.norms.items():
+            norm.forward = self._norm(name)  # type: ignore[method-assign]
+
+    def coupling(self) -> Coupling:
+        """Probe layer by layer and join what hangs together."""
+        with torch.no_grad(), _plain_attention():
+            self.samples = 0  # the layers compute, and their outputs are stored
+            out = self.model(self.x)
+            sizes = self._sizes(out)
+            first = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist()))
+            held = np.zeros(sum(sizes.values()), dtype=bool)
+            edges: list[np.ndarray] = []
+
+            def place(what: str, name: str) -> slice:
+                start = first[what, name]
+                return slice(start, start + sizes[what, name])
+
+            for name, layer in self.layers.items():
+                if not self.free[name] or not self.clean[name]:
+                    held[place("out", name)] = held[place("in", name)] = True
+                elif getattr(layer, "groups", 1) != 1:
+                    each = np.arange(sizes["out", name])
+                    ratio = sizes["out", name] // sizes["in", name]
+                    edges.append(
+                        np.stack([first["out", name] + each, first["in", name] + each // ratio], axis=1)
+                    )
+            held[place("in", _OUTPUT)] = True
+            for name in self.layers:
+                if not self.clean[name]:
+                    continue
+                for reader, reads in self._readers(name, sizes["out", name]):
+                    edges += _edges(reads, first["out", name], first["in", reader])
+            for reader, noted in self._foreign().items():
+                held[place("in", reader)] |= noted[0].numpy()
+        unit = self._units(held, edges, first, sizes)
+        where = {key: torch.from_numpy(unit[place(*key)]) for key in sizes}
+        return Coupling(
+            int(unit.max(initial=-1)) + 1,
+            {n: where["out", n] for n in self.layers},
+            {n: where["in", n] for n in self.layers},
+            {n: where["in", n] for n in self.norms},
+        )
+
+    def _sizes(self, out: Tensor) -> dict[tuple[str, str], int]:
+        sizes = {}
+        for name, layer in self.layers.items():
+            sizes["out", name], sizes["in", name] = _channels(layer)
+        sizes |= {("in", name): _size(norm) for name, norm in self.norms.items()}
+        sizes["in", _OUTPUT] = out[0].numel()
+        return sizes
+
+    def _units(
+        self,
+        held: np.ndarray,
+        edges: list[np.ndarray],
+        first: Mapping[tuple[str, str], int],
+        sizes: Mapping[tuple[str, str], int],
+    ) -> np.ndarray:
+        """Return the number of the removable set that each node is in, -1 for the others."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        n = len(held)
+        pairs = np.concatenate(edges) if edges else np.empty((0, 2), dtype=np.int64)
+        graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+        count, part = connected_components(graph, directed=False)
+        kept = np.zeros((3, count), dtype=bool)  # held, has an output, has an input
+        kept[0, part[held]] = True
+        for (what, name), start in first.items():
+            if name in self.layers:
+                kept[1 if what == "out" else 2, part[start : start + sizes[what, name]]] = True
+        removable = ~kept[0] & kept[1] & kept[2]
+        _, earliest = np.unique(part, return_index=True)
+        order = [p for p in part[np.sort(earliest)] if removable[p]]
+        number = np.full(count, -1, dtype=np.int64)
+        number[order] = np.arange(len(order))
+        return number[part]
+
+    def _readers(self, name: str, channels: int) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield who reads the outputs of a layer: reader, boolean (inputs, channels).
+
+        The channels are told apart by the binary digits of their numbers: for every digit one sample has NaN
+        where it is 1 and one where it is 0. An input that reads several channels shows both; then they are
+        probed one by one, unless it shows all there is.
+        """
+        digits = [(np.arange(channels) >> k) & 1 for k in range(max(1, math.ceil(math.log2(channels))))]
+        tests = np.stack([digit == value for digit in digits for value in (0, 1)])
+        noted = {r: p.numpy() for r, p in self._run(name, torch.from_numpy(tests)).items() if p.any()}
+        exact: dict[str, np.ndarray] = {}
+        for reader, shown in noted.items():
+            reads = np.ones((shown.shape[1], channels), dtype=bool)
+            for test, pattern in zip(tests.reshape(-1, 2, channels), shown.reshape(-1, 2, shown.shape[1])):
+                reads &= (pattern[0][:, None] & test[0]) | (pattern[1][:, None] & test[1])
+            several = reads.sum(1) > 1
+            if (several & ~reads.all(1)).any():
+                exact = exact or self._one_by_one(name, channels)
+                reads = exact[reader]
+            yield reader, reads
+
+    def _one_by_one(self, name: str, channels: int) -> dict[str, np.ndarray]:
+        parts: dict[str, list[np.ndarray]] = {}
+        for part in torch.split(torch.eye(channels, dtype=torch.bool), CHUNK):
+            for reader, shown in self._run(name, part).items():
+                parts.setdefault(reader, []).append(shown.numpy().T)
+        return {reader: np.concatenate(shown, axis=1) for reader, shown in parts.items()}
+
+    def _run(self, name: str, tests: Tensor) -> dict[str, Tensor]:
+        """Return what every reader sees, boolean (tests, inputs), where `tests` (tests, channels) is NaN."""
+        none = torch.zeros((1, tests.shape[1]), dtype=torch.bool)
+        self.nan = {name: torch.cat([none, tests, none])}  # a sample without NaN at each end must stay so
+        noted = self._pass(self.x.expand(len(tests) + 2, *self.x.shape[1:]))
+        self.nan = {}
+        if any(bool(shown[0].any() or shown[-1].any()) for shown in noted.values()):
+            raise ValueError(
+                f"{type(self.model).__name__} mixes the samples of a batch, so its channels cannot be told "
+                "apart; prune by weight or N:M"
+            )
+        return {reader: shown[1:-1] for reader, shown in noted.items()}
+
+    def _foreign(self) -> dict[str, Tensor]:
+        """Return which inputs depend on the network's input or on parameters outside the layers."""
+        own = {
+            id(t)
+            for m in (*self.layers.values(), *self.norms.values())
+            for t in (*m.parameters(), *m.buffers())
+        }
+        for tensor in (*self.model.parameters(), *self.model.buffers()):
+            if id(tensor) not in own and tensor.is_floating_point():
+                tensor.data.fill_(torch.nan)
+        return self._pass(torch.full_like(self.x, torch.nan) if self.x.is_floating_point() else self.x)
+
+    def _pass(self, x: Tensor) -> dict[str, Tensor]:
+        self.samples = len(x)
+        self.noted, self.calls = {}, {}
+        self._note(_OUTPUT, self.model(x).flatten(1), 1)
+        return self.noted
+
+    def _note(self, reader: str, x: Tensor, axis: int) -> None:
+        if x.shape[0] % self.samples:
+            raise ValueError(
+                f"{reader} of {type(self.model).__name__} takes an input of shape {tuple(x.shape)} from a "
+                f"batch of {self.samples}: samples must stay in the first dimension; prune by weight or N:M"
+            )
+        shown = torch.isnan(x).movedim(axis, -1).reshape(self.samples, -1, x.shape[axis]).any(1)
+        self.noted[reader] = self.noted[reader] | shown if reader in self.noted else shown
+
+    def _layer(self, name: str, module: nn.Module) -> Callable[[Tensor], Tensor]:
+        compute = module.forward
+        axis = -1 if isinstance(module, nn.Linear) else 1
+
+        def forward(x: Tensor, *others: Any, **named: Any) -> Tensor:
+            if not self.samples:
+                self.clean[name].append(compute(x, *others, **named))
+                return self.clean[name][-1]
+            self._note(name, x, axis)
+            call = self.calls[name] = self.calls.get(name, -1) + 1
+            out = self.clean[name][call].expand(self.samples, *self.clean[name][call].shape)
+            if name in self.nan:
+                shape = [1] * out.dim()
+                shape[0], shape[axis if axis < 0 else axis + 1] = self.nan[name].shape
+                out = torch.where(self.nan[name].view(shape), torch.nan, out)
+            return out.flatten(0, 1)
+
+        return forward
+
+    def _norm(self, name: str) -> Callable[[Tensor], Tensor]:
+        def forward(x: Tensor) -> Tensor:
+            if self.samples:
+                self._note(name, x, 1)
+            return x  # channels stay channels; statistics of the batch would mix the samples
+
+        return forward
+
+
+def _edges(reads: np.ndarray, outputs: int, inputs: int) -> list[np.ndarray]:
+    """Return edges (output, input) that join every input with the channels it reads, not all of them."""
+    readers = np.flatnonzero(reads.any(1))
+    lead = reads.argmax(1)
+    edges = [np.stack([outputs + lead[readers], inputs + readers], axis=1)]
+    several = reads[reads.sum(1) > 1]
+    for row in np.unique(several, axis=0):
+        members = outputs + np.flatnonzero(row)
+        edges.append(np.stack([np.full(len(members) - 1, members[0]), members[1:]], axis=1))
+    return edges
+
+
+def _channels(layer: nn.Module) -> tuple[int, int]:
+    """Return the number of output and of input channels of a layer."""
+    if isinstance(layer, nn.Linear):
+        return layer.out_features, layer.in_features
+    return int(layer.out_channels), int(layer.in_channels)  # type: ignore[arg-type]
+
+
+def _size(norm: nn.Module) -> int:
+    return int(norm.num_parameters if isinstance(norm, nn.PReLU) else norm.num_features)  # type: ignore[arg-type]
+
+
+def _separable(layer: nn.Module) -> bool:
+    """Tell whether rows and columns of a layer's weight are its outputs and inputs, or it is depthwise."""
+    if isinstance(layer, nn.Linear):
+        return True
+    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
+        return False
+    return bool(layer.groups == 1 or layer.groups == layer.in_channels)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Keep torch from fusing layers, which would not be called, and attention, which would lose the NaN."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
