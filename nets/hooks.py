@@ -44,6 +44,13 @@ class Hook:
     def after_backward(self, loop: Loop) -> None:
         """Act on the gradients before the optimiser sees them."""
 
+    def take_step(self, loop: Loop) -> bool:
+        """Take the optimiser's step and zero the gradients in place of the loop and return True, or False.
+
+        One hook at most may do so; the hooks' `after_backward` come before it.
+        """
+        return False
+
     def after_step(self, loop: Loop) -> None:
         """Act after the optimiser step; ``loop.step`` counts the steps done."""
 

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import Penalty
+from nets import masked_step
 from nets.falling_density import falling_density
 from nets.hooks import Hook
 from nets.order_statistics import kth_smallest
 from nets.training import Loop
 
-#: Points at which the proximal map is tabulated, evenly in log(lam / h), and how many decades they span.
-POINTS, DECADES = 8192, 8.0
+#: The proximal map is tabulated over this many octaves of h, each cut into equal parts.
+OCTAVES, PARTS = 32, 256
+POINTS = OCTAVES * PARTS
 
 
 class RelaxedMask(Hook):
@@ -109,21 +111,31 @@ class RelaxedMask(Hook):
         self._keep = math.exp(-self.interval / max(self.interval, self.memory * loop.steps))
         self._critical = critical_step(self.penalty)
         self._table = proximal_table(self.penalty, self._critical).to(flat.weights)
+        self._in_one_pass = masked_step.in_one_pass(loop)
         flat.separate()
         torch.mul(flat.weights, self.mask, out=flat.effective)
 
     def after_backward(self, loop: Loop) -> None:
         """Sum the squared gradients of the effective weights and turn them into gradients of the weights."""
-        gradients = loop.flat.gradients
-        self._squares.addcmul_(gradients, gradients)
         self._count += 1.0
-        gradients.mul_(self.mask)
+        if not self._in_one_pass:
+            gradients = loop.flat.gradients
+            self._squares.addcmul_(gradients, gradients)
+            gradients.mul_(self.mask)
+
+    def take_step(self, loop: Loop) -> bool:
+        """Do all of a step at once where that is possible."""
+        if self._in_one_pass:
+            masked_step.step(loop, self.mask, self._squares)
+        return self._in_one_pass
 
     def after_step(self, loop: Loop) -> None:
         """Update the mask when it is due, and the effective weights."""
-        if loop.step % self.interval == 0:
+        due = loop.step % self.interval == 0
+        if due:
             self._update(loop)
-        torch.mul(loop.flat.weights, self.mask, out=loop.flat.effective)
+        if due or not self._in_one_pass:
+            torch.mul(loop.flat.weights, self.mask, out=loop.flat.effective)
 
     def target(self, share: float) -> float:
         """Return the density wanted when `share` of the training is done."""
@@ -131,8 +143,8 @@ class RelaxedMask(Hook):
 
     def curvature(self, loop: Loop) -> Tensor:
         """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,)."""
-        h = self._squares.sqrt().mul_(loop.flat.weights).mul_(loop.flat.weights).abs_()
-        groups = loop.flat.layout.groups
+        weights, groups = loop.flat.weights, loop.flat.layout.groups
+        h = self._squares.sqrt().mul_(weights).mul_(weights)
         return h if groups is None else groups.share(h)
 
     def final(self, loop: Loop) -> Tensor:
@@ -167,19 +179,17 @@ class RelaxedMask(Hook):
             if found is None:
                 return
             middle = found.clamp(min=torch.finfo(h.dtype).tiny)
-        whole = torch.isinf(h)  # what is not for sale
-        # log10(h / middle) from -DECADES / 2 to DECADES / 2 addresses the table; h = 0 is its first entry
-        place = (
-            h.div_(middle).log10_().mul_(POINTS / DECADES).add_(POINTS / 2 - 1).ceil_().nan_to_num_(nan=0.0)
-        )
-        torch.index_select(self._table, 0, place.clamp_(0, POINTS - 1).to(torch.int32), out=self.mask)
         groups = loop.flat.layout.groups
-        shown = self.mask if groups is None else groups.show(self.mask.masked_fill_(whole, 1.0))
+        whole = torch.isinf(h) if groups is not None else None  # what is not for sale
+        torch.index_select(self._table, 0, table_places(h.div_(middle)), out=self.mask)
+        shown = self.mask
+        if groups is not None and whole is not None:
+            shown = groups.show(self.mask.masked_fill_(whole, 1.0))
         lam = middle.mean() * (self._critical / scale)
         self._curves["step"].append(float(loop.step))
         if "target" in self._curves:
             self._curves["target"].append(float(target))
-        self._pending.append(torch.stack([lam, shown.mean(), (shown > 0.5).to(h.dtype).mean()]))
+        self._pending.append(torch.stack([lam, shown.mean(), shown.round().mean()]))
 
     @property
     def trace(self) -> dict[str, list[float]]:
@@ -215,16 +225,34 @@ def critical_step(penalty: Penalty) -> float:
 
 
 def proximal_table(penalty: Penalty, critical: float) -> Tensor:
-    """Return the boxed proximal point of 1 for curvatures h, evenly in log10(h) around the critical one.
+    """Return the boxed proximal point of 1 for the ratios h / h_critical that `table_places` addresses.
 
-    Entry i belongs to h / h_critical = 10**((i - POINTS / 2 + 1/2) * DECADES / POINTS) and the step
-    ``critical * h_critical / h``: the first half is what falls to one half or below, the second what stays.
+    Each entry is taken at the middle of its ratios, at the step ``critical * h_critical / h``: the first half
+    is what falls to one half or below, the second what stays.
     """
-    exponent = (torch.arange(POINTS, dtype=torch.float64) - POINTS / 2 + 0.5) * (DECADES / POINTS)
-    step = critical * 10.0**-exponent
+    octave = torch.arange(OCTAVES, dtype=torch.float64) - OCTAVES // 2
+    part = (torch.arange(PARTS, dtype=torch.float64) + 0.5) / PARTS
+    ratio = (2.0 ** octave[:, None] * (1.0 + part)).reshape(-1)
+    step = critical / ratio
     table: Tensor = penalty.prox(torch.ones_like(step), step, lower=0.0, upper=1.0)
     table[0] = 0.0  # stands for all smaller ones, h = 0 among them
     return table
+
+
+def table_places(ratio: Tensor) -> Tensor:
+    """Return the entry of `proximal_table` for every ratio h / h_critical, in place; shape and sizes kept.
+
+    The leading bits of a positive float are its octave and its part of it, so no logarithm is taken. A ratio
+    between two entries belongs to the lower, and so does the border itself: 1 is the last of what falls.
+    """
+    if ratio.dtype == torch.float64:
+        bits, mantissa, one = ratio.view(torch.int64), 52, 1023
+    else:
+        ratio = ratio.to(torch.float32)
+        bits, mantissa, one = ratio.view(torch.int32), 23, 127
+    shift = mantissa - (PARTS.bit_length() - 1)
+    first = (one - OCTAVES // 2) << mantissa
+    return bits.sub_(first + 1).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
 
 
 def price_threshold(loop: Loop, values: Tensor, density: float) -> Tensor | None:

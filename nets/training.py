@@ -181,6 +181,9 @@ class Loop:
         optimiser, rates = self.optimiser, self.rates
         gradients, group = self.flat.gradients_of_all, self.optimiser.param_groups[0]
         forward_backward = self._forward_backward()
+        own_step = self._overridden("take_step")
+        if len(own_step) > 1:
+            raise ValueError(f"{len(own_step)} hooks want to take the optimiser's step; one at most can")
         self._end_epoch()  # of a loop that was stopped between its last step and its end
         with forward_backward.settings():
             while self.step < until:
@@ -192,8 +195,9 @@ class Loop:
                     self._loss_sum += self.loss
                     for hook in after_backward:
                         hook(self)
-                    optimiser.step()
-                    gradients.zero_()
+                    if not any(step(self) for step in own_step):
+                        optimiser.step()
+                        gradients.zero_()
                     self.step += 1
                     for hook in after:
                         hook(self)

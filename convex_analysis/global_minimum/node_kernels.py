@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convex_analysis.kernels.compilation import compiled
+from concave_sparsity.compilation import compiled
 from convex_analysis.kernels.gram_descent import minimise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convex_analysis.kernels.compilation import compiled
+from concave_sparsity.compilation import compiled
 
 # A pivot below this share of its diagonal entry counts as zero: the matrix is numerically singular.
 SMALLEST_PIVOT = 1e-12

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from concave_sparsity.compilation import compiled
 from convex_analysis.kernels.cholesky import factor, mirror, remove, solve_lower, solve_upper
-from convex_analysis.kernels.compilation import compiled
 
 # Newton waits until descent has cost this many times as much since the last factorisation.
 _PATIENCE = 3.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convex_analysis.kernels.compilation import compiled
+from concave_sparsity.compilation import compiled
 
 
 @compiled

@@ -20,6 +20,10 @@ from nets.configuration import Play
 #: Raise it when a default of `Play` or what a field means changes; a test pins both.
 VERSION = 1
 
+#: Methods that with equal settings no longer compute what they did at first, and how often that changed. Runs
+#: stored before are left out and computed anew; raise a number here, not VERSION, where one method changes.
+REVISIONS = {"concave": 1, "l1": 1}
+
 #: Dataclasses that a configuration may name.
 KINDS: dict[str, type[Play]] = {"play": Play}
 
@@ -77,16 +81,18 @@ def dense_of(play: Play) -> Play:
 
 
 def canonical(play: Play) -> dict[str, Any]:
-    """Return the canonical form: version, kind, and the fields that differ from their defaults.
+    """Return the canonical form: version, kind, revision of the method if any, fields not at their defaults.
 
     Raises
     ------
     TypeError
         If a field holds a value of another type than it declares.
     """
-    every = settings(settled(play))
+    play = settled(play)
+    every = settings(play)
     said = {name: every[name] for name in _compared() if every[name] != _plain(name, _default(name))}
-    return {"version": VERSION, "kind": _kind(play), **said}
+    revised = {"revision": REVISIONS[play.method]} if play.method in REVISIONS else {}
+    return {"version": VERSION, "kind": _kind(play), **revised, **said}
 
 
 @lru_cache(maxsize=4096)
@@ -139,8 +145,25 @@ def from_form(form: object) -> Play:
         raise ValueError(f"this configuration has version {version!r}; this library reads version {VERSION}")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"a configuration describes one of {', '.join(KINDS)}, got {kind!r}")
-    given = {name: value for name, value in form.items() if name not in ("version", "kind")}
-    return play_of(given)
+    given = {name: value for name, value in form.items() if name not in ("version", "kind", "revision")}
+    play = play_of(given)
+    require_revision(play.method, form.get("revision"))
+    return play
+
+
+def require_revision(method: str, revision: object) -> None:
+    """Refuse what an earlier or later form of a method computed.
+
+    Raises
+    ------
+    ValueError
+        If the revision (None: the first) is not the present one.
+    """
+    if revision != REVISIONS.get(method) or isinstance(revision, bool):
+        raise ValueError(
+            f"computed by revision {revision or 0!r} of method {method}; "
+            f"this library has revision {REVISIONS.get(method, 0)}"
+        )
 
 
 def play_of(given: Mapping[str, Any]) -> Play:

@@ -25,7 +25,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nets.configuration import Play
-from nets.runs.canonical import DIGITS, VERSION, canonical, complete, digest, from_form
+from nets.runs.canonical import (
+    DIGITS,
+    REVISIONS,
+    VERSION,
+    canonical,
+    complete,
+    digest,
+    from_form,
+    require_revision,
+)
 from nets.runs.locks import is_locked
 from nets.storage.atomic import free_name, json_line, remove_temporaries, set_aside, write_json
 
@@ -177,6 +186,8 @@ class RunFolder:
     def write_result(self, row: Mapping[str, Any]) -> None:
         """Write result.json, with its own sha256: from now on the run is finished."""
         said = {**row, "run": self.address, "version": VERSION}
+        if row.get("method") in REVISIONS:
+            said["revision"] = REVISIONS[row["method"]]
         write_json(self.path / "result.json", {**said, "sha256": _sha256(said)})
         self.clear_failure()
 
@@ -196,6 +207,10 @@ class RunFolder:
             raise BadRun(f"{self.path / 'result.json'} belongs to run {row.get('run')!r}")
         if row.pop("version", None) != VERSION:
             raise BadRun(f"{self.path / 'result.json'} was written by another version of this library")
+        try:
+            require_revision(str(row.get("method")), row.pop("revision", None))
+        except ValueError as error:
+            raise BadRun(f"{self.path / 'result.json'} was {error}") from None
         return row
 
     def write_failure(self, message: str, trace: str) -> None:

@@ -1,5 +1,7 @@
 """The relaxed mask: its map is the penalty's prox, lam lands where the target says, and it resumes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional
@@ -8,7 +10,7 @@ import nets
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
 from nets.configuration import Training
 from nets.flat_model import FlatModel
-from nets.relaxed_mask import DECADES, POINTS, RelaxedMask, critical_step, proximal_table
+from nets.relaxed_mask import PARTS, POINTS, RelaxedMask, critical_step, proximal_table, table_places
 from nets.training import Loop
 
 PENALTIES = [
@@ -35,6 +37,26 @@ def test_table_is_a_rising_mask_in_the_box(penalty):
     assert (table.diff() >= -1e-9).all()
     assert (table[: POINTS // 2] <= 0.5).all()
     assert (table[POINTS // 2 :] > 0.5).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_table_places_cut_every_octave_into_equal_parts(dtype):
+    ratio = torch.tensor(
+        [1.0, 1 + 0.5 / PARTS, 1 + 1 / PARTS, 1 + 1.5 / PARTS, 2.0, 0.75, 0.0, 1e30], dtype=dtype
+    )
+    middle = POINTS // 2
+    expected = [
+        middle - 1,
+        middle,
+        middle,
+        middle + 1,
+        middle + PARTS - 1,
+        middle - PARTS // 2 - 1,
+        0,
+        POINTS - 1,
+    ]
+    assert table_places(ratio.clone()).tolist() == expected
+    assert 0 <= int(table_places(torch.tensor([float("nan")], dtype=dtype))) < POINTS
 
 
 class UsersOwn(Penalty):
@@ -65,7 +87,7 @@ def test_the_mask_is_the_prox_of_its_curvature_and_the_target_share_stays(blobs,
     hook._update(loop)
     assert int((hook.mask > 0.5).sum()) == n - round(0.9 * n)
     lam = torch.tensor(hook.trace["lam"][-1], dtype=torch.float64)
-    bin_width = 10 ** (DECADES / POINTS)
+    bin_width = 1 + 1 / PARTS
     for factor, sign in ((bin_width, 1), (1 / bin_width, -1)):  # the table brackets the exact prox
         exact = penalty.prox(
             torch.ones(n, dtype=torch.float64), lam / h.double() / factor, lower=0.0, upper=1.0
@@ -77,7 +99,8 @@ def test_gradients_are_those_of_the_product(blobs, conv_net):
     """The mask folded into the flat vector against autograd through the product, for all parameters."""
     model = conv_net().eval()
     hook = RelaxedMask(Log(0.02), 0.1)
-    loop = Loop(FlatModel(model), blobs, TRAINING, seed=0, hooks=[hook])
+    in_calls = replace(TRAINING, momentum=0.0)  # nets.masked_step has its own test
+    loop = Loop(FlatModel(model), blobs, in_calls, seed=0, hooks=[hook])
     hook.start(loop)
     hook.mask = torch.rand(loop.flat.n, generator=torch.Generator().manual_seed(1))
     hook.start(loop)

@@ -1,0 +1,45 @@
+"""The loop of `nets.masked_step`, compiled; apart, so that only who steps so waits for the compiler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from concave_sparsity.compilation import compiled
+
+
+@compiled
+def masked_sgd(
+    gradients: Any,
+    weights: Any,
+    momenta: Any,
+    effective: Any,
+    mask: Any,
+    squares: Any,
+    lr: Any,
+    momentum: Any,
+    decay: Any,
+    nesterov: bool,
+) -> None:
+    """Step the first `mask.size` weights under the mask and the others, which have none, without it."""
+    zero = gradients.dtype.type(0)
+    n = mask.size
+    for i in range(n):
+        slope, m, weight = gradients[i], mask[i], weights[i]
+        gradients[i] = zero
+        squares[i] += slope * slope
+        slope = slope * m + decay * weight
+        move = momentum * momenta[i] + slope
+        momenta[i] = move
+        if nesterov:
+            move = slope + momentum * move
+        weight -= lr * move
+        weights[i] = weight
+        effective[i] = weight * m
+    for i in range(n, weights.size):
+        slope, weight = gradients[i] + decay * weights[i], weights[i]
+        gradients[i] = zero
+        move = momentum * momenta[i] + slope
+        momenta[i] = move
+        if nesterov:
+            move = slope + momentum * move
+        weights[i] = weight - lr * move

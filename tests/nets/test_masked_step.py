@@ -1,0 +1,61 @@
+"""A masked step in one pass does what the separate calls do, and resumes like them."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from concave_sparsity import Log
+from nets import masked_step
+from nets.configuration import Training
+from nets.flat_model import FlatModel
+from nets.relaxed_mask import RelaxedMask
+from nets.training import Loop
+
+TRAINING = Training(epochs=4, batch_size=30, lr=0.05, weight_decay=5e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("changes", [{}, {"nesterov": True}, {"weight_decay": 0.0}], ids=str)
+def test_one_pass_is_the_separate_calls(blobs, conv_net, changes, dtype):
+    training = replace(TRAINING, **changes)
+    ends = []
+    for one_pass in (True, False):
+        flat = FlatModel(conv_net().to(dtype))
+        hook = RelaxedMask(Log(0.02), 0.1)
+        loop = Loop(flat, blobs, training, seed=0, hooks=[hook])
+        hook.start(loop)
+        generator = torch.Generator().manual_seed(0)
+        hook.mask = torch.rand(flat.n, generator=generator).to(dtype).mul_(1.3).clamp_(max=1.0)
+        hook.start(loop)
+        assert masked_step.in_one_pass(loop)
+        hook._in_one_pass = one_pass
+        for _ in range(3):
+            loop.step += 1
+            flat.gradients_of_all.copy_(torch.randn(flat.parameter.numel(), generator=generator))
+            hook.after_backward(loop)
+            if not hook.take_step(loop):
+                loop.optimiser.step()
+                flat.gradients_of_all.zero_()
+            hook.after_step(loop)
+        assert not flat.gradients_of_all.any()
+        momenta = loop.optimiser.state[flat.parameter]["momentum_buffer"]
+        ends.append((flat.parameter.data, flat.effective, momenta, hook._squares))
+        torch.testing.assert_close(flat.effective, flat.weights * hook.mask, rtol=0, atol=0)
+    for one, other in zip(*ends):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("changes", [{"momentum": 0.0}, {"optimiser": "adam", "lr": 0.01}], ids=str)
+def test_what_has_no_pass_of_its_own_takes_the_separate_calls(blobs, conv_net, changes):
+    hook = RelaxedMask(Log(0.02), 0.2, interval=3)
+    loop = Loop(FlatModel(conv_net()), blobs, replace(TRAINING, **changes), seed=0, hooks=[hook]).run()
+    assert not masked_step.in_one_pass(loop)
+    assert torch.equal(loop.flat.effective, loop.flat.weights * hook.mask)
+    assert hook.trace["above_half"][-1] == pytest.approx(0.2, abs=0.02)
+
+
+def test_two_hooks_cannot_take_the_step(blobs, conv_net):
+    hooks = [RelaxedMask(Log(0.02), 0.2), RelaxedMask(Log(0.02), 0.2)]
+    with pytest.raises(ValueError, match="2 hooks want to take the optimiser's step"):
+        Loop(FlatModel(conv_net()), blobs, TRAINING, seed=0, hooks=hooks).run()
