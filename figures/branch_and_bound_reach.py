@@ -1,4 +1,4 @@
-"""How far branch and bound goes: processor seconds to a certified gap of 1e-6 over size, correlation, k and lam.
+"""How far branch and bound goes: processor seconds to a gap of 1e-6 over size, correlation, k and lam.
 
 Linear problems with the log penalty (eps = 0.1), n = 2d correlated Gaussian samples, noise 0.5;
 medians of three seeds, one core a solve. Processor time, so that other work on the machine counts little.
