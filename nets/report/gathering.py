@@ -23,6 +23,12 @@ SETTINGS = tuple(
     sorted(f.name for f in fields(Play) if f.compare and f.name not in (*WITHIN, "density", "data", "model"))
 )
 
+#: What they were before they were settings.
+DEFAULTS = {f.name: f.default for f in fields(Play)}
+
+#: Settings of the search for a mask, which the dense network does not have.
+OF_MASKS = ("rewind", "include", "exclude", "search_epochs", "granularity")
+
 #: Runs whose curves and histograms are drawn, at most, in a panel.
 DRAWN = 6
 
@@ -186,17 +192,17 @@ def _sound(row: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
 
 def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
     """Sort rows into panels and series."""
-    varying = [name for name in SETTINGS if len({repr(row.get(name)) for row in rows}) > 1]
+    varying = [name for name in SETTINGS if len({repr(_setting(row, name)) for row in rows}) > 1]
     # The dense network has no rewinding, masks or search: it belongs to all panels alike but for them.
-    of_dense = [name for name in varying if name not in ("rewind", "include", "exclude", "search_epochs")]
+    of_dense = [name for name in varying if name not in OF_MASKS]
     penalised = with_penalty(rows)
     panels: dict[tuple[str, ...], Panel] = {}
     series: dict[tuple[tuple[str, ...], str], Series] = {}
     for row in rows:
         if row["method"] == "dense":
             continue
-        key = (row["data"], row["model"], *(repr(row.get(name)) for name in varying))
-        said = [f"{name} {_short(row.get(name))}" for name in varying]
+        key = (row["data"], row["model"], *(repr(_setting(row, name)) for name in varying))
+        said = [f"{name} {_short(_setting(row, name))}" for name in varying]
         panel = panels.setdefault(key, Panel(", ".join([f"{row['model']} on {row['data']}", *said])))
         label = _label(row, row["method"] in penalised)
         if (key, label) not in series:
@@ -211,13 +217,20 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
         if row["method"] == "dense":
             for key, panel in panels.items():
                 alike = all(
-                    value == repr(row.get(name)) for name, value in zip(varying, key[2:]) if name in of_dense
+                    value == repr(_setting(row, name))
+                    for name, value in zip(varying, key[2:])
+                    if name in of_dense
                 )
                 if key[:2] == (row["data"], row["model"]) and alike:
                     panel.dense[int(row["seed"])] = float(row["test_accuracy"])
     for panel in panels.values():
         panel.series = sorted((s for s in panel.series if s.rows), key=lambda s: s.label)
     return [panels[key] for key in sorted(panels) if panels[key].series]
+
+
+def _setting(row: Mapping[str, Any], name: str) -> Any:
+    """Return a setting of a run; one stored before the setting was there had the default."""
+    return row.get(name, DEFAULTS[name])
 
 
 def with_penalty(rows: Sequence[Mapping[str, Any]]) -> set[str]:
