@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nets.runs.folder import run_folders
+from nets.runs.folder import LARGEST, run_folders
 from nets.runs.results import FIRST, BadRunWarning
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def query(sql: str, root: str | os.PathLike[str] = "runs") -> pd.DataFrame:
     """
     import duckdb
 
-    connection = connect(root, metrics="metrics" in sql)
+    connection = connect(root, metrics="metrics" in sql.lower())
     try:
         table = connection.sql(sql)
         if table is None:
@@ -100,9 +101,17 @@ def connect(root: str | os.PathLike[str] = "runs", *, metrics: bool = True) -> d
 
 
 def _files(folders: list[Path], name: str) -> list[str]:
-    """Return the plain files of that name; a link could lead anywhere."""
-    paths = [os.path.join(folder, name) for folder in folders]
-    return [path for path in paths if os.path.isfile(path) and not os.path.islink(path)]
+    """Return the plain files of that name; a link could lead anywhere, and no run writes a giant."""
+    found = []
+    for folder in folders:
+        path = os.path.join(folder, name)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:
+            found.append(path)
+    return found
 
 
 def _load_results(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
