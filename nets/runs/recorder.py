@@ -53,9 +53,11 @@ class Recorder(Hook):
 
 
 def relaxed_mask(loop: Loop) -> Tensor | None:
-    """Return the relaxed mask that a hook of the training holds as its `mask`, or None."""
+    """Return the relaxed mask that a hook of the training has as its `mask`, held or computed, or None."""
     for hook in loop.hooks:
         mask = getattr(hook, "mask", None)
+        if callable(mask):
+            mask = mask(loop)
         if isinstance(mask, Tensor) and mask.is_floating_point() and mask.shape == loop.flat.weights.shape:
             return mask
     return None
