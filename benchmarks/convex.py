@@ -20,7 +20,7 @@ import convex_report as report
 import cyclopts
 from convex_cases import CASES
 from convex_processes import first_solve, memory
-from convex_scale import draw, scale
+from convex_scale import scale
 from convex_timing import compare
 from convex_warm_step import warm_steps
 
@@ -68,7 +68,7 @@ def run(
             sys.exit(f"unknown case {name!r}; the cases are {', '.join(known)}")
     repeats = min(repeats, 3) if quick else repeats
     file = output or RESULTS
-    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() and not quick else {}
+    results: dict[str, Any] = json.loads(file.read_text()) if file.exists() and (output or not quick) else {}
     results.setdefault("cases", {})
     for name in chosen:
         begun = time.perf_counter()
@@ -122,8 +122,7 @@ def _one(name: str, quick: bool, repeats: int, seeds: int, leave_out: list[str])
             rows,
             {"penalty": "penalty", "features": "n_features"} | report.CASE_COLUMNS,
         )
-        files = [] if quick else draw(rows, ROOT / "figures")
-        return {"rows": rows, "figures": [str(one.relative_to(ROOT)) for one in files]}
+        return {"rows": rows}
     from convex_real_data import real_data
 
     return real_data(name, quick)

@@ -84,10 +84,8 @@ def _measurement(name: str, case: dict[str, Any]) -> str:
         return "### Peak memory of a lasso solve beyond X\n\n" + markdown(case["rows"], columns)
     if name == "scale":
         return (
-            "### Time against features (sparse)\n\n![](../"
-            + case["figures"][0]
-            + ")\n\n"
-            + _scale(case["rows"])
+            "### Time against features (sparse)\n\n"
+            "![Time against features](../figures/pictures/convex_scale.png)\n\n" + _scale(case["rows"])
         )
     if "rows" in case:
         columns = {key: key for key in case["rows"][0]}

@@ -1,9 +1,8 @@
-"""Time against the number of features, sparse designs from a thousand to a million columns, on one plot."""
+"""Time against the number of features, sparse designs from a thousand to a million columns."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import convex_data as data
@@ -57,40 +56,3 @@ def scale(quick: bool, repeats: int, say: Any) -> list[dict[str, Any]]:
 
 def _row(problem: str, d: int, row: Row) -> dict[str, Any]:
     return {"penalty": problem, "n_features": d, "n_samples": N_SAMPLES, **row.to_dict()}
-
-
-def draw(rows: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """Draw seconds against features, one panel a penalty; readable in grey. Returns the files."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    style = {
-        "convex_analysis": ("#0072B2", "o", "-", 2.5),
-        "skglm": ("#D55E00", "s", "--", 1.5),
-        "celer": ("#009E73", "^", "-.", 1.5),
-        "scikit-learn": ("#CC79A7", "D", ":", 1.5),
-    }
-    panels = list(dict.fromkeys(row["penalty"] for row in rows))
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.6), sharey=True, squeeze=False)
-    for axis, panel in zip(axes[0], panels):
-        for solver, (colour, marker, line, width) in style.items():
-            points = [
-                (row["n_features"], row["median"])
-                for row in rows
-                if row["penalty"] == panel and row["solver"] == solver and row["seconds"] and row["reached"]
-            ]
-            if points:
-                axis.plot(*zip(*points), color=colour, marker=marker, ls=line, lw=width, label=solver)
-        axis.set(xscale="log", yscale="log", xlabel="features d", title=panel)
-        axis.grid(True, which="major", alpha=0.3)
-        axis.legend(frameon=False, fontsize=9)
-    axes[0][0].set_ylabel("seconds (median)")
-    figure.tight_layout()
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"convex_time_against_features.{ending}" for ending in ("png", "pdf")]
-    for file in files:
-        figure.savefig(file, dpi=150, metadata={"CreationDate": None} if file.suffix == ".pdf" else None)
-    plt.close(figure)
-    return files

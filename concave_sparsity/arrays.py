@@ -39,9 +39,17 @@ def is_array(x: object) -> bool:
     return namespace(x) is not None
 
 
+_NUMPY_NAMES: dict[np.dtype[Any], str] = {}
+
+
 def dtype_name(x: Array) -> str:
     """Return the name of an array's dtype without its namespace, for example ``float32``."""
-    return str(x.dtype).rpartition(".")[2]
+    dtype = x.dtype
+    if isinstance(dtype, np.dtype):
+        if dtype not in _NUMPY_NAMES:  # numpy makes it anew each time, dearer than a penalty
+            _NUMPY_NAMES[dtype] = str(dtype)
+        return _NUMPY_NAMES[dtype]
+    return str(dtype).rpartition(".")[2]
 
 
 def to_floating(x: Array, xp: Namespace) -> Array:

@@ -80,6 +80,30 @@ class Design:
             result *= self.scale
         return result
 
+    @property
+    def n_entries(self) -> int:
+        """Number of stored entries of X: what one pass over X costs."""
+        return int(self.X.nnz if self.sparse else self.X.size)
+
+    @property
+    def columns_are_cheap(self) -> bool:
+        """Whether a product with some columns costs their share of one with all: not for rows in C order."""
+        return self.sparse or self._by_columns
+
+    def restricted_rmatvec(self, columns: Indices, v: Vector) -> Vector:
+        """Return ``A[:, columns]' v``, shape (len(columns),)."""
+        X = self.X
+        result = np.empty(columns.size)
+        if self.sparse:
+            products.sparse_dot_chosen_columns(X.data, X.indices, X.indptr, columns, v, result)
+        elif self._by_columns:
+            products.dot_chosen_columns(X, columns, v, result)
+        else:
+            products.dot_rows(X[:, columns], v, result)
+        if self.scale is not None:
+            result *= self.scale[columns]
+        return result
+
     def columns(self, columns: Indices) -> NDArray[np.float64]:
         """Return ``A[:, columns]`` as a dense float64 array in Fortran order, for a few columns."""
         taken = np.empty((self.n_samples, columns.size), order="F")
@@ -88,17 +112,18 @@ class Design:
             taken *= self.scale[columns]
         return taken
 
-    def squared_norms(self, row_weights: Vector) -> Vector:
-        """Return the diagonal of ``A' diag(row_weights) A``, shape (n_features,)."""
-        result = np.empty(self.n_features)
+    def squared_norms(self, row_weights: Vector, columns: Indices | None = None) -> Vector:
+        """Return the diagonal of ``A' diag(row_weights) A``, or its entries at the given columns."""
+        X = self.X
+        chosen = np.arange(self.n_features) if columns is None else columns
+        result = np.empty(chosen.size)
         if self.sparse:
-            X = self.X
-            squared = X.data.astype(np.float64) ** 2
-            products.sparse_dot_columns(squared, X.indices, X.indptr, row_weights, result)
+            products.sparse_squared_norms(X.data, X.indices, X.indptr, chosen, row_weights, result)
         else:
             width = max(1, _BLOCK_BYTES // (8 * self.n_samples))
-            for first in range(0, self.n_features, width):
-                part = slice(first, min(first + width, self.n_features))
-                block = self.X[:, part].astype(np.float64, copy=False)
+            for first in range(0, chosen.size, width):
+                part = slice(first, min(first + width, chosen.size))
+                taken = X[:, part] if columns is None else X[:, columns[part]]
+                block = taken.astype(np.float64, copy=False)
                 result[part] = row_weights @ (block * block)
-        return result if self.scale is None else self.scale**2 * result
+        return result if self.scale is None else self.scale[chosen] ** 2 * result

@@ -137,8 +137,12 @@ def _project(problem: Problem, nu: Vector, row_curvature: Vector, free: np.ndarr
         basis = np.hstack([basis, columns])
     weighted = row_curvature[:, None] * basis
     gram = basis.T @ weighted
+    try:
+        np.linalg.cholesky(gram)
+        inverse = np.linalg.inv(gram)
+    except np.linalg.LinAlgError:  # dependent columns
+        inverse = np.linalg.pinv(gram)
     for _ in range(2):  # the second pass removes the rounding of the first
-        step = np.linalg.lstsq(gram, basis.T @ nu, rcond=None)[0]
-        nu = nu - weighted @ step
+        nu = nu - weighted @ (inverse @ (basis.T @ nu))
     correlation = problem.design.rmatvec(nu)
     return nu, correlation

@@ -1,24 +1,25 @@
-"""Better minima than stationarity alone gives: moves of one coordinate, and removals with repair.
+"""Better minima than stationarity alone gives: moves of one coordinate, and exchanges with repair.
 
 Majorize-minimize ends where no small step helps. With a steep concave penalty there are many such
 points. Two searches on the quadratic model lead out of the poor ones, each step lowering the
 objective: a coordinate goes to the global minimum of its own one-dimensional problem (the
-proximal operator knows it), and an entry of the support is removed, the others adapted, and the
-result kept if it is better.
+proximal operator knows it), and an entry of the support is removed, the others adapted by a Newton
+step, and perhaps another column taken in. All exchanges are weighed at once; the best is made.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from convex_analysis.design import Indices
 from convex_analysis.losses.loss import Vector
 from convex_analysis.quadratic_model import QuadraticModel
-from convex_analysis.reweighting import RestrictedPenalty, reweight
+from convex_analysis.reweighting import RestrictedPenalty, Reweighting, reweight
 
 # A gain below this share of the scale of the objective does not count.
 _SMALLEST_GAIN = 1e-7
-# Removals tried without success before the search ends, and the largest support it is made for.
-_REMOVALS = 8
+# Removals weighed at once, and the largest support they are weighed for.
+_REMOVALS = 32
 # Moves of single coordinates between two rounds of reweighting.
 _MOVES = 8
 _LARGEST_SUPPORT = 400
@@ -38,7 +39,7 @@ class LocalSearch:
     scale
         Scale of the objective: gains below 1e-7 of it are ignored.
     tolerance
-        First-order violation to which the points are found.
+        First-order violation to which the points are found (or up to which it would gain too little).
     """
 
     def __init__(
@@ -54,13 +55,16 @@ class LocalSearch:
         self.penalty = penalty
         self.lower, self.upper = lower, upper
         self.smallest = _SMALLEST_GAIN * scale
-        self.tolerance = tolerance
         self.curvature = model.working.curvature
+        # A violation v is worth about v^2 / (2 curvature): smaller gains than the smallest are not sought.
+        flattest = float(self.curvature.min(initial=np.inf, where=self.curvature > 0.0))
+        worth = (2.0 * self.smallest * flattest) ** 0.5 if np.isfinite(flattest) else 0.0
+        self.tolerance = max(tolerance, 0.5 * worth)
         self.gram = model.working.gram
         self.size = lower.size
         self.threshold = penalty.entry_slope(self.curvature)
 
-    def run(self, x: Vector, gradient: Vector, max_steps: int) -> tuple[Vector, list[float]]:
+    def run(self, x: Vector, gradient: Vector, max_steps: int) -> Reweighting:
         """Return a point at least as good, and the decreases that led to it.
 
         Parameters
@@ -68,40 +72,39 @@ class LocalSearch:
         x, gradient
             A stationary point on the working set and the gradient of the quadratic there, shape (p,).
         max_steps
-            Largest number of reweighting steps in one repair.
+            Largest number of reweighting steps in one repair, and of exchanges.
         """
-        x, gradient, decreases = self._settle(x, gradient, self.lower, self.upper, max_steps)
-        queue = self._removals(x)
-        while queue:
-            found = self._without(queue.pop(0), x, gradient, max_steps)
-            if found is not None:
-                x, gradient, gain = found
-                decreases.append(gain)
-                queue = self._removals(x)
-        return x, decreases
-
-    def _settle(
-        self, x: Vector, gradient: Vector, lower: Vector, upper: Vector, max_steps: int
-    ) -> tuple[Vector, Vector, list[float]]:
-        """Alternate moves of single coordinates and reweighting until neither helps."""
-        decreases: list[float] = []
+        found = self._settle(Reweighting(x, gradient), max_steps)
         for _ in range(max_steps):
-            x, gradient, gains = self._coordinate_moves(x, gradient, lower, upper)
-            if not gains:
+            exchanged = self._exchange(found.x, found.gradient)
+            if exchanged is None:
                 break
-            decreases.extend(gains)
-            settled = reweight(self.model, self.penalty, gradient, x, lower, upper, self.tolerance, max_steps)
-            decreases.extend(settled.decreases)
-            x, gradient = settled.x, settled.gradient
-        return x, gradient, decreases
+            found = self._settle(found.then(exchanged), max_steps)
+        return found
 
-    def _coordinate_moves(
-        self, x: Vector, gradient: Vector, lower: Vector, upper: Vector
-    ) -> tuple[Vector, Vector, list[float]]:
+    def _settle(self, found: Reweighting, max_steps: int) -> Reweighting:
+        """Alternate reweighting and moves of single coordinates until neither helps."""
+        lower, upper = self.lower, self.upper
+        for turn in range(max_steps):
+            if turn or found.decreases:
+                found = found.then(
+                    reweight(
+                        self.model, self.penalty, found.gradient, found.x, lower, upper,
+                        self.tolerance, max_steps,
+                    )
+                )  # fmt: skip
+            moved = self._coordinate_moves(found.x, found.gradient)
+            if not moved.decreases:
+                break
+            found = found.then(moved)
+        return found
+
+    def _coordinate_moves(self, x: Vector, gradient: Vector) -> Reweighting:
         """Let coordinates enter, leave or change sign, the one with the largest gain first.
 
         Moves that keep the pattern are left to the reweighting, which makes them all at once.
         """
+        lower, upper = self.lower, self.upper
         x, gradient = x.copy(), gradient.copy()
         gains: list[float] = []
         for _ in range(_MOVES):
@@ -126,39 +129,79 @@ class LocalSearch:
             gradient += (new[best] - x[j]) * self.gram[j, : self.size]
             x[j] = new[best]
             gains.append(float(gain[best]))
-        return x, gradient, gains
+        return Reweighting(x, gradient, gains)
 
-    def _removals(self, x: Vector) -> list[int]:
-        """Return the entries whose removal should cost least by the second-order model, cheapest first."""
+    def _exchange(self, x: Vector, gradient: Vector) -> Reweighting | None:
+        """Make the best of all removals, each with a column that comes in or without; None if none helps."""
         support = np.flatnonzero((x != 0.0) & (self.lower <= 0.0) & (self.upper >= 0.0))
         if not 1 < support.size <= _LARGEST_SUPPORT:
-            return []
+            return None
+        trials = self._removals(x, support)
+        if trials is None:
+            return None
+        # The loss is quadratic: its change is exact; the penalty is evaluated at every trial point.
+        values = x[support]
+        step = trials - values[:, None]
+        rows = self.gram[support, : self.size]
+        hessian = rows[:, support].astype(np.float64)
+        change = (gradient[support] + 0.5 * (hessian @ step).T) * step.T
+        scale = self.penalty.scale[support]
+        before = scale * self.penalty.penalty.value(np.abs(values))
+        after = scale[:, None] * self.penalty.penalty.value(np.abs(trials))
+        gains = before.sum() - after.sum(axis=0) - change.sum(axis=1)
+        slopes = gradient[:, None] + rows.T @ step.astype(rows.dtype)
+        entering, targets, more = self._entries(x, slopes)
+        best = int(np.argmax(gains + more))
+        gain = float(gains[best] + more[best])
+        if not gain > self.smallest:
+            return None
+        x = x.copy()
+        x[support] = trials[:, best]
+        gradient = gradient + step[:, best] @ rows
+        if more[best] > 0.0:
+            j = entering[best]
+            x[j] = targets[best]
+            gradient += targets[best] * self.gram[j, : self.size]
+        return Reweighting(x, gradient, [gain])
+
+    def _removals(self, x: Vector, support: Indices) -> Vector | None:
+        """Return the support's values after each of the cheapest removals, shape (support, removals).
+
+        The others adapt by one Newton step with the penalty's bend; an entry that it would carry over
+        zero or out of the box stops there.
+        """
         values = x[support]
         bend = np.maximum(self.penalty.bend(x)[support], -0.9 * self.curvature[support])
         hessian = self.gram[np.ix_(support, support)].astype(np.float64)
         hessian[np.diag_indices(support.size)] += bend + 1e-10 * self.curvature[support]
         try:
-            spread = np.linalg.inv(hessian).diagonal()
+            inverse = np.linalg.inv(hessian)
         except np.linalg.LinAlgError:
-            return []
+            return None
+        spread = inverse.diagonal()
         # Without x_j the others adapt; the penalty saved is its chord beyond its tangent.
         cost = 0.5 * values**2 / np.maximum(spread, 1e-300)
         saved = self.penalty.values(support, values) - self.penalty.weights(x)[support] * np.abs(values)
-        order = np.argsort(cost - saved, kind="stable")[:_REMOVALS]
-        return [int(j) for j in support[order]]
+        chosen = np.argsort(cost - saved, kind="stable")[:_REMOVALS]
+        share = values[chosen] / np.where(spread[chosen] > 0.0, spread[chosen], np.inf)
+        trials = values[:, None] - inverse[:, chosen] * share
+        trials[(np.sign(trials) != np.sign(values)[:, None])] = 0.0
+        trials = np.clip(trials, self.lower[support, None], self.upper[support, None])
+        trials[chosen, np.arange(chosen.size)] = 0.0
+        return trials
 
-    def _without(
-        self, index: int, x: Vector, gradient: Vector, max_steps: int
-    ) -> tuple[Vector, Vector, float] | None:
-        """Remove an entry, adapt the others, let it come back if it wants to; None if that is no better."""
-        lower, upper = self.lower.copy(), self.upper.copy()
-        lower[index] = upper[index] = 0.0
-        trial, slope = x.copy(), gradient - x[index] * self.gram[index, : self.size]
-        trial[index] = 0.0
-        found = reweight(self.model, self.penalty, slope, trial, lower, upper, self.tolerance, max_steps)
-        trial, slope, _ = self._settle(found.x, found.gradient, lower, upper, max_steps)
-        trial, slope, _ = self._settle(trial, slope, self.lower, self.upper, max_steps)
-        gain = (
-            0.5 * float((x - trial) @ (gradient + slope)) + self.penalty.value(x) - self.penalty.value(trial)
-        )
-        return (trial, slope, gain) if gain > self.smallest else None
+    def _entries(self, x: Vector, slopes: Vector) -> tuple[Indices, Vector, Vector]:
+        """Return for each column of slopes the zero that gains most by moving, its new value and the gain."""
+        count = slopes.shape[1]
+        entering, targets, gains = np.zeros(count, dtype=np.intp), np.zeros(count), np.zeros(count)
+        able = (x == 0.0) & (self.curvature > 0.0) & (self.lower < self.upper)
+        places, trial = np.nonzero((np.abs(slopes) > self.threshold[:, None]) & able[:, None])
+        if places.size:
+            c = self.curvature[places]
+            target = -slopes[places, trial] / c
+            new = self.penalty.prox(places, target, c, self.lower, self.upper)
+            gain = 0.5 * c * (target**2 - (new - target) ** 2) - self.penalty.values(places, new)
+            order = np.argsort(gain, kind="stable")  # the last one written is the largest
+            entering[trial[order]], targets[trial[order]] = places[order], new[order]
+            gains[trial[order]] = np.maximum(gain[order], 0.0)
+        return entering, targets, gains

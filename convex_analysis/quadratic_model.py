@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 # Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
 # as _GROWTH * n_features / size new columns of the Gram matrix.
-_FIRST_ROUND = 64
+_FIRST_ROUND = 128
 _GROWTH = 30.0
 _EPOCHS = 10_000
+_MANY = 500
+_BENT_EPOCHS = 8  # on a model that may not be convex
 
 
 class QuadraticModel:
@@ -58,15 +60,19 @@ class QuadraticModel:
         self.working.double(self.row_curvature(z))
         return True
 
+    def room(self) -> int:
+        """Return how many columns may be taken in at a time."""
+        size = self.working.size
+        if self.problem.design.sparse and self.problem.n_features > _MANY:
+            # A pass is cheap there, and crowded columns are dear.
+            return max(_FIRST_ROUND // 4, size)
+        return max(16, int(min(size, _GROWTH * self.problem.n_features / size))) if size else _FIRST_ROUND
+
     def violators(self, x: Vector, violations: Vector, lower: Vector, upper: Vector) -> Indices:
         """Return the columns to take in: all free ones that are missing, and the worst violators."""
         outside = self.working.position < 0
         candidates = np.flatnonzero(outside & (violations > 0.0))
-        size = self.working.size
-        if self.problem.design.sparse:  # a pass is cheap there, and crowded columns are dear
-            room = max(_FIRST_ROUND // 4, size)
-        else:
-            room = max(16, int(min(size, _GROWTH * x.size / size))) if size else _FIRST_ROUND
+        room = self.room()
         if candidates.size > room:
             worst = np.argpartition(-violations[candidates], room - 1)[:room]
             candidates = np.sort(candidates[worst])
@@ -93,10 +99,12 @@ class QuadraticModel:
             self._scratch = scratch(max(size, min(4096, 2 * size, self.problem.n_features)))
         L, free, work = self._scratch
         curvature = self.working.curvature
+        epochs = _EPOCHS
         if bend is not None:
-            curvature += bend
+            curvature = curvature + bend
+            epochs = _BENT_EPOCHS
         passes = minimise(
             self.working.gram, curvature, gradient, x, weights, lower, upper,
-            size, tolerance, _EPOCHS, L, free, work,
+            size, tolerance, epochs, bend is not None, L, free, work,
         )  # fmt: skip
         return bool(passes != 0)

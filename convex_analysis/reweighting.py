@@ -15,9 +15,10 @@ from convex_analysis.quadratic_model import QuadraticModel
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# The bend of the penalty may take away this share of a coordinate's curvature at most.
+# The bend of the penalty may take away this share of a coordinate's curvature at most; where that cuts
+# the bend of more than some coordinates, the model is hardly convex.
 _LARGEST_BEND = 0.9
-_DIFFERENCE = 1e-5
+_STEEP_SHARE = 0.1
 
 
 class RestrictedPenalty:
@@ -33,6 +34,7 @@ class RestrictedPenalty:
 
     def __init__(self, problem: Problem, columns: Indices) -> None:
         self.penalty = problem.penalty
+        self.straight = problem.is_convex
         self.scale = problem.lam * problem.penalty_factor[columns]
         self._weights_at_zero = np.zeros_like(self.scale)
         charged = self.scale > 0.0
@@ -81,13 +83,11 @@ class RestrictedPenalty:
         return slopes
 
     def bend(self, x: Vector) -> Vector:
-        """Return ``scale_j r''(|x_j|)``, not positive, by differences of the slope; 0 where x_j is 0."""
+        """Return ``scale_j r''(|x_j|)``, not positive; 0 where x_j is 0, and where r'' is unknown."""
         support = np.flatnonzero(x)
-        t = np.abs(x[support])
-        ahead = self.penalty.derivative(t * (1.0 + _DIFFERENCE))
-        behind = self.penalty.derivative(t * (1.0 - _DIFFERENCE))
         bend = np.zeros_like(x)
-        bend[support] = self.scale[support] * np.minimum((ahead - behind) / (2.0 * _DIFFERENCE * t), 0.0)
+        second = self.scale[support] * self.penalty.second_derivative(np.abs(x[support]))
+        bend[support] = np.where(second < 0.0, second, 0.0)
         return bend
 
 
@@ -106,6 +106,10 @@ class Reweighting:
     x: Vector
     gradient: Vector
     decreases: list[float] = field(default_factory=list)
+
+    def then(self, later: Reweighting) -> Reweighting:
+        """Return the later run with the decreases of both."""
+        return Reweighting(later.x, later.gradient, self.decreases + later.decreases)
 
 
 def reweight(
@@ -156,12 +160,15 @@ def reweight(
         worst = float(violations.max(initial=0.0))
         if worst <= tolerance:
             break
-        inner = max(0.1 * worst, 0.5 * tolerance)
+        inner = 0.5 * tolerance if penalty.straight else max(0.1 * worst, 0.5 * tolerance)
         step = None
         wait -= 1
-        if wait < 0:
-            bend = np.maximum(penalty.bend(x), -_LARGEST_BEND * curvature)
-            if bend.any():
+        if wait < 0 and not penalty.straight:
+            bend = penalty.bend(x)
+            floor = -_LARGEST_BEND * curvature
+            steep = bend < floor
+            if bend.any() and np.count_nonzero(steep) <= _STEEP_SHARE * np.count_nonzero(bend):
+                bend[steep] = floor[steep]
                 step = _step(model, penalty, gradient, x, value, weights, low, high, inner, bend)
                 pause = 0 if step is not None else min(2 * pause + 1, 16)
                 wait = pause
@@ -171,6 +178,8 @@ def reweight(
             break
         x, gradient, value = step[:3]
         found.decreases.append(step[3])
+        if penalty.straight:  # one weighted l1 problem, solved
+            break
     found.x, found.gradient = x, gradient
     return found
 
@@ -200,4 +209,5 @@ def _step(
         new_gradient -= bend * new
     new_value = penalty.value(new)
     decrease = 0.5 * float((x - new) @ (gradient + new_gradient)) + (value - new_value)
-    return (new, new_gradient, new_value, decrease) if decrease > 0.0 else None
+    # On a convex problem the kernel only descends: a decrease lost in rounding is still one.
+    return (new, new_gradient, new_value, decrease) if decrease > 0.0 or penalty.straight else None

@@ -12,7 +12,8 @@ from convex_analysis.kernels import products
 from convex_analysis.kernels.cholesky import mirror
 from convex_analysis.losses.loss import Vector
 
-_FIRST_CAPACITY = 4096
+_FIRST_CAPACITY = 1024
+_SMALL = 500  # so few columns are worth float64 from the beginning
 # Working columns are kept side by side if they fit here; else the rows are gone through in parts.
 _KEPT_BYTES = 1 << 26
 _PART_BYTES = 1 << 22
@@ -37,15 +38,19 @@ class WorkingSet:
         Number of columns.
     gram
         Scratch of capacity (>= size)^2 whose leading block is the Gram matrix, C order.
+    curvature
+        Its diagonal, shape (size,), float64.
     """
 
     def __init__(self, design: Design, centred: bool, precision: DTypeLike = np.float32) -> None:
         self.design = design
         self.centred = centred
         # Taking out the means cancels digits that a sparse Gram matrix in float32 does not have.
-        self.precision = np.dtype(np.float64 if centred and design.sparse else precision)
+        small = design.n_features <= _SMALL
+        self.precision = np.dtype(np.float64 if small or (centred and design.sparse) else precision)
         self.size = 0
         self.position = np.full(design.n_features, -1, dtype=np.intp)
+        self.curvature: Vector = np.empty(0)
         self._unit = design.n_samples**-0.5
         self._allocate(min(design.n_features, _FIRST_CAPACITY))
 
@@ -53,11 +58,6 @@ class WorkingSet:
     def columns(self) -> Indices:
         """Indices of the columns, in the order of the Gram matrix, shape (size,)."""
         return self._columns[: self.size]
-
-    @property
-    def curvature(self) -> Vector:
-        """Diagonal of the Gram matrix, shape (size,), float64."""
-        return self.gram.diagonal()[: self.size].astype(np.float64)
 
     def add(self, columns: Indices, row_curvature: Vector, *, refresh: bool = False) -> None:
         """Add columns that are not there yet, and bring the Gram matrix up to date.
@@ -81,6 +81,7 @@ class WorkingSet:
         if begin < self.size:
             (self._sparse_gram if self.design.sparse else self._dense_gram)(begin, row_curvature)
             mirror(self.gram, begin, self.size)
+        self._note_curvature()
 
     def keep(self, chosen: Indices) -> None:
         """Drop all but the columns at the given places (increasing), with their part of the Gram matrix."""
@@ -92,6 +93,7 @@ class WorkingSet:
             self._block[:, :size] = self._block[:, chosen]
         self.size = size
         self.position[self.columns] = np.arange(size)
+        self._note_curvature()
 
     def double(self, row_curvature: Vector) -> None:
         """Make the Gram matrix again in float64."""
@@ -100,6 +102,9 @@ class WorkingSet:
         self.size = 0
         self._allocate(self._columns.size)
         self.add(columns, row_curvature)
+
+    def _note_curvature(self) -> None:
+        self.curvature = self.gram.diagonal()[: self.size].astype(np.float64)
 
     def _allocate(self, capacity: int) -> None:
         # Memory that is not touched is not there: a large capacity costs address space only.

@@ -22,7 +22,6 @@ FIGURES = [
     "branch_and_bound_reach",
     "effective_penalty",
     "mnist_all_methods",
-    "lam_steering",
 ]
 
 

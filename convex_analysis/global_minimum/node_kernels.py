@@ -94,7 +94,7 @@ def relax_nodes(
             bound[i] = constant[i] - 0.5 * smooth + least - 4e-16 * (abs(constant[i]) + size)
             if here - least <= tolerance[i] or bound[i] >= cutoff or epochs >= max_epochs:
                 break
-            minimise(gram, curvature, v, x[i], w, low, high, d, 0.0, block, factor, free, work)
+            minimise(gram, curvature, v, x[i], w, low, high, d, 0.0, block, False, factor, free, work)
             epochs += block
             block = min(2 * block, 50)
 

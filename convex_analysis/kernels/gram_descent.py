@@ -35,6 +35,7 @@ def minimise(
     size: int,
     tolerance: float,
     max_epochs: int,
+    bent: bool,
     L: Any,
     free: Any,
     work: Any,
@@ -55,6 +56,8 @@ def minimise(
         Stop when no first-order violation met in a pass exceeds it (units of the gradient).
     max_epochs
         Largest number of passes of coordinate descent.
+    bent
+        Whether the curvature was lowered: a singular face then means a problem that is not convex.
     L
         Scratch, float64, C-ordered, at least (size, size).
     free, work
@@ -128,8 +131,10 @@ def minimise(
                 Li[i] = (1.0 + ridge) * curvature[free[i]]
             if factor(L, count) or ridge >= 1.0:
                 break
+            if bent:  # not convex: the bend of a penalty outweighs G
+                return 0
             ridge = max(_FIRST_RIDGE, 100.0 * ridge)
-        if ridge >= 1.0:  # not convex: the bend of a penalty outweighs G
+        if ridge >= 1.0:
             return 0
         for i in range(count):
             j = free[i]

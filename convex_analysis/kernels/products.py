@@ -51,6 +51,17 @@ def dot_columns(X: Any, v: Any, out: Any) -> None:
 
 
 @compiled
+def dot_chosen_columns(X: Any, columns: Any, v: Any, out: Any) -> None:
+    """Write ``X[:, columns]' v`` to out by one dot product a column (Fortran order)."""
+    for i in range(columns.size):
+        column = X[:, columns[i]]
+        total = 0.0
+        for k in range(v.size):
+            total += column[k] * v[k]
+        out[i] = total
+
+
+@compiled
 def dot_rows(X: Any, v: Any, out: Any) -> None:
     """Write ``X' v`` to out by sums over rows (C order)."""
     out[:] = 0.0
@@ -107,6 +118,28 @@ def sparse_dot_columns(data: Any, indices: Any, indptr: Any, v: Any, out: Any) -
         for k in range(indptr[j], indptr[j + 1]):
             total += data[k] * v[indices[k]]
         out[j] = total
+
+
+@compiled
+def sparse_dot_chosen_columns(data: Any, indices: Any, indptr: Any, columns: Any, v: Any, out: Any) -> None:
+    """Write ``X[:, columns]' v`` to out, X in CSC form."""
+    for i in range(columns.size):
+        total = 0.0
+        for k in range(indptr[columns[i]], indptr[columns[i] + 1]):
+            total += data[k] * v[indices[k]]
+        out[i] = total
+
+
+@compiled
+def sparse_squared_norms(
+    data: Any, indices: Any, indptr: Any, columns: Any, row_weights: Any, out: Any
+) -> None:
+    """Write the weighted sums of squares of chosen columns to out, X in CSC form."""
+    for i in range(columns.size):
+        total = 0.0
+        for k in range(indptr[columns[i]], indptr[columns[i] + 1]):
+            total += row_weights[indices[k]] * data[k] * data[k]
+        out[i] = total
 
 
 @compiled

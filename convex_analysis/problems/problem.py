@@ -223,14 +223,6 @@ class Problem:
         gradient: Vector = self.shared["gradient at zero"]
         return gradient
 
-    @property
-    def column_curvature(self) -> Vector:
-        """Diagonal of ``A' diag(s) A``, shape (n_features,), computed once (not centred)."""
-        if "column curvature" not in self.shared:
-            self.shared["column curvature"] = self.design.squared_norms(self.row_weights)
-        curvature: Vector = self.shared["column curvature"]
-        return curvature
-
     def _zero_intercept(self) -> float:
         return best_intercept(self, np.zeros(self.n_samples)) if self.fit_intercept else 0.0
 

@@ -20,8 +20,7 @@
   function text(value, column) {
     if (value === null || value === "") return "";
     if (!isNumber(column)) return String(value);
-    var digits = columns[column][1] || 0;
-    return digits === 2 ? value.toFixed(digits) : String(Number(value.toFixed(digits)));
+    return String(Number(value.toFixed(columns[column][1] || 0)));
   }
 
   function columnOf(name) {
