@@ -22,6 +22,7 @@ FIGURES = [
     "branch_and_bound_reach",
     "effective_penalty",
     "mnist_all_methods",
+    "lam_steering",
 ]
 
 

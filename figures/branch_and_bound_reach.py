@@ -1,8 +1,8 @@
-"""How far branch and bound goes: seconds to a certified gap of 1e-6 over size, correlation, ones and lam.
+"""How far branch and bound goes: processor seconds to a gap of 1e-6 over size, correlation, k and lam.
 
 Linear problems with the log penalty (eps = 0.1), n = 2d correlated Gaussian samples, noise 0.5;
-medians of three seeds, each solve on one core, two solves at a time. Where the time limit came first,
-the gap reached.
+medians of three seeds, one core a solve. Processor time, so that other work on the machine counts little.
+Where the limit came first, the gap reached.
 """
 
 from __future__ import annotations
@@ -51,13 +51,17 @@ def _problem(seed: int, d: int, rho: float, k: int, factor: float = 0.0, lam: fl
 
 
 def _solve(**cell: Any) -> tuple[float, float]:
-    """Return the seconds taken and the gap reached."""
+    """Return the processor seconds taken and the gap reached within the limit of them."""
     from convex_analysis import global_minimum
 
-    problem = _problem(**cell)
-    begun = time.perf_counter()
-    solution = global_minimum(problem, time_limit=LIMIT, max_nodes=10**7)
-    return time.perf_counter() - begun, solution.gap
+    problem, allowed = _problem(**cell), LIMIT
+    while True:
+        begun, worked = time.perf_counter(), time.process_time()
+        solution = global_minimum(problem, time_limit=allowed, max_nodes=10**7)
+        elapsed, worked = time.perf_counter() - begun, time.process_time() - worked
+        if solution.status == "optimal" or worked >= 0.9 * LIMIT:
+            return worked, solution.gap
+        allowed = 1.05 * LIMIT * elapsed / worked  # the clock ran on while others had the core
 
 
 def _tables() -> dict[str, list[list[dict[str, Any]]]]:
@@ -119,7 +123,7 @@ def compute() -> dict[str, Any]:
     kept = _kept()
     data = {name: _medians(table, kept) for name, table in tables.items()}
     RUNS.unlink()
-    return {"limit": LIMIT, "seeds": SEEDS, "eps": EPS, "noise": NOISE, **data}
+    return {"clock": "processor", "limit": LIMIT, "seeds": SEEDS, "eps": EPS, "noise": NOISE, **data}
 
 
 def _medians(table: list[list[dict[str, Any]]], kept: dict[str, tuple[float, float]]) -> dict[str, Any]:
@@ -168,5 +172,6 @@ def draw(data: dict[str, Any]) -> Figure:
     name_panel(third, "c", "signed, $k=10$, $\\rho=0.5$")
     bar = figure.colorbar(image, ax=list(axes[0]), pad=0.01, aspect=25, ticks=[-2, -1, 0, 1])
     bar.ax.set_yticklabels(["0.01", "0.1", "1", "10"])
-    bar.set_label(f"seconds to a certified gap of 1e-6 (limit {data['limit']:g})")
+    clock = "processor seconds" if data.get("clock") == "processor" else "seconds"
+    bar.set_label(f"{clock} to a gap of 1e-6 (limit {data['limit']:g})")
     return figure

@@ -51,7 +51,7 @@ def cut(
         relaxed_accuracy, cut_accuracy (both of the validation part), cut_loss (their difference), mean_mask,
         lam.
     """
-    flat = search.flat
+    flat, groups = search.flat, search.layout.groups
     final = hook.final(loop)
     hook.show(loop, final)
     relaxed = evaluate(flat.model, search.data).accuracy
@@ -63,7 +63,7 @@ def cut(
         "cut_accuracy": accuracy,
         "cut_loss": relaxed - accuracy,
         "lam": hook.lam,
-        "mean_mask": float(final.mean()),
+        "mean_mask": float((final if groups is None else groups.show(final)).mean()),
     }
     flat.unite()
     return mask, report

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nets.runs.folder import run_folders
+from nets.runs import rows
+from nets.runs.canonical import REVISIONS, VERSION
+from nets.runs.folder import LARGEST, run_folders
 from nets.runs.results import FIRST, BadRunWarning
 
 if TYPE_CHECKING:
@@ -18,6 +21,13 @@ if TYPE_CHECKING:
 
 #: Columns that stay JSON, since their keys differ from run to run; and the type of those that hold lists.
 NESTED = {"layer_densities": "JSON", "options": "JSON", "include": ["VARCHAR"], "exclude": ["VARCHAR"]}
+
+#: The types of the columns that are known.
+KINDS = {
+    **dict.fromkeys((*rows.TEXTS, *rows.OTHER_TEXTS), "VARCHAR"),
+    **dict.fromkeys((*rows.NUMBERS, *rows.OTHER_NUMBERS), "DOUBLE"),
+    **dict.fromkeys(("seed", "kept", "total"), "BIGINT"),
+}
 
 #: Columns of an empty table that hold text; the others hold numbers.
 TEXTS = ("run", "data", "model", "method", "penalty")
@@ -55,7 +65,7 @@ def query(sql: str, root: str | os.PathLike[str] = "runs") -> pd.DataFrame:
     """
     import duckdb
 
-    connection = connect(root, metrics="metrics" in sql)
+    connection = connect(root, metrics="metrics" in sql.lower())
     try:
         table = connection.sql(sql)
         if table is None:
@@ -100,9 +110,17 @@ def connect(root: str | os.PathLike[str] = "runs", *, metrics: bool = True) -> d
 
 
 def _files(folders: list[Path], name: str) -> list[str]:
-    """Return the plain files of that name; a link could lead anywhere."""
-    paths = [os.path.join(folder, name) for folder in folders]
-    return [path for path in paths if os.path.isfile(path) and not os.path.islink(path)]
+    """Return the plain files of that name; a link could lead anywhere, and no run writes a giant."""
+    found = []
+    for folder in folders:
+        path = os.path.join(folder, name)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:
+            found.append(path)
+    return found
 
 
 def _load_results(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
@@ -122,19 +140,30 @@ def _load_results(connection: duckdb.DuckDBPyConnection, files: list[str]) -> No
         create temp table checked as
         select folder, text, coalesce(case when json_valid(text) then
             sha256(regexp_replace(text, ', "sha256": "[0-9a-f]{64}"', '')) = (text ->> '$.sha256')
-            and (text ->> '$.run') = folder end, false) as sound
+            and (text ->> '$.run') = folder and (text ->> '$.version') = $version
+            and case when list_contains($revised, text ->> '$.method')
+                then list_contains($revisions, (text ->> '$.method') || ' ' || (text ->> '$.revision'))
+                else (text ->> '$.revision') is null end
+            end, false) as sound
         from told
-        """
+        """,
+        {
+            "version": str(VERSION),
+            "revised": list(REVISIONS),
+            "revisions": [f"{name} {number}" for name, number in REVISIONS.items()],
+        },
     )
     bad = [row[0] for row in connection.execute("select folder from checked where not sound").fetchall()]
     if bad:
         said, names = "1 run" if len(bad) == 1 else f"{len(bad)} runs", ", ".join(bad[:5])
         warnings.warn(
-            f"left out {said} whose result.json is damaged or was changed: {names}",
+            f"left out {said} whose result.json is damaged, was changed or is of another version: {names}",
             BadRunWarning,
             stacklevel=4,
         )
-    _unfold(connection, "results", "select text from checked where sound", drop=("sha256", "version"))
+    _unfold(
+        connection, "results", "select text from checked where sound", drop=("sha256", "version", "revision")
+    )
     connection.execute("drop table told; drop table checked")
 
 
@@ -165,7 +194,9 @@ def _unfold(connection: duckdb.DuckDBPyConnection, name: str, texts: str, drop: 
         columns = ", ".join(f"{column} {'varchar' if column in TEXTS else 'double'}" for column in FIRST)
         connection.execute(f"create table {name} ({columns})")
         return
-    wanted = {key: NESTED.get(key, kind) for key, kind in structure.items() if key not in drop}
+    # What a column of results holds is known: one row that says otherwise must not change it for all.
+    fixed = {**NESTED, **(KINDS if name == "results" else {})}
+    wanted = {key: fixed.get(key, kind) for key, kind in structure.items() if key not in drop}
     wanted = {key: _known(kind) for key, kind in wanted.items()}
     connection.execute(
         f"create table {name} as select unnest(value) from "

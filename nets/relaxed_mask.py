@@ -63,6 +63,9 @@ class RelaxedMask(Hook):
         Positive: lam is given, and the density follows from the end of the warm-up on.
     """
 
+    #: Steps that the sum of squared gradients stands for; it decays with them.
+    steps_averaged: float = 0.0
+
     def __init__(
         self,
         penalty: Penalty,
@@ -97,7 +100,6 @@ class RelaxedMask(Hook):
         self.given = lam
         self.mask = torch.empty(0)
         self._squares = torch.empty(0)
-        self._count = 0.0  # steps that the sum of squares stands for, decayed like it
         names = ("step", "target", "lam", "mean", "above_half")
         self._curves: dict[str, list[float]] = {n: [] for n in names if n != "target" or not lam}
         self._pending: list[Tensor] = []
@@ -117,7 +119,7 @@ class RelaxedMask(Hook):
 
     def after_backward(self, loop: Loop) -> None:
         """Sum the squared gradients of the effective weights and turn them into gradients of the weights."""
-        self._count += 1.0
+        self.steps_averaged += 1.0
         if not self._in_one_pass:
             gradients = loop.flat.gradients
             self._squares.addcmul_(gradients, gradients)
@@ -166,9 +168,9 @@ class RelaxedMask(Hook):
 
     def _update(self, loop: Loop) -> None:
         h = self.curvature(loop)
-        scale = math.sqrt(max(self._count, 1.0))
+        scale = math.sqrt(max(self.steps_averaged, 1.0))
         self._squares.mul_(self._keep)
-        self._count *= self._keep
+        self.steps_averaged *= self._keep
         target = self.target(loop.share)
         if self.given:
             if loop.share < self.warm_up:
@@ -203,11 +205,16 @@ class RelaxedMask(Hook):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mask and the running sum of squared gradients."""
-        return {"mask": self.mask, "squares": self._squares, "count": self._count, "curves": self.trace}
+        return {
+            "mask": self.mask,
+            "squares": self._squares,
+            "count": self.steps_averaged,
+            "curves": self.trace,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
-        self.mask, self._squares, self._count = state["mask"], state["squares"], state["count"]
+        self.mask, self._squares, self.steps_averaged = state["mask"], state["squares"], state["count"]
         self._curves = {name: list(values) for name, values in state["curves"].items()}
         self._pending = []
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nets.falling_density import falling_density
+from nets.granularity.groups import Groups
 from nets.hooks import Hook
 from nets.seeds import derive
 from nets.training import Loop
@@ -48,7 +49,7 @@ class ScoredMask(Hook):
     Parameters
     ----------
     scores : Tensor
-        Initial scores, shape (n,).
+        Initial scores, one a mask entry: shape (n,), or (units,) where whole units share an entry.
     relaxation : callable
         The mask as a function of the scores.
     lr : float
@@ -115,6 +116,7 @@ class ScoredMask(Hook):
         else:
             self.optimiser = torch.optim.SGD([self.scores], lr, momentum)
         self._mask = torch.empty(0)
+        self._groups: Groups | None = None
         self.trace: dict[str, list[float]] = {
             "step": [],
             "lam": [],
@@ -127,6 +129,7 @@ class ScoredMask(Hook):
         """Show the network the weights under the mask."""
         if self.freeze and loop.training.weight_decay:
             raise ValueError("weights frozen under a mask must not decay: train with weight_decay=0")
+        self._groups = loop.flat.layout.groups
         loop.flat.separate()
         self._refresh(loop)
 
@@ -174,13 +177,21 @@ class ScoredMask(Hook):
         if self.scale != 1.0:
             loop.flat.effective.mul_(self.scale)
 
+    def spread(self, entries: Tensor) -> Tensor:
+        """Return mask entries at the weights that they mask, shape (n,)."""
+        return entries if self._groups is None else self._groups.spread(entries)
+
+    def whole(self, mask: Tensor) -> Tensor:
+        """Return a mask, shape (n,), with all that its entries take along, so that its mean is a density."""
+        return mask if self._groups is None else self._groups.show(mask)
+
     def price(self, slope: Tensor, price: Tensor) -> Tensor:
         """Return the gradient of the cost as it is added, lam times, to that of the loss, `slope`."""
         return price
 
     def density_now(self, loop: Loop) -> float:
         """Return the density that is compared with the one wanted: the mean of the mask."""
-        return float(self._mask.detach().mean())
+        return float(self.whole(self._mask.detach()).mean())
 
     def target(self, share: float) -> float:
         """Return the density wanted when `share` of the training is done."""
@@ -192,7 +203,7 @@ class ScoredMask(Hook):
         return Moment(loop.share, generator)
 
     def _refresh(self, loop: Loop) -> None:
-        self._mask = self.relaxation(self.scores, self._moment(loop))
+        self._mask = self.spread(self.relaxation(self.scores, self._moment(loop)))
         self.show(loop, self._mask.detach())
 
     def _steer(self, loop: Loop, loss_slope: Tensor) -> None:
@@ -205,14 +216,15 @@ class ScoredMask(Hook):
             ("lam", self.lam),
             ("target", target),
             ("mean", now),
-            ("above_half", float((mask > 0.5).float().mean())),
+            ("above_half", float((self.whole(mask) > 0.5).float().mean())),
         ):
             self.trace[name].append(value)
 
     def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
         """Set lam, by dual ascent on its logarithm."""
         if self.lam == 0.0:
-            self.lam = float(loss_slope.abs().mean())
+            slopes = loss_slope if self._groups is None else self._groups.gather(loss_slope)
+            self.lam = float(slopes.abs().mean())
         excess = math.log(max(self.density_now(loop), 1e-12) / target)
         self.lam *= math.exp(self.ascent * min(1.0, max(-1.0, excess)))
 

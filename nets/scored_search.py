@@ -41,8 +41,9 @@ def find_by_scores(
         loop = search.train(scored, weights=weights, training=training)
 
         def choose(final: Tensor) -> Tensor:
-            scores = (scored.scores if rank is None else rank(search, scored)).detach()
-            return select(scores, search.layout, search.count(density), distribution)
+            shared = rank is None
+            scores = scored.spread(scored.scores) if rank is None else rank(search, scored)
+            return select(scores.detach(), search.layout, search.count(density), distribution, shared)
 
         mask, report = cut(search, loop, scored, choose)
         return search.found(mask, density, report=report, trace=scored.trace)

@@ -150,6 +150,11 @@ class Search:
         """Number of maskable weights."""
         return self.flat.n
 
+    @property
+    def entries(self) -> int:
+        """Number of mask entries that may be trained on their own: the weights, or the units."""
+        return self.n if self.layout.groups is None else self.layout.groups.entries
+
     def count(self, density: float) -> int:
         """Return the number of weights a ticket of this density keeps; of single ones round(density * n)."""
         groups = self.layout.groups

@@ -68,6 +68,10 @@ def play(
         f"{result.total:,} weights ({100 * result.density:.3g}%)",
         highlight=False,
     )
+    if "units" in ticket.metadata:
+        console.print(
+            f"{ticket.metadata['units_kept']:,} of {ticket.metadata['units']:,} units", highlight=False
+        )
     console.print(
         f"test accuracy {100 * result.test_accuracy:.2f}%, dense {100 * result.dense_test_accuracy:.2f}% "
         f"({points:+.2f} points)",

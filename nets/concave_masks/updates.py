@@ -87,7 +87,7 @@ class GradientUpdate:
         """Measure the usual step of SGD: an entry of the mean gain moves by `pace` in a step."""
         if self.measured:
             self.lr = pace * (1.0 - self.momentum)
-            self._unit = gain.count_nonzero() / gain.abs().sum().clamp(min=torch.finfo(gain.dtype).tiny)
+            self._unit = (gain != 0).sum() / gain.abs().sum().clamp(min=torch.finfo(gain.dtype).tiny)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the optimiser's state and what was measured."""

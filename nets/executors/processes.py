@@ -137,8 +137,10 @@ class _Worker:
             environment["CUDA_VISIBLE_DEVICES"] = visible
         # What the parent can import the worker can too: tasks may name modules beside the user's script.
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        # Ctrl-C is for the parent alone, also while the worker is still importing.
+        ignoring = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nets.executors.worker", str(theirs.fileno())],
+            [*ignoring, sys.executable, "-m", "nets.executors.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -91,6 +91,11 @@ class Channels(Groups):
             first.scatter_reduce_(0, units, earliest, "amin")
         return first[:-1]
 
+    @property
+    def entries(self) -> int:
+        """Number of mask entries: the units."""
+        return self.units
+
     def count(self, density: float) -> int:
         """Return the number of weights kept at most, round(density * n).
 
@@ -111,7 +116,7 @@ class Channels(Groups):
             raise ValueError(
                 f"channels are shared out globally, distribution {distribution!r} is for single weights"
             )
-        own = self._own(scores) if shared else self.pool(scores)
+        own = self.own(scores) if shared else self.pool(scores)
         return self.expand(self.choose(own, count))
 
     def choose(self, scores: Tensor, count: int) -> Tensor:
@@ -170,6 +175,10 @@ class Channels(Groups):
                 left.index_add_(0, place, there.view(shape).sum(axes).to(values.dtype))
         return torch.where(left > 0, sums, -torch.inf)[:-1]
 
+    def gather(self, values: Tensor) -> Tensor:
+        """Return the sums over the weights that read each unit, shape (units,)."""
+        return self._sum(values, rows=False)
+
     def expand(self, alive: Tensor) -> Tensor:
         """Return the product of the values of both units of every weight, shape (n,).
 
@@ -186,7 +195,7 @@ class Channels(Groups):
             parts.append(both.repeat_interleave(block.kernel))
         return torch.cat(parts)
 
-    def _own(self, values: Tensor) -> Tensor:
+    def own(self, values: Tensor) -> Tensor:
         """Return one value a unit from values that are equal for all weights reading it; -inf if all are."""
         gone = torch.isneginf(values)
         if not gone.any():
@@ -194,7 +203,7 @@ class Channels(Groups):
         first = self._first_readers(~gone)
         return torch.cat([values, values.new_full((1,), -torch.inf)])[first]
 
-    def _spread(self, own: Tensor, others: float) -> Tensor:
+    def spread(self, own: Tensor, others: float = 1.0) -> Tensor:
         """Return the value of the unit that every weight reads, shape (n,); `others` where there is none."""
         own = torch.cat([own, own.new_full((1,), others)])
         parts = []
@@ -209,18 +218,18 @@ class Channels(Groups):
         A unit is masked where it is read: that takes it away whatever its bias and its normalisation are. The
         best unit of every layer has infinity too: it is not for sale.
         """
-        own = self._sum(values, rows=False)
-        return self._spread(own.masked_fill(self.best(own), torch.inf), torch.inf)
+        own = self.gather(values)
+        return self.spread(own.masked_fill(self.best(own), torch.inf), torch.inf)
 
     def threshold(self, values: Tensor, density: float) -> Tensor | None:
         """Return the largest value of a unit that is dropped at a density, shape (); None if none is."""
-        own = self._own(values)
+        own = self.own(values)
         dropped = own[~self.choose(own, self.count(density))]
         return dropped.max() if len(dropped) else None
 
     def show(self, mask: Tensor) -> Tensor:
         """Return the mask with the rows of each unit taken along, shape (n,)."""
-        return self.expand(self._own(mask))
+        return self.expand(self.own(mask))
 
     def alive(self, mask: Tensor) -> Tensor:
         """Return which units a mask of weights keeps, boolean, shape (units,): those that are read."""
@@ -228,7 +237,7 @@ class Channels(Groups):
 
     def redraw(self, mask: Tensor, order: Tensor, others: bool) -> Tensor:
         """Return as many units of each kind, those of the same layers, by random order."""
-        alive, scores = self.alive(mask), self._own(order)
+        alive, scores = self.alive(mask), self.own(order)
         if others:
             scores = scores + (~alive).to(scores.dtype)
         drawn = torch.zeros_like(alive)

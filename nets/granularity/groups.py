@@ -18,6 +18,27 @@ class Groups(ABC):
 
     name: str
 
+    @property
+    @abstractmethod
+    def entries(self) -> int:
+        """Number of mask entries that may be trained on their own."""
+
+    @abstractmethod
+    def spread(self, own: Tensor, others: float = 1.0) -> Tensor:
+        """Return entries, shape (entries,), at the weights that they mask, shape (n,); differentiable.
+
+        Parameters
+        ----------
+        own : Tensor
+            One value an entry.
+        others : float
+            Value at weights that no entry masks.
+        """
+
+    @abstractmethod
+    def gather(self, values: Tensor) -> Tensor:
+        """Return sums of values, shape (n,), over the weights that each entry masks, shape (entries,)."""
+
     @abstractmethod
     def count(self, density: float) -> int:
         """Return how many weights a mask of this density keeps, or keeps at most."""

@@ -65,6 +65,19 @@ class NOfM(Groups):
             return self.n
         return min(self.m, max(self.n, round(count / self.total * self.m)))
 
+    @property
+    def entries(self) -> int:
+        """Number of mask entries: one a weight."""
+        return self.total
+
+    def spread(self, own: Tensor, others: float = 1.0) -> Tensor:
+        """Return the entries: every weight has one of its own."""
+        return own
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Return the values: every weight has an entry of its own."""
+        return values
+
     def count(self, density: float) -> int:
         """Return the number of weights that N:M keeps, which no density changes."""
         return self._final

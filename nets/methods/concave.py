@@ -114,7 +114,9 @@ def _extract(
         return mask
 
     mask, report = cut(search, loop, hook, choose)
-    report["relaxed_density"] = float((hook.final(loop) > 0.5).to(torch.float64).mean())
+    relaxed, groups = hook.final(loop) > 0.5, search.layout.groups
+    relaxed = relaxed if groups is None else groups.show(relaxed)
+    report["relaxed_density"] = float(relaxed.to(torch.float64).mean())
     return mask, report
 
 

@@ -26,7 +26,7 @@ def find(search: Search) -> Iterable[Found]:
         def relaxation(scores: Tensor, moment: Moment) -> Tensor:
             return sigmoid_mask(scores, o["sharpness"], moment.share)
 
-        scores = torch.full_like(search.flat.weights, o["start"])
+        scores = search.flat.weights.new_full((search.entries,), o["start"])
         target = None if o["lam"] else density
         return ScoredMask(
             scores,
@@ -56,4 +56,5 @@ METHOD = Method(
         Option("descent", 0.3, "share of the training over which the density wanted falls"),
         Option("lam", 0.0, "weight of the sum of the mask in the objective; 0: steered to the density"),
     ),
+    granularities=("weight", "n:m", "channel"),
 )

@@ -61,11 +61,11 @@ class HardConcrete(ScoredMask):
 
     def final(self, loop: Loop) -> Tensor:
         """Return the gates without noise."""
-        return test_gate(self.scores.detach())
+        return self.spread(test_gate(self.scores.detach()))
 
     def density_now(self, loop: Loop) -> float:
         """Return the share of gates that are open without noise."""
-        return float((self.final(loop) > 0).float().mean())
+        return float((self.whole(self.final(loop)) > 0).float().mean())
 
 
 def find(search: Search) -> Iterable[Found]:
@@ -73,7 +73,7 @@ def find(search: Search) -> Iterable[Found]:
     o = search.options
 
     def hook(density: float) -> ScoredMask:
-        scores = torch.full_like(search.flat.weights, o["start"])
+        scores = search.flat.weights.new_full((search.entries,), o["start"])
         target = None if o["lam"] else density
         return HardConcrete(scores, lr=o["lr"], adam=True, lam=o["lam"], density=target, descent=o["descent"])
 
@@ -93,4 +93,5 @@ METHOD = Method(
         Option("descent", 0.5, "share of the training over which the density wanted falls"),
         Option("lam", 0.0, "weight of the expected l0 norm; 0: steered to the density"),
     ),
+    granularities=("weight", "n:m", "channel"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +12,9 @@ from typing import Any
 
 from nets.configuration import Play
 from nets.runs.folder import BadRun, RunFolder, run_folders
-from nets.runs.recorder_files import MASKS
+from nets.runs.recorder_files import BINS, MASKS
 from nets.runs.results import BadRunWarning
+from nets.runs.rows import is_number
 from nets.storage import records
 
 #: Fields that tell one point of a panel from another; all others that vary tell panels apart.
@@ -23,8 +25,20 @@ SETTINGS = tuple(
     sorted(f.name for f in fields(Play) if f.compare and f.name not in (*WITHIN, "density", "data", "model"))
 )
 
+#: What they were before they were settings.
+DEFAULTS = {f.name: f.default for f in fields(Play)}
+
+#: Settings of the search for a mask, which the dense network does not have.
+OF_MASKS = ("rewind", "include", "exclude", "search_epochs", "granularity")
+
 #: Runs whose curves and histograms are drawn, at most, in a panel.
 DRAWN = 6
+
+#: Histograms of one run that are drawn, at most; of more every second, third, ... is.
+EPOCHS = 80
+
+#: Values of a curve beyond this are none that a search reaches.
+MOST = 1e30
 
 
 @dataclass
@@ -141,7 +155,7 @@ def gather(root: Path) -> Gathered:
     for folder in run_folders(root):
         try:
             if folder.finished:
-                found.append(_sound(folder.result(), folder))
+                found.append(folder.result())
                 states["finished"] += 1
             else:
                 state = folder.state
@@ -171,32 +185,19 @@ def by_seed(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
     return {int(row["seed"]): float(row["test_accuracy"]) for row in rows}
 
 
-_NUMBERS = ("test_accuracy", "asked_density", "density", "kept", "total", "seed", "search_epochs_spent")
-
-
-def _sound(row: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
-    for name in _NUMBERS:
-        if isinstance(row.get(name), bool) or not isinstance(row.get(name), (int, float)):
-            raise BadRun(f"{folder.path / 'result.json'} has no number {name!r}")
-    for name in ("data", "model", "method", "penalty"):
-        if not isinstance(row.get(name), str):
-            raise BadRun(f"{folder.path / 'result.json'} has no text {name!r}")
-    return row
-
-
 def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
     """Sort rows into panels and series."""
-    varying = [name for name in SETTINGS if len({repr(row.get(name)) for row in rows}) > 1]
+    varying = [name for name in SETTINGS if len({repr(_setting(row, name)) for row in rows}) > 1]
     # The dense network has no rewinding, masks or search: it belongs to all panels alike but for them.
-    of_dense = [name for name in varying if name not in ("rewind", "include", "exclude", "search_epochs")]
+    of_dense = [name for name in varying if name not in OF_MASKS]
     penalised = with_penalty(rows)
     panels: dict[tuple[str, ...], Panel] = {}
     series: dict[tuple[tuple[str, ...], str], Series] = {}
     for row in rows:
         if row["method"] == "dense":
             continue
-        key = (row["data"], row["model"], *(repr(row.get(name)) for name in varying))
-        said = [f"{name} {_short(row.get(name))}" for name in varying]
+        key = (row["data"], row["model"], *(repr(_setting(row, name)) for name in varying))
+        said = [f"{name} {_short(_setting(row, name))}" for name in varying]
         panel = panels.setdefault(key, Panel(", ".join([f"{row['model']} on {row['data']}", *said])))
         label = _label(row, row["method"] in penalised)
         if (key, label) not in series:
@@ -211,13 +212,20 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
         if row["method"] == "dense":
             for key, panel in panels.items():
                 alike = all(
-                    value == repr(row.get(name)) for name, value in zip(varying, key[2:]) if name in of_dense
+                    value == repr(_setting(row, name))
+                    for name, value in zip(varying, key[2:])
+                    if name in of_dense
                 )
                 if key[:2] == (row["data"], row["model"]) and alike:
                     panel.dense[int(row["seed"])] = float(row["test_accuracy"])
     for panel in panels.values():
         panel.series = sorted((s for s in panel.series if s.rows), key=lambda s: s.label)
     return [panels[key] for key in sorted(panels) if panels[key].series]
+
+
+def _setting(row: Mapping[str, Any], name: str) -> Any:
+    """Return a setting of a run; one stored before the setting was there had the default."""
+    return row.get(name, DEFAULTS[name])
 
 
 def with_penalty(rows: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -250,16 +258,23 @@ def _curves(folder: RunFolder) -> Curves:
     sound = {
         str(name): [float(v) for v in values]
         for name, values in (trace.items() if isinstance(trace, dict) else ())
-        if isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
+        if isinstance(values, list) and all(is_number(v) and abs(v) < MOST for v in values)
     }
     masks = [
         (float(line["epoch"]), [int(count) for count in line["counts"]])
         for line in records.read(folder.path / MASKS)
-        if isinstance(line.get("counts"), list)
-        and isinstance(line.get("epoch"), (int, float))
-        and all(isinstance(count, int) for count in line["counts"])
+        if is_number(line.get("epoch")) and _is_histogram(line.get("counts"))
     ]
-    return Curves(sound, masks)
+    return Curves(sound, masks[:: max(1, math.ceil(len(masks) / EPOCHS))])
+
+
+def _is_histogram(counts: Any) -> bool:
+    """Tell whether these are the counts of a histogram as the recorder writes it."""
+    return (
+        isinstance(counts, list)
+        and len(counts) == BINS
+        and all(isinstance(count, int) and is_number(count) and count >= 0 for count in counts)
+    )
 
 
 def _sessions(folders: Iterable[RunFolder]) -> Counter[str]:

@@ -20,7 +20,8 @@
   function text(value, column) {
     if (value === null || value === "") return "";
     if (!isNumber(column)) return String(value);
-    return String(Number(value.toFixed(columns[column][1] || 0)));
+    var digits = columns[column][1] || 0;
+    return digits === 2 ? value.toFixed(digits) : String(Number(value.toFixed(digits)));
   }
 
   function columnOf(name) {

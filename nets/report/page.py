@@ -131,7 +131,7 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
 def _data(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows as JSON that may stand inside a script element."""
     shown = with_penalty(rows)
-    rows = [row if row["method"] in shown else {**row, "penalty": ""} for row in rows]
+    rows = [row if row["method"] in shown else {**row, "penalty": ""} for row in sorted(rows, key=_place)]
     told = {
         "columns": [[heading, digits] for _, heading, _, digits in COLUMNS],
         "rows": [
@@ -140,6 +140,20 @@ def _data(rows: Sequence[Mapping[str, Any]]) -> str:
     }
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what the rows are ordered by before anybody sorts them."""
+    return (
+        row["data"],
+        row["model"],
+        row["method"] != "dense",
+        row["method"],
+        row["penalty"],
+        -row["asked_density"],
+        str(row.get("control") or ""),
+        row["seed"],
+    )
 
 
 def _value(value: Any, factor: float, digits: int | None) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from nets.comparison import mean_interval
 from nets.matching import TOLERANCE, judge, largest_matching_sparsity
 from nets.report.gathering import DRAWN, Gathered, Panel, Series, by_seed
-from nets.report.svg import STYLES, Chart, legend, plane
+from nets.report.svg import STYLES, Chart, legend, plane, scaled
 
 #: A section: its title, the sentence below it, and its content.
 Section = tuple[str, str, str]
@@ -47,7 +47,8 @@ def accuracy(told: Gathered) -> Section:
     return (
         "Accuracy against density",
         "Test accuracy of the retrained ticket, mean over the seeds with its 95% interval (Student's t); the "
-        "band is the dense network.",
+        "band is the dense network. The axis of accuracies is logarithmic in the error, so that good tickets "
+        "are told apart.",
         _each(told, _accuracy),
     )
 
@@ -57,12 +58,12 @@ def _accuracy(panel: Panel) -> str:
     means = {(s.label, d): mean_interval(list(s.accuracies(d).values())) for s in shown for d in s.densities}
     dense = mean_interval(list(panel.dense.values())) if panel.dense else (math.nan, math.nan)
     centres = [m for m in (dense[0], *(m for m, _ in means.values())) if math.isfinite(m)]
-    room = max(max(centres) - min(centres), 0.01) / 2
-    low, high = max(0.0, min(centres) - room), min(1.0, max(centres) + room)
     # Intervals of very few seeds may be wider than all there is to see: they are cut at the frame.
+    low, high = (scaled(end(centres), "error") for end in (min, max))
+    room = max((high - low) / 4, 0.05)
     ends = [m + sign * h for m, h in means.values() for sign in (-1, 1) if math.isfinite(h)]
-    values = [*centres, *(min(high, max(low, end)) for end in ends)]
-    x, y = plane([d for s in shown for d in s.densities], values, log_x=True)
+    values = [*centres, *(v for v in ends if low - room <= scaled(v, "error") <= high + room)]
+    x, y = plane([d for s in shown for d in s.densities], values, x_scale="log", y_scale="error")
     chart = Chart(x, y, "density (%)", "test accuracy (%)", f"Test accuracy against density, {panel.title}")
     if panel.dense:
         half = dense[1] if math.isfinite(dense[1]) else 0.0
@@ -154,7 +155,12 @@ def _cost(panel: Panel) -> str:
             found.append((epochs, mean_interval(list(by_seed(rows).values()))[0], density, seconds))
         points.append((series, found))
     flat = [point for _, found in points for point in found]
-    x, y = plane([max(epochs, 0.5) for epochs, *_ in flat], [mean for _, mean, *_ in flat], log_x=True)
+    x, y = plane(
+        [max(epochs, 0.5) for epochs, *_ in flat],
+        [mean for _, mean, *_ in flat],
+        x_scale="log",
+        y_scale="error",
+    )
     chart = Chart(
         x, y, "epochs of search", "test accuracy (%)", f"Accuracy against search cost, {panel.title}"
     )
@@ -265,7 +271,7 @@ def _traces(panel: Panel, told: Gathered) -> str:
     if not drawn:
         return ""
     steps = [step for _, trace in drawn for step in trace["step"]]
-    x, y = plane(steps, [v for _, t in drawn for v in t["lam"]], log_y=True)
+    x, y = plane(steps, [v for _, t in drawn for v in t["lam"]], y_scale="log")
     lam = Chart(x, y, "step of the search", "λ", f"λ over the search, {panel.title}")
     x, y = plane(steps, [0.0, 1.0])
     mean = Chart(x, y, "step of the search", "mean of the mask (%)", f"Mean of the mask, {panel.title}")

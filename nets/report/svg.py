@@ -10,6 +10,9 @@ from html import escape
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 44
 
+#: Errors below this are drawn as this: the logarithm of none is infinite.
+LEAST_ERROR = 1e-5
+
 #: Series are told apart by colour, by marker and by dashes, so also in grey.
 STYLES = 8
 MARKERS = ("circle", "square", "triangle", "diamond")
@@ -25,15 +28,15 @@ class Axis:
         Ends in data.
     start, end : float
         Ends on the page.
-    logarithmic : bool
-        Whether it is one.
+    scale : str
+        "linear", "log", or "error": accuracies, by the logarithm of what they lack to 1.
     """
 
     low: float
     high: float
     start: float
     end: float
-    logarithmic: bool = False
+    scale: str = "linear"
 
     @classmethod
     def over(
@@ -42,37 +45,57 @@ class Axis:
         start: float,
         end: float,
         *,
-        logarithmic: bool = False,
+        scale: str = "linear",
         margin: float = 0.05,
     ) -> Axis:
         """Return the axis over the finite values, a little wider than they are."""
-        sound = [v for v in values if math.isfinite(v) and (v > 0 or not logarithmic)]
-        low, high = (min(sound), max(sound)) if sound else (0.1, 1.0)
-        if logarithmic:
-            low, high = math.log10(low), math.log10(high)
+        sound = [v for v in values if math.isfinite(v) and (v > 0 or scale != "log")] or [0.1, 1.0]
+        low, high = scaled(min(sound), scale), scaled(max(sound), scale)
         wide = (high - low) or (abs(high) or 1.0) * 0.1
-        return cls(low - margin * wide, high + margin * wide, start, end, logarithmic)
+        return cls(low - margin * wide, high + margin * wide, start, end, scale)
 
     def at(self, value: float) -> float:
         """Return the place of a value on the page."""
-        if self.logarithmic:
-            value = math.log10(value) if value > 0 else self.low
-        share = (value - self.low) / (self.high - self.low)
+        place = self.low if self.scale == "log" and value <= 0 else scaled(value, self.scale)
+        share = (place - self.low) / (self.high - self.low)
         return self.start + (self.end - self.start) * min(1.0, max(0.0, share))
 
     def ticks(self, wanted: int = 5) -> list[float]:
         """Return round values along the axis."""
-        if self.logarithmic:
+        if self.scale == "error":
+            return self._accuracies(wanted)
+        if self.scale == "log":
             exponents = range(math.floor(self.low), math.ceil(self.high) + 1)
             steps = (1, 2, 5) if self.high - self.low < 3 else (1,)
             found = [s * 10.0**e for e in exponents for s in steps]
             found = [v for v in found if self.low <= math.log10(v) <= self.high]
             return found[:: max(1, math.ceil(len(found) / (wanted + 3)))]
-        rough = (self.high - self.low) / wanted
-        size = 10.0 ** math.floor(math.log10(rough))
-        step = next(size * m for m in (1, 2, 5, 10) if size * m >= rough)
-        first = math.ceil(self.low / step)
-        return [i * step for i in range(first, math.floor(self.high / step) + 1)]
+        return _round_values(self.low, self.high, wanted)
+
+    def _accuracies(self, wanted: int) -> list[float]:
+        """Return round accuracies: errors of 1, 2 and 5 times powers of ten, or even steps if too few fit."""
+        errors = [s * 10.0**e for e in range(-5, 1) for s in (1, 2, 5) if s * 10.0**e <= 1]
+        found = [1 - error for error in sorted(errors, reverse=True)]
+        found = [v for v in found if self.low <= scaled(v, self.scale) <= self.high]
+        if len(found) < 3:
+            return _round_values(1 - 10.0**-self.low, 1 - 10.0**-self.high, wanted)
+        return found[:: max(1, math.ceil(len(found) / (wanted + 2)))]
+
+
+def scaled(value: float, scale: str) -> float:
+    """Return a value as it is laid off on an axis of this scale; errors below LEAST_ERROR count as that."""
+    if scale == "log":
+        return math.log10(value)
+    return -math.log10(max(1.0 - value, LEAST_ERROR)) if scale == "error" else value
+
+
+def _round_values(low: float, high: float, wanted: int) -> list[float]:
+    """Return round values between two ends, in even steps."""
+    rough = (high - low) / wanted
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * m for m in (1, 2, 5, 10) if size * m >= rough)
+    first = math.ceil(low / step)
+    return [i * step for i in range(first, math.floor(high / step) + 1)]
 
 
 @dataclass
@@ -175,12 +198,12 @@ class Chart:
 
 
 def plane(
-    xs: Sequence[float], ys: Sequence[float], *, log_x: bool = False, log_y: bool = False
+    xs: Sequence[float], ys: Sequence[float], *, x_scale: str = "linear", y_scale: str = "linear"
 ) -> tuple[Axis, Axis]:
     """Return the axes over these values, in the usual place."""
     return (
-        Axis.over(xs, LEFT, WIDTH - RIGHT, logarithmic=log_x),
-        Axis.over(ys, HEIGHT - BOTTOM, TOP, logarithmic=log_y),
+        Axis.over(xs, LEFT, WIDTH - RIGHT, scale=x_scale),
+        Axis.over(ys, HEIGHT - BOTTOM, TOP, scale=y_scale),
     )
 
 
@@ -212,5 +235,6 @@ def _n(value: float) -> str:
 
 
 def _tick(value: float, percent: bool) -> str:
-    text = f"{100 * value:.4g}" if percent else f"{value:.4g}"
-    return text.replace("e-0", "e-").replace("e+0", "e")
+    value = 100 * value if percent else value
+    text = f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.4g}"
+    return text.replace(".0e", "e").replace("e-0", "e-").replace("e+0", "e")

@@ -260,7 +260,7 @@ def _store_ticket(run: _Run, search: Path) -> None:
         "layer_densities": run.ticket.layer_densities,
         "trace": {name: list(values) for name, values in run.ticket.trace.items()},
     }
-    write_json(run.folder.path / "details.json", _finite(details))
+    write_json(run.folder.path / "details.json", _finite(details), durable=False)
     run.ticket.save(run.folder.path / "ticket.safetensors")
 
 

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -36,7 +37,15 @@ from nets.runs.canonical import (
     require_revision,
 )
 from nets.runs.locks import is_locked
-from nets.storage.atomic import free_name, json_line, remove_temporaries, set_aside, write_json
+from nets.runs.rows import check
+from nets.storage.atomic import (
+    free_name,
+    json_line,
+    remove_temporaries,
+    set_aside,
+    sync_file,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from nets.tickets import Ticket
@@ -111,7 +120,7 @@ class RunFolder:
                 said = str(error)
             aside = self._set_contents_aside()
             said = f"what lay in {self.path} was set aside in {aside.name}: {said}"
-        write_json(self.path / "config.json", wanted)
+        write_json(self.path / "config.json", wanted, durable=False)  # made durable with the result
         return said
 
     def _set_contents_aside(self) -> Path:
@@ -170,10 +179,13 @@ class RunFolder:
         try:
             if path.is_symlink():
                 raise BadRun(f"{path} is a link; a run's folder holds plain files")
-            if path.stat().st_size > LARGEST:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise BadRun(f"{path} is no plain file")
+            if status.st_size > LARGEST:
                 raise BadRun(f"{path} is larger than a run writes it")
-            value = json.loads(path.read_bytes())
-        except FileNotFoundError:
+            value = json.loads(path.read_bytes(), parse_constant=_refuse)
+        except (FileNotFoundError, NotADirectoryError):
             raise BadRun(f"{path} is missing") from None
         except (ValueError, RecursionError) as error:
             if isinstance(error, BadRun):
@@ -184,7 +196,9 @@ class RunFolder:
         return value
 
     def write_result(self, row: Mapping[str, Any]) -> None:
-        """Write result.json, with its own sha256: from now on the run is finished."""
+        """Write result.json, with its own sha256: from now on the run is finished, also after a power cut."""
+        for name in ("config.json", "details.json"):
+            sync_file(self.path / name)
         said = {**row, "run": self.address, "version": VERSION}
         if row.get("method") in REVISIONS:
             said["revision"] = REVISIONS[row["method"]]
@@ -211,6 +225,10 @@ class RunFolder:
             require_revision(str(row.get("method")), row.pop("revision", None))
         except ValueError as error:
             raise BadRun(f"{self.path / 'result.json'} was {error}") from None
+        try:
+            check(row)
+        except ValueError as error:
+            raise BadRun(f"{self.path / 'result.json'} is not the result of a run: {error}") from None
         return row
 
     def write_failure(self, message: str, trace: str) -> None:
@@ -263,6 +281,10 @@ def run_folders(root: Path) -> Iterator[RunFolder]:
 def is_address(name: str) -> bool:
     """Tell whether a text has the form of an address."""
     return len(name) == DIGITS and not set(name) - set("0123456789abcdef")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number in JSON")
 
 
 def _sha256(value: Mapping[str, Any]) -> str:

@@ -10,12 +10,9 @@ import torch
 from torch import Tensor
 
 from nets.hooks import Hook
-from nets.runs.recorder_files import MASKS, METRICS
+from nets.runs.recorder_files import BINS, MASKS, METRICS
 from nets.storage import records
 from nets.training import Loop
-
-#: Bins of a histogram of mask entries over [0, 1].
-BINS = 20
 
 
 class Recorder(Hook):
@@ -33,12 +30,13 @@ class Recorder(Hook):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._metrics, self._masks = folder / METRICS, folder / MASKS
 
     def start(self, loop: Loop) -> None:
         """Drop what was told beyond the epoch where this training starts or resumes."""
-        for name in (METRICS, MASKS):
+        for path in (self._metrics, self._masks):
             records.keep(
-                self.folder / name,
+                path,
                 lambda told: told.get("training") != loop.name or told.get("epoch", 0) <= loop.epochs_ended,
             )
 
@@ -47,17 +45,19 @@ class Recorder(Hook):
         finite = {
             name: value for name, value in metrics.items() if value == value and abs(value) < float("inf")
         }
-        records.append(self.folder / METRICS, {"training": loop.name, **finite})
+        records.append(self._metrics, {"training": loop.name, **finite})
         mask = relaxed_mask(loop)
         if mask is not None:
             line = {"training": loop.name, "epoch": metrics["epoch"], "counts": histogram(mask)}
-            records.append(self.folder / MASKS, line)
+            records.append(self._masks, line)
 
 
 def relaxed_mask(loop: Loop) -> Tensor | None:
-    """Return the relaxed mask that a hook of the training holds as its `mask`, or None."""
+    """Return the relaxed mask that a hook of the training has as its `mask`, held or computed, or None."""
     for hook in loop.hooks:
         mask = getattr(hook, "mask", None)
+        if callable(mask):
+            mask = mask(loop)
         if isinstance(mask, Tensor) and mask.is_floating_point() and mask.shape == loop.flat.weights.shape:
             return mask
     return None
@@ -65,6 +65,6 @@ def relaxed_mask(loop: Loop) -> Tensor | None:
 
 def histogram(mask: Tensor) -> list[int]:
     """Return the counts of mask entries in 20 equal bins over [0, 1]; entries outside count at the ends."""
-    index = (mask.detach() * BINS).to(torch.int64).clamp_(0, BINS - 1)
+    index = (mask.detach() * BINS).clamp_(0, BINS - 1).to(torch.uint8)  # small integers are counted faster
     counts: list[int] = torch.bincount(index, minlength=BINS).tolist()
     return counts

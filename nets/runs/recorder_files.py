@@ -5,3 +5,6 @@ METRICS = "metrics.jsonl"
 
 #: Histograms of the relaxed mask, one line an epoch.
 MASKS = "masks.jsonl"
+
+#: Bins of a histogram of mask entries over [0, 1].
+BINS = 20

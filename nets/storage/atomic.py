@@ -24,6 +24,7 @@ REMEDIES = {
     errno.EPERM: "the folder may not be written to; mend its permissions or choose another one",
     errno.ENOTDIR: "a part of its path is a file, not a folder; choose another folder",
     errno.EEXIST: "a part of its path is a file, not a folder; choose another folder",
+    errno.ELOOP: "it is a link, which could lead anywhere; remove it",
     errno.EIO: "the disk reports an error; check it",
 }
 
@@ -57,9 +58,7 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             try:
-                view = memoryview(content)
-                while view:
-                    view = view[os.write(handle, view) :]
+                write_all(handle, content)
                 if durable:
                     os.fsync(handle)
             finally:
@@ -78,9 +77,35 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     write_bytes(path, (json_line(value) + "\n").encode(), durable=durable)
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False)
+
+
 def json_line(value: Any) -> str:
     """Return JSON on one line with sorted keys; numbers that JSON does not know are refused."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return _ENCODER.encode(value)
+
+
+def write_all(handle: int, content: bytes) -> None:
+    """Write everything to an open file, in as many writes as the system makes of it."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file is on the disk; one that is not there is passed over.
+
+    Raises
+    ------
+    StorageError
+        If the disk reports an error.
+    """
+    with explained(path), contextlib.suppress(FileNotFoundError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nets.storage.atomic import explained, json_line, write_bytes
+from nets.storage.atomic import explained, json_line, write_all, write_bytes
+
+#: Largest file that is read: what lies in a folder may come from anywhere.
+LARGEST = 2**28
 
 
 def append(path: Path, record: Mapping[str, Any]) -> None:
-    """Append one record, in one write.
+    """Append one record, in one write; through a link, which could lead anywhere, nothing is written.
 
     Raises
     ------
     nets.storage.atomic.StorageError
         If it cannot be written.
     """
-    with explained(path), path.open("ab") as file:
-        file.write((json_line(record) + "\n").encode())
+    with explained(path):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            write_all(handle, (json_line(record) + "\n").encode())
+        finally:
+            os.close(handle)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file, none if there is no file; lines torn by a crash are left out."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    """Yield the records of a file, none if there is no plain file; lines torn by a crash are left out."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
         return
+    content = path.read_bytes()
     for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             return
@@ -41,8 +48,8 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def keep(path: Path, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
     """Drop the records that are not wanted (and torn lines), atomically; nothing is written without need."""
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return
     kept = "".join(json_line(record) + "\n" for record in read(path) if wanted(record)).encode()
-    if kept != path.read_bytes():
+    if path.is_symlink() or kept != path.read_bytes():
         write_bytes(path, kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,8 +68,8 @@ def read(path: Path, kind: str, version: int) -> Contents:
     ValueError
         If the file is not of this kind and version, is truncated, or was changed since it was written.
     """
-    content = path.read_bytes()
     what = kind.rpartition(" ")[2]
+    content = _content(path, what)
     try:
         tensors = safetensors.torch.load(content)
         (length,) = struct.unpack("<Q", content[:8])
@@ -85,6 +86,19 @@ def read(path: Path, kind: str, version: int) -> Contents:
     if header.get("sha256") != digest(tensors, header):
         raise ValueError(f"{path} was changed or damaged after it was written (its sha256 differs)")
     return Contents(tensors, header["said"])
+
+
+def _content(path: Path, what: str) -> bytes:
+    """Return the content of a file if its first bytes are those of a tensor file."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is not a {what} at all: it is no plain file")
+    with path.open("rb") as file:
+        start = file.read(8)
+        # A giant of zeros is not read to its end.
+        if len(start) < 8 or not 0 < struct.unpack("<Q", start)[0] <= status.st_size - 8:
+            raise ValueError(f"{path} is truncated or not a {what} at all")
+        return start + file.read()
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ def plan_table(plan: Plan, root: Path) -> Table:
         epochs[job.play.data, job.play.model, job.play.method] += job.epochs  # type: ignore[assignment]
     table = Table(title=f"{len(plan.runs)} runs in {root}", title_justify="left", show_footer=True)
     for heading, footer in (("data", ""), ("model", ""), ("method", "all")):
-        table.add_column(heading, footer)
+        table.add_column(heading, footer, overflow="fold")
     totals = sum(rows.values(), Counter())
     for heading in ("runs", "done", "to do"):
         table.add_column(heading, str(totals[heading]), justify="right")

@@ -18,11 +18,12 @@ from torch.utils._pytree import tree_leaves
 
 from concave_sparsity import Log
 from nets import Play, Training
+from nets.concave_masks.forms import relaxed_mask
 from nets.data import Augmentation, load
 from nets.flat_model import FlatModel
 from nets.hooks import Hook
 from nets.jobs import Job
-from nets.methods import method_names
+from nets.methods import method, method_names
 from nets.models import ARCHITECTURES, build
 from nets.playing import find_ticket, retrain
 from nets.relaxed_mask import RelaxedMask
@@ -249,18 +250,58 @@ def test_every_method_finds_the_same_ticket_on_the_device(images, name):
     assert here[1].test_accuracy == there[1].test_accuracy
 
 
+OTHER_FORMS = {
+    "gradient": {"update": "gradient"},
+    "gradient, dual ascent": {"update": "gradient", "law": "dual-ascent", "optimiser": "sgd"},
+    "proximal, adam": {"update": "proximal", "optimiser": "adam"},
+    "proximal, lam given": {"lam": 1e-5, "trained": "alternating", "period": 2},
+    "sigmoid": {"relaxation": "sigmoid", "reweight": "epoch"},
+}
+
+
+def other_form(**options):
+    return relaxed_mask(method("concave").settle(options | {"interval": 1}), Log(0.1), 0.1)
+
+
+@pytest.mark.parametrize("form", [{"rounds": 2}, {"lam": 1e-5, "update": "curvature"}, *OTHER_FORMS.values()])
+def test_every_form_of_the_mask_finds_the_same_ticket_on_the_device(images, form):
+    def found(device):
+        settings = {"training": FEW, "density": 0.1, "penalty": Log(0.1), "options": form | {"interval": 2}}
+        return find_ticket("lenet-300-100", images, device=device, **settings)
+
+    here = found("cpu")
+    with pretended_cuda():
+        there = found("cuda")
+    assert all(torch.equal(mask, there.masks[name]) for name, mask in here.masks.items())
+    assert here.metadata["report"] == there.metadata["report"]
+
+
+class Count(Hook):
+    """Count at every step how often the device was waited for so far."""
+
+    def __init__(self, operations):
+        self.operations = operations
+        self.counts = []
+
+    def before_step(self, loop):
+        self.counts.append(len(self.operations.waits))
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_no_step_of_another_form_waits_for_the_device(images, form):
+    with pretended_cuda() as operations:
+        data, count = images.to("cuda"), Count(operations)
+        flat = FlatModel(build("lenet-300-100", data).to("cuda"))
+        Loop(flat, data, FEW, seed=0, hooks=[count, other_form(**OTHER_FORMS[form])]).run()
+    assert len(count.counts) > 2
+    assert len(set(count.counts)) == 1
+
+
 @pytest.mark.parametrize("changes", [{}, {"channels_last": True, "accumulate": 3}, {"optimiser": "adam"}])
 @pytest.mark.parametrize("kind", ["dense", "search", "retraining"])
 def test_no_step_waits_for_the_device(images, kind, changes):
-    class Count(Hook):
-        def __init__(self):
-            self.counts = []
-
-        def before_step(self, loop):
-            self.counts.append(len(operations.waits))
-
     with pretended_cuda() as operations:
-        data, count = images.to("cuda"), Count()
+        data, count = images.to("cuda"), Count(operations)
         flat = FlatModel(build("resnet-20", data).to("cuda"))
         hooks = {
             "dense": [],

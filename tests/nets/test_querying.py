@@ -1,4 +1,6 @@
+import hashlib
 import json
+import os
 import shutil
 
 import pytest
@@ -147,3 +149,46 @@ def test_the_command(root, capsys):
         main(["query", "selec", "--runs", str(root)])
     assert ended.value.code == 1
     assert "lottery: the query is wrong" in capsys.readouterr().err
+
+
+def forged(folder, **changes):
+    """Change a result and give it a right sha256."""
+    row = json.loads((folder / "result.json").read_text()) | changes
+    del row["sha256"]
+    row["sha256"] = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
+    (folder / "result.json").write_text(json.dumps(row, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize("changes", [{"version": 0}, {"revision": 99}], ids=str)
+def test_results_of_another_version_are_left_out_as_in_the_data_frame(root, tmp_path, changes):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    (folder, *_) = (path.parent for path in copy.glob("*/result.json"))
+    forged(folder, **changes)
+    with pytest.warns(BadRunWarning, match="1 run whose result.json"):
+        told = nets.query("select run from results", copy)
+    with pytest.warns(BadRunWarning):
+        assert set(told["run"]) == set(nets.results(copy)["run"])
+    assert folder.name not in set(told["run"])
+
+
+def test_one_row_of_odd_types_changes_no_column(root, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    (folder, *_) = (path.parent for path in copy.glob("*/result.json"))
+    forged(folder, test_accuracy="much", seed=[1])
+    told = nets.query("select avg(test_accuracy) as mean, count(*) as n from results", copy)
+    assert 0 < told["mean"][0] <= 1
+
+
+def test_giants_and_pipes_are_not_read(root, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    first, second, *_ = (path.parent for path in copy.glob("*/result.json"))
+    with (first / "result.json").open("wb") as file:
+        file.truncate(2**33)
+    (second / "result.json").unlink()
+    os.mkfifo(second / "result.json")
+    told = nets.query("select count(*) as n from METRICS where run is not null", copy)
+    assert told["n"][0] > 0
+    assert len(nets.query("select run from results", copy)) == len(list(copy.glob("*/result.json"))) - 2

@@ -34,7 +34,7 @@ def channel_ticket(model, shape, density, seed=0):
     layout = Layout.of(model, maskable(model))
     channels = Channels(model, layout, torch.randn(1, *shape, dtype=next(model.parameters()).dtype))
     scores = torch.rand(layout.total, generator=torch.Generator().manual_seed(seed))
-    own = channels._own(scores)
+    own = channels.own(scores)
     mask = channels.expand(channels.choose(own, channels.count(density)))
     masks = {name: m.clone() for name, m in layout.split(mask).items()}
     return Ticket(masks, model.state_dict(), {"granularity": "channel", "input_shape": list(shape)})

@@ -74,6 +74,14 @@ def test_for_large_lam_the_concave_bound_is_the_worse_one():
     assert verdict.conclusion is False
 
 
+def test_a_gain_below_rounding_is_no_failure():
+    problem = orthogonal([1.0, 0.0], [1e20, 0.0], 1e30, Log(0.5), 1e-3)
+    verdict = theorems.T3.check(problem, np.array([1.0, 0.0]))
+    assert verdict.applies, verdict.explain()
+    assert verdict.measured == verdict.bound
+    assert verdict.holds
+
+
 def test_l1_and_an_empty_target_gain_nothing():
     problem = orthogonal(np.array([1.0, 0.0]), np.zeros(2), 1.0, L1(), 0.05)
     assert not theorems.T3.check(problem, np.array([1, 0])).applies

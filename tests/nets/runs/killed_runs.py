@@ -183,3 +183,4 @@ def main():
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # taking down all that is imported takes seconds

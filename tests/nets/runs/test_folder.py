@@ -14,6 +14,12 @@ from nets.runs.locks import locked
 
 PLAY = Play(epochs=3)
 
+ROW = {
+    **dict.fromkeys(("data", "model", "method", "penalty"), "some"),
+    **dict.fromkeys(("seed", "kept", "total", "asked_density", "density", "search_epochs_spent"), 1),
+    "test_accuracy": 0.5,
+}
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -35,15 +41,15 @@ def test_the_states_of_a_run(folder):
         assert told.stdout.strip() == "running"
     folder.write_failure("no luck", "trace")
     assert folder.state == "failed"
-    folder.write_result({"test_accuracy": 0.5})
+    folder.write_result(ROW)
     assert folder.state == "finished"
     assert not (folder.path / "failure.json").exists()
 
 
 def test_config_and_result_come_back(folder):
     assert folder.play() == PLAY
-    folder.write_result({"test_accuracy": 0.1, "none": None})
-    assert folder.result() == {"test_accuracy": 0.1, "none": None, "run": folder.address}
+    folder.write_result({**ROW, "none": None})
+    assert folder.result() == {**ROW, "none": None, "run": folder.address}
 
 
 def test_only_folders_named_by_an_address_are_runs(tmp_path):
@@ -120,14 +126,14 @@ def test_a_damaged_config_or_result_is_a_sentence(folder, content):
 
 
 def test_a_changed_result_is_refused(folder):
-    folder.write_result({"test_accuracy": 0.5})
+    folder.write_result(ROW)
     edit(folder.path / "result.json", lambda row: row.update(test_accuracy=0.99))
     with pytest.raises(BadRun, match="changed or damaged"):
         folder.result()
 
 
 def test_a_result_moved_from_another_run_is_refused(folder, tmp_path):
-    folder.write_result({"test_accuracy": 0.5})
+    folder.write_result(ROW)
     other = RunFolder(tmp_path / ("0" * 32))
     other.path.mkdir()
     (other.path / "result.json").write_bytes((folder.path / "result.json").read_bytes())
@@ -188,3 +194,26 @@ def test_fields_and_options_that_only_one_version_knows_do_not_count(folder):
 def test_a_changed_default_of_an_option_counts(folder):
     edit(folder.path / "config.json", lambda config: config["settings"]["options"].update(descent=-1))
     assert "a default has changed" in folder.open(PLAY)
+
+
+def test_a_forged_row_with_a_right_sha256_is_no_result(folder):
+    folder.write_result({**ROW, "test_accuracy": "much"})
+    with pytest.raises(BadRun, match="not the result of a run: there is no number 'test_accuracy'"):
+        folder.result()
+
+
+def test_what_is_no_plain_file_or_no_number_is_refused(folder):
+    os.mkfifo(folder.path / "result.json")  # reading it would wait for ever
+    with pytest.raises(BadRun, match="no plain file"):
+        folder.result()
+    (folder.path / "result.json").unlink()
+    (folder.path / "result.json").mkdir()
+    with pytest.raises(BadRun, match="no plain file"):
+        folder.result()
+    (folder.path / "details.json").write_text('{"search_seconds": NaN}')
+    with pytest.raises(BadRun, match="NaN is no number in JSON"):
+        folder.read("details.json")
+    with (folder.path / "details.json").open("wb") as file:
+        file.truncate(2**33)
+    with pytest.raises(BadRun, match="larger than a run writes it"):
+        folder.read("details.json")

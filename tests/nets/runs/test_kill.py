@@ -40,7 +40,7 @@ def killer():
     yield ask
     program.stdin.close()
     program.stdout.close()
-    assert program.wait(10) == 0
+    assert program.wait(60) == 0
 
 
 @pytest.fixture(scope="module")

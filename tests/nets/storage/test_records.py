@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from nets.storage import records
@@ -33,3 +35,23 @@ def test_keep_drops_what_is_not_wanted_and_what_is_torn(tmp_path):
 def test_an_append_that_fails_says_why(tmp_path):
     with pytest.raises(StorageError, match="cannot write"):
         records.append(tmp_path / "no folder" / "r.jsonl", {"a": 1})
+
+
+def test_links_lead_nowhere(tmp_path):
+    victim, path = tmp_path / "victim", tmp_path / "r.jsonl"
+    victim.write_text('{"epoch": 1}\n')
+    path.symlink_to(victim)
+    assert list(records.read(path)) == []
+    with pytest.raises(StorageError, match="it is a link, which could lead anywhere; remove it"):
+        records.append(path, {"epoch": 2})
+    records.keep(path, lambda record: True)
+    assert not path.is_symlink()
+    assert victim.read_text() == '{"epoch": 1}\n'
+
+
+def test_what_is_no_plain_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo")  # reading it would wait for ever
+    assert list(records.read(tmp_path / "fifo")) == []
+    with (tmp_path / "giant").open("wb") as file:
+        file.truncate(2**33)
+    assert list(records.read(tmp_path / "giant")) == []

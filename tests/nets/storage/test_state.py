@@ -189,3 +189,13 @@ def test_a_header_that_claims_to_be_huge_or_deep_is_refused(tmp_path):
     for name in ("huge", "deep"):
         with pytest.raises(ValueError, match=r"truncated|not a checkpoint"):
             read_state(tmp_path / name)
+
+
+def test_a_giant_of_zeros_and_what_is_no_plain_file_are_not_read(tmp_path):
+    with (tmp_path / "giant").open("wb") as file:
+        file.truncate(2**33)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    for name in ("giant", "fifo", "folder"):
+        with pytest.raises(ValueError, match="not a checkpoint at all"):
+            read_state(tmp_path / name)
