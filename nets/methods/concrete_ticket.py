@@ -28,25 +28,45 @@ def concrete(scores: Tensor, temperature: float, generator: torch.Generator) -> 
 class ConcreteTicket(ScoredMask):
     """Random relaxed masks whose outputs come close to those of the dense network of the same weights.
 
-    The loss is the reverse Kullback-Leibler divergence of the masked from the dense network (CTS-KL). The
-    paper's gradient balancing is kept in this form: the gradient of the mean keep probability is scaled to
-    the length of that of the loss, times a weight that the dual ascent of `ScoredMask` steers.
+    The loss is the reverse Kullback-Leibler divergence of the masked from the dense network (CTS-KL); batch
+    normalisation acts in both as the affine map of its running statistics. Gradient balancing: while the mean
+    keep probability exceeds `margin` times the density, its gradient is added at the length of that of the
+    loss, below it is left out; the weight between the two is a running mean (over few steps, for short runs).
 
     Parameters
     ----------
     scores : Tensor
-        Initial log-odds of keeping each weight, shape (n,).
+        Initial log-odds of keeping each weight, shape (n,); as in the paper those of the density.
     dense : Module
         Copy of the network at the weights to keep; it is not changed.
     temperature : float
         Of the relaxation.
+    wanted : float
+        Mean keep probability that is aimed at.
+    smoothing : float
+        Weight of a step in the running mean of the balance.
     **settings
         See `ScoredMask`.
     """
 
-    def __init__(self, scores: Tensor, dense: nn.Module, temperature: float, **settings: Any) -> None:
+    def __init__(
+        self,
+        scores: Tensor,
+        dense: nn.Module,
+        temperature: float,
+        wanted: float,
+        smoothing: float,
+        **settings: Any,
+    ) -> None:
+        if not temperature > 0:
+            raise ValueError(f"temperature must be positive, got {temperature!r}")
+        if not 0 < smoothing <= 1:
+            raise ValueError(f"smoothing must be in (0, 1], got {smoothing!r}")
         self.dense = dense
         self.temperature = temperature
+        self.wanted = wanted
+        self.smoothing = smoothing
+        self._begun = False
         super().__init__(scores, self._draw, freeze=True, cost=self._keep, **settings)
 
     def _draw(self, scores: Tensor, moment: Moment) -> Tensor:
@@ -63,38 +83,68 @@ class ConcreteTicket(ScoredMask):
         own = functional.log_softmax(output, dim=1)
         return functional.kl_div(reference, own, reduction="batchmean", log_target=True)
 
+    def before_step(self, loop: Loop) -> None:
+        """Let batch normalisation and dropout act as in evaluation."""
+        loop.model.eval()
+
     def price(self, slope: Tensor, price: Tensor) -> Tensor:
-        """Return the gradient of the cost at the length of that of the loss."""
-        return price.mul(slope.norm().div(price.norm().clamp(min=1e-12)))
+        """Balance the gradient of the cost against that of the loss; both of shape (n,)."""
+        balance = 0.0
+        if float(torch.sigmoid(self.scores.detach()).mean()) > self.wanted:
+            balance = float(slope.norm() / price.norm().clamp(min=1e-12))
+        self.lam = balance if not self._begun else self.lam + self.smoothing * (balance - self.lam)
+        self._begun = True
+        return price
+
+    def after_backward(self, loop: Loop) -> None:
+        """Turn the gradient into that of the scores and note how they stand."""
+        super().after_backward(loop)
+        if loop.step % self.interval == 0:
+            keep = torch.sigmoid(self.scores.detach())
+            for name, value in (
+                ("step", float(loop.step)),
+                ("lam", self.lam),
+                ("target", self.wanted),
+                ("mean", float(keep.mean())),
+                ("above_half", float((keep > 0.5).float().mean())),
+            ):
+                self.trace[name].append(value)
 
     def final(self, loop: Loop) -> Tensor:
         """Return the probabilities of keeping the weights."""
         return torch.sigmoid(self.scores.detach())
 
-    def density_now(self, loop: Loop) -> float:
-        """Return the mean probability of keeping a weight."""
-        return float(torch.sigmoid(self.scores.detach()).mean())
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state and whether the running mean has begun."""
+        return {**super().state_dict(), "begun": self._begun}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        super().load_state_dict(state)
+        self._begun = state["begun"]
 
 
 def find(search: Search) -> Iterable[Found]:
-    """Train keep probabilities over frozen weights and keep the most probable weights."""
+    """Train keep probabilities over frozen weights and keep the most probable weights.
+
+    The report's accuracies are those of the weights that are kept as they are: near chance at the
+    initialisation, where the outputs that are preserved are those of an untrained network.
+    """
     o = search.options
-    if not 0 < o["start"] < 1:
-        raise ValueError(f"start must be in (0, 1), got {o['start']!r}")
 
     def hook(density: float) -> ScoredMask:
         search.flat.load(search.rewound())
-        dense = copy.deepcopy(search.flat.model).train()
-        scores = torch.full_like(search.flat.weights, math.log(o["start"] / (1 - o["start"])))
+        dense = copy.deepcopy(search.flat.model).eval()
+        wanted = min(0.999, density * o["margin"])
+        start = min(0.999, density)
         return ConcreteTicket(
-            scores,
+            torch.full_like(search.flat.weights, math.log(start / (1 - start))),
             dense,
             o["temperature"],
+            wanted,
+            o["smoothing"],
             lr=o["lr"],
             adam=True,
-            lam=1.0,
-            density=density,
-            descent=o["descent"],
         )
 
     return find_by_scores(search, hook)
@@ -108,9 +158,9 @@ METHOD = Method(
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(
-        Option("start", 0.9, "initial probability of keeping a weight"),
         Option("temperature", 2 / 3, "of the concrete relaxation"),
-        Option("descent", 0.5, "share of the training over which the density wanted falls"),
+        Option("margin", 1.1, "mean keep probability aimed at, as a multiple of the density"),
+        Option("smoothing", 0.3, "weight of a step in the running mean of the balance"),
         Option("lr", 0.2, "peak learning rate of the log-odds (Adam)"),
     ),
 )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nets.distributions import select
+from nets.layout import Layout
 from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask, straight_through
 from nets.scored_search import find_by_scores
@@ -17,11 +18,18 @@ from nets.training import Loop
 
 
 class GemMiner(ScoredMask):
-    """A scored mask that freezes the weights of lowest score out for good after every epoch.
+    """A scored mask that freezes the weights of lowest score out for good, little by little.
 
-    Unlike the paper's networks, those here may have no batch normalisation, so the weights shown can be
-    enlarged to keep the activations' size, and the lowest scores are sought layer by layer: ranked globally,
-    a small last layer is frozen out whole.
+    As in the paper: scores in [0, 1] that start uniform, shown rounded at one half with the gradient passed
+    straight through, a penalty on their squares, and `freezes` moments, evenly spread, at which the lowest
+    are frozen out so that what is alive falls exponentially to the density asked for. Different here:
+
+    * The paper lets the penalty and the rounding leave fewer weights than asked for and puts some back before
+      fine-tuning. Here never fewer than asked for are shown: the highest ones join those above one half. So
+      the last freeze lands on the count, and the cut removes nothing.
+    * The paper's networks have batch normalisation and weights of constant size. Those here may have none, so
+      the weights shown can be enlarged to keep the activations' size, and lowest scores are sought layer by
+      layer: ranked globally, a small last layer is frozen out whole.
 
     Parameters
     ----------
@@ -29,8 +37,8 @@ class GemMiner(ScoredMask):
         Initial scores in [0, 1], shape (n,).
     count : int
         Weights that are left in the end.
-    freeze_until : float
-        Share of the training by which the count is reached; it falls exponentially.
+    freezes : int
+        Number of times that weights are frozen out.
     enlarge : bool
         Enlarge the weights shown by 1 / sqrt(share shown).
     distribution : str
@@ -40,36 +48,44 @@ class GemMiner(ScoredMask):
     """
 
     def __init__(
-        self,
-        scores: Tensor,
-        count: int,
-        freeze_until: float,
-        enlarge: bool,
-        distribution: str,
-        **settings: Any,
+        self, scores: Tensor, count: int, freezes: int, enlarge: bool, distribution: str, **settings: Any
     ) -> None:
+        if freezes < 1:
+            raise ValueError(f"freezes must be at least 1, got {freezes!r}")
         super().__init__(scores, self._rounded, freeze=True, clip=(0.0, 1.0), **settings)
         self.count = count
-        self.freeze_until = freeze_until
+        self.freezes = freezes
         self.enlarge = enlarge
         self.distribution = distribution
         self.alive = torch.ones_like(scores, dtype=torch.bool)
+        self._layout: Layout | None = None
+
+    def start(self, loop: Loop) -> None:
+        """Show the network the weights under the mask."""
+        self._layout = loop.flat.layout
+        super().start(loop)
 
     def _rounded(self, scores: Tensor, moment: Moment) -> Tensor:
-        shown = (scores.detach() > 0.5).to(scores.dtype) * self.alive
+        shown = (scores.detach() > 0.5) & self.alive
+        if int(shown.sum()) < self.count:
+            shown |= self._highest(self.count)
         if self.enlarge:
-            self.scale = (shown.numel() / max(1.0, float(shown.sum()))) ** 0.5
-        return straight_through(shown, scores * self.alive)
+            self.scale = (shown.numel() / float(shown.sum())) ** 0.5
+        return straight_through(shown.to(scores.dtype), scores * self.alive)
+
+    def _highest(self, count: int) -> Tensor:
+        """Return the mask of the highest scores that are alive."""
+        assert self._layout is not None
+        scores = self.scores.detach().masked_fill(~self.alive, -1.0)
+        return select(scores, self._layout, count, self.distribution)
 
     def after_step(self, loop: Loop) -> None:
-        """Step the scores; at the end of an epoch freeze the lowest ones out."""
-        if loop.step % loop.steps_per_epoch == 0:
-            share = min(1.0, loop.share / self.freeze_until)
+        """Step the scores; when it is due freeze the lowest ones out."""
+        due = loop.step * self.freezes // loop.steps
+        if due > (loop.step - 1) * self.freezes // loop.steps:
             n = self.alive.numel()
-            left = max(self.count, round(n * (self.count / n) ** share))
-            if left < int(self.alive.sum()):
-                scores = self.scores.detach().masked_fill(~self.alive, -1.0)
-                self.alive = select(scores, loop.flat.layout, left, self.distribution)
+            left = max(self.count, round(n * (self.count / n) ** (due / self.freezes)))
+            self.alive = self._highest(left)
         super().after_step(loop)
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,7 +107,7 @@ def find(search: Search) -> Iterable[Found]:
         return GemMiner(
             scores,
             search.count(density),
-            o["freeze_until"],
+            o["freezes"],
             o["scale"],
             o["distribution"],
             lr=o["lr"],
@@ -119,6 +135,6 @@ METHOD = Method(
         Option("scale", True, "enlarge the weights shown by 1 / sqrt(share shown)"),
         Option("distribution", "erk", "how weights are shared out over layers: global, uniform or erk"),
         Option("lam", 1e-6, "weight of the squared scores in the objective"),
-        Option("freeze_until", 0.8, "share of the training by which the density is reached"),
+        Option("freezes", 30, "number of times that the lowest scores are frozen out"),
     ),
 )

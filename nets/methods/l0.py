@@ -40,6 +40,10 @@ def test_gate(scores: Tensor) -> Tensor:
 class HardConcrete(ScoredMask):
     """Hard-concrete gates, priced by the probability that they are open.
 
+    The paper fixes lam and takes the density that follows. Here lam is steered, and gates are free of charge
+    while fewer of them are open than wanted: a gate that has closed seldom opens again, so a price that falls
+    slowly would close too many.
+
     Parameters
     ----------
     scores : Tensor
@@ -50,6 +54,7 @@ class HardConcrete(ScoredMask):
 
     def __init__(self, scores: Tensor, **settings: Any) -> None:
         super().__init__(scores, self._draw, cost=self._open, **settings)
+        self._free = False
 
     @staticmethod
     def _draw(scores: Tensor, moment: Moment) -> Tensor:
@@ -66,6 +71,24 @@ class HardConcrete(ScoredMask):
     def density_now(self, loop: Loop) -> float:
         """Return the share of gates that are open without noise."""
         return float((self.whole(self.final(loop)) > 0).float().mean())
+
+    def price(self, slope: Tensor, price: Tensor) -> Tensor:
+        """Return the gradient of the cost, or zero while too few gates are open."""
+        return torch.zeros_like(price) if self._free else price
+
+    def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
+        self._free = self.density_now(loop) < target
+        if not self._free:
+            super()._update_lam(loop, loss_slope, target)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state and whether gates are free of charge."""
+        return {**super().state_dict(), "free": self._free}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        super().load_state_dict(state)
+        self._free = state["free"]
 
 
 def find(search: Search) -> Iterable[Found]:

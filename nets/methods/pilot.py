@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nets.distributions import select
 from nets.methods.method import Method, Option
+from nets.optimisers import state_vectors
 from nets.order_statistics import kth_smallest
 from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
@@ -31,13 +33,18 @@ def balanced_factors(product: Tensor, gap: float) -> tuple[Tensor, Tensor]:
 
 
 class MirrorMask(ScoredMask):
-    """A factor m beside the weights w; both are decayed by lam, which is steered to the density.
+    """A factor m beside the weights w; both are decayed by lam, which is turned off in the second half.
 
     Decay of both factors acts on the product x = m w as a penalty that moves from l2 to l1 as it accumulates
-    (mirror flow with a time-varying potential). Where the flow stands still, |dL/dx| = lam at every x that is
-    not zero and |dL/dx| <= lam at zero. So lam follows the (1 - target) quantile of the averaged |dL/dx|,
-    times `strength`: just the wanted share can hold out against the decay. (The paper raises lam in fixed
-    steps until the density is reached; in a short training that kills all weights alike.)
+    (mirror flow with a time-varying potential). As in the paper lam is high in the first half of the training
+    and falls off in the second. Different here, as the paper's trainings are 20 times longer:
+
+    * The paper raises lam while the l1 norm of x is above a constant that is tuned for a density, epoch by
+      epoch. Here lam follows the (1 - target) quantile of the averaged |dL/dx|, times `strength`: where the
+      flow stands still, |dL/dx| = lam at every x that is not zero and |dL/dx| <= lam at zero, so just the
+      wanted share can hold out against the decay.
+    * Decay has no time to bring the others near zero, so the cut would hurt. Every `interval` steps, factor
+      w of the smallest products is set to zero, along the falling target; m stays, so they may grow again.
 
     Parameters
     ----------
@@ -47,10 +54,14 @@ class MirrorMask(ScoredMask):
         See `balanced_factors`.
     lr, density, **settings
         See `ScoredMask`.
+    count : int
+        Products that are left in the end.
     strength : float
         Factor of lam; above 1, as a short training leaves the decay little time.
     memory : float
         Weight of a step in the running mean of dL/dx.
+    fade : float
+        Factor of lam at each of its updates in the second half of the training.
     """
 
     def __init__(
@@ -60,12 +71,16 @@ class MirrorMask(ScoredMask):
         *,
         lr: float,
         density: float,
+        count: int,
         strength: float = 1.0,
         memory: float = 0.02,
+        fade: float = 0.9,
         **settings: Any,
     ) -> None:
         if not gap > 0:
             raise ValueError(f"gap must be positive, got {gap!r}")
+        if not 0 <= fade <= 1:
+            raise ValueError(f"fade must be in [0, 1], got {fade!r}")
         factor, self._weight = balanced_factors(product, gap)
 
         def identity(scores: Tensor, moment: Moment) -> Tensor:
@@ -76,8 +91,10 @@ class MirrorMask(ScoredMask):
 
         super().__init__(factor, identity, lr=lr, cost=decay, density=density, **settings)
         self._begun = False
+        self.count = count
         self.strength = strength
         self.memory = memory
+        self.fade = fade
         self._gain = torch.zeros_like(product)
 
     def start(self, loop: Loop) -> None:
@@ -93,15 +110,42 @@ class MirrorMask(ScoredMask):
         super().after_backward(loop)
         loop.flat.gradients.add_(loop.flat.weights, alpha=self.lam)
 
+    def after_step(self, loop: Loop) -> None:
+        """Set the smallest products to zero when it is due, and step the factor m."""
+        if loop.step % self.interval == 0 or loop.step == loop.steps:
+            self._drop(loop)
+        super().after_step(loop)
+
+    def _drop(self, loop: Loop) -> None:
+        flat = loop.flat
+        n = flat.weights.numel()
+        keep = max(self.count, round(self.target(loop.share) * n))
+        if keep < n:
+            sizes = (flat.weights * self.scores.detach()).abs()
+            gone = ~select(sizes, flat.layout, keep)
+            for vector in (flat.weights, *state_vectors(loop.optimiser, flat.parameter)):
+                vector[:n].masked_fill_(gone, 0.0)
+
     def density_now(self, loop: Loop) -> float:
-        """Return the share of weights whose gain exceeds their price: what would stay in the long run."""
-        return float((self._gain.abs() > self.lam).float().mean())
+        """Return the share of products that are not zero."""
+        return float((loop.flat.effective != 0).float().mean())
+
+    def final(self, loop: Loop) -> Tensor:
+        """Return the factor m, zero where the product is."""
+        return self._mask.detach() * (loop.flat.weights != 0)
+
+    def show(self, loop: Loop, mask: Tensor) -> None:
+        """Show the network the weights under this factor; of a binary mask, the products inside it."""
+        super().show(loop, self._mask.detach() * mask if mask.dtype == torch.bool else mask)
 
     def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
-        """Set lam to `strength` times the gain of the weakest weight that is wanted."""
-        keep = max(1, round(target * self._gain.numel()))
-        rank = self._gain.numel() + 1 - keep
-        self.lam = self.strength * kth_smallest(self._gain.abs(), rank).item()
+        """Set lam to `strength` times the gain of the weakest weight that is wanted, or let it fall."""
+        if loop.share >= 0.5:
+            self.lam *= self.fade
+            return
+        dropped = min(self._gain.numel(), round((1.0 - target) * self._gain.numel()))
+        if dropped:
+            self.lam = self.strength * kth_smallest(self._gain.abs(), dropped).item()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state and that the training has begun."""
@@ -126,6 +170,8 @@ def find(search: Search) -> Iterable[Found]:
             o["gap"],
             lr=search.training.lr,
             density=density,
+            count=search.count(density),
+            fade=o["fade"],
             descent=o["descent"],
             strength=o["strength"],
         )
@@ -143,6 +189,7 @@ METHOD = Method(
     options=(
         Option("gap", 0.1, "half the difference of the squared factors at the start"),
         Option("strength", 2.0, "lam over the gain of the weakest weight that is wanted"),
-        Option("descent", 0.5, "share of the training over which the density wanted falls"),
+        Option("fade", 0.9, "factor of lam, every ten steps in the second half of the training"),
+        Option("descent", 0.7, "share of the training over which the density wanted falls"),
     ),
 )

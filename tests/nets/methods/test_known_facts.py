@@ -153,11 +153,33 @@ def trained(name, digits, density, **options):
 
 
 @pytest.mark.parametrize("density", [0.05, 0.01])
-@pytest.mark.parametrize("name", ["pilot", "l0", "continuous-sparsification"])
-def test_relaxed_networks_do_not_collapse_on_the_way_to_the_density(name, density, digits):
+@pytest.mark.parametrize(
+    ("name", "cut_loss"), [("pilot", 0.0), ("l0", 0.08), ("continuous-sparsification", 0.1)]
+)
+def test_relaxed_networks_do_not_collapse_on_the_way_to_the_density(name, cut_loss, density, digits):
     """Steering that runs away kills the network before the cut: accuracy 0.1 on ten classes."""
     report = trained(name, digits, density).metadata["report"]
     assert report["relaxed_accuracy"] > 0.85
+    assert report["cut_loss"] <= cut_loss
+
+
+def test_gem_miner_lands_on_the_count_by_itself(digits):
+    report = trained("gem-miner", digits, 0.1).metadata["report"]
+    assert report["cut_loss"] == 0.0
+    assert report["mean_mask"] == pytest.approx(0.1, abs=1e-4)
+    assert report["relaxed_accuracy"] > 0.5
+
+
+def test_as_many_gates_are_open_as_are_wanted(digits):
+    """Gates that have closed do not open again, so a price that falls slowly closes too many."""
+    trace = trained("l0", digits, 0.1).trace
+    assert trace["mean"][-1] == pytest.approx(0.1, rel=0.25)
+
+
+def test_gradient_balancing_holds_the_keep_probability(digits):
+    trace = trained("concrete-ticket", digits, 0.1).trace
+    assert trace["mean"][0] == pytest.approx(0.1, rel=0.05)
+    assert trace["mean"][-1] == pytest.approx(0.11, rel=0.15)
 
 
 def test_lam_can_be_given_instead_of_the_density(digits):
