@@ -62,9 +62,9 @@ class Case:
 
 CASES = (
     Case("lenet-300-100", (1, 28, 28), 128, block=100, turns=21),
-    Case("conv-2", (3, 32, 32), 128, block=10, turns=11),
-    Case("conv-4", (3, 32, 32), 128, block=10, turns=11),
-    Case("resnet-20", (3, 32, 32), 128, block=10, turns=7),
+    Case("conv-2", (3, 32, 32), 128, block=10, turns=5),
+    Case("conv-4", (3, 32, 32), 128, block=10, turns=5),
+    Case("resnet-20", (3, 32, 32), 128, block=10, turns=5),
 )
 SMOKE = (Case("lenet-300-100", (1, 8, 8), 8, block=10, turns=2),)
 

@@ -12,6 +12,7 @@ def methods(name: str | None = None, /) -> None:
         A method.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from nets.configuration import CONTROLS
@@ -31,17 +32,15 @@ def methods(name: str | None = None, /) -> None:
         if chosen.options:
             console.print(table)
         return
-    table = Table("method", "what it does", "search epochs at 5%", "needs", "granularities", "reference")
+    table = Table(show_lines=True)
+    table.add_column("method", no_wrap=True)
+    table.add_column("what it does, reference, needs, granularities")
+    table.add_column("search at 5%", no_wrap=True)
     for chosen in all_methods():
         cost = chosen.cost(0.05, 1.0, chosen.settle({}))
-        table.add_row(
-            chosen.name,
-            chosen.summary,
-            f"{cost:g} E",
-            ", ".join(chosen.needs) or "-",
-            ", ".join(chosen.granularities),
-            chosen.reference,
-        )
+        needs = f"needs {', '.join(chosen.needs)}; " if chosen.needs else ""
+        beside = f"{chosen.reference}; {needs}{', '.join(chosen.granularities)}"
+        table.add_row(chosen.name, f"{chosen.summary}\n[dim]{escape(beside)}[/dim]", f"{cost:g} E")
     console.print(table)
     console.print("E: epochs of one training; every ticket is then retrained for E epochs.", highlight=False)
     console.print(f"controls of any ticket (--control): {', '.join(CONTROLS)}", highlight=False)

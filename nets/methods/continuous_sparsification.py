@@ -19,7 +19,11 @@ def sigmoid_mask(scores: Tensor, sharpness: float, share: float) -> Tensor:
 
 
 def find(search: Search) -> Iterable[Found]:
-    """Train scores and weights jointly; lam is steered so that the wanted share of scores stays positive."""
+    """Train scores and weights jointly; lam is steered so that the wanted share of scores stays positive.
+
+    The paper fixes lam and the initial score and takes the density that follows. It repeats such trainings,
+    each starting from the weights and the surviving scores of the last; here there is one.
+    """
     o = search.options
 
     def hook(density: float) -> ScoredMask:

@@ -102,7 +102,10 @@ def _made(model: Any, shape: tuple[int, ...], n_classes: int, width: float = 1.0
         extra["width"] = width
     elif width != 1.0:
         name = getattr(model, "__name__", type(model).__name__)
-        raise ValueError(f"the model {name} cannot be narrowed: its factory takes no parameter width")
+        raise ValueError(
+            f"the model {name} cannot be narrowed: its factory takes no parameter width, by which it scales "
+            "its layers; add it, or leave out the control small-dense"
+        )
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [p for p in parameters if p.default is p.empty and p.kind in positional]
     if named:
