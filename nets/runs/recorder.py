@@ -12,6 +12,7 @@ from torch import Tensor
 from nets.hooks import Hook
 from nets.runs.recorder_files import BINS, MASKS, METRICS
 from nets.storage import records
+from nets.storage.atomic import json_line
 from nets.training import Loop
 
 
@@ -38,6 +39,7 @@ class Recorder(Hook):
             records.keep(
                 path,
                 lambda told: told.get("training") != loop.name or told.get("epoch", 0) <= loop.epochs_ended,
+                about=json_line(loop.name),
             )
 
     def record(self, loop: Loop, metrics: Mapping[str, float]) -> None:

@@ -46,10 +46,26 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def keep(path: Path, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
-    """Drop the records that are not wanted (and torn lines), atomically; nothing is written without need."""
-    if not path.exists() and not path.is_symlink():
+def keep(path: Path, wanted: Callable[[Mapping[str, Any]], bool], *, about: str = "") -> None:
+    """Drop the records that are not wanted (and torn lines), atomically; nothing is written without need.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it need not exist.
+    wanted : callable
+        Tells of a record whether it stays.
+    about : str
+        Text in every record that is not wanted; a file without it need not be looked through.
+    """
+    if path.is_symlink():
+        content = b""
+    elif path.is_file():
+        content = path.read_bytes()
+        if content.endswith(b"\n") and about.encode() not in content:
+            return
+    else:
         return
     kept = "".join(json_line(record) + "\n" for record in read(path) if wanted(record)).encode()
-    if path.is_symlink() or kept != path.read_bytes():
+    if path.is_symlink() or kept != content:
         write_bytes(path, kept)
