@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 44
 
 #: Errors below this are drawn as this: the logarithm of none is infinite.
-LEAST_ERROR = 1e-5
+LEAST_ERROR = 1e-4
 
 #: Series are told apart by colour, by marker and by dashes, so also in grey.
 STYLES = 8
@@ -74,7 +74,7 @@ class Axis:
 
     def _accuracies(self, wanted: int) -> list[float]:
         """Return round accuracies: errors of 1, 2 and 5 times powers of ten, or even steps if too few fit."""
-        errors = [s * 10.0**e for e in range(-5, 1) for s in (1, 2, 5) if s * 10.0**e <= 1]
+        errors = [s * 10.0**e for e in range(-4, 1) for s in (1, 2, 5) if s * 10.0**e <= 1]
         found = [1 - error for error in sorted(errors, reverse=True)]
         found = [v for v in found if self.low <= scaled(v, self.scale) <= self.high]
         if len(found) < 3:
