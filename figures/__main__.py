@@ -23,6 +23,7 @@ FIGURES = [
     "effective_penalty",
     "mnist_all_methods",
     "lam_steering",
+    "concave_forms",
 ]
 
 
