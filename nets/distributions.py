@@ -14,7 +14,7 @@ DISTRIBUTIONS = ("global", "uniform", "erk")
 
 
 def select(
-    scores: Tensor, layout: Layout, count: int, distribution: str = "global", shared: bool = False
+    scores: Tensor, layout: Layout, count: int, distribution: str = "global", pooling: str = "sum"
 ) -> Tensor:
     """Return the mask that keeps exactly `count` weights of highest score.
 
@@ -32,8 +32,9 @@ def select(
         "global": one ranking for all layers; "uniform": the same density in every layer; "erk": density
         proportional to (sum of the dimensions) / (product of the dimensions) (Evci et al. 2020), full layers
         capped and the rest shared out again.
-    shared : bool
-        Whether weights that share a mask entry have equal scores, those of the entry; else they are added up.
+    pooling : str
+        How the score of an entry that masks several weights comes from theirs: "sum" (for what adds up, as
+        sensitivities do), "mean" (for sizes), or "own": they are equal, the score of the entry already.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def select(
     if torch.isnan(scores).any():
         raise ValueError(f"{int(torch.isnan(scores).sum())} scores are NaN: the training has diverged")
     if layout.groups is not None:
-        return layout.groups.select(scores, count, distribution, shared)
+        return layout.groups.select(scores, count, distribution, pooling)
     if distribution == "global":
         chosen: Tensor = largest(scores, count)
         return chosen

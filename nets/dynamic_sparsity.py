@@ -54,7 +54,7 @@ class GradualPruning(SparseTraining):
         n = self.mask.numel()
         keep = self.count + round((n - self.count) * (1 - due) ** 3)
         scores = loop.flat.weights.abs().masked_fill_(~self.mask, -torch.inf)
-        self.change(loop, select(scores, loop.flat.layout, keep, self.distribution))
+        self.change(loop, select(scores, loop.flat.layout, keep, self.distribution, pooling="mean"))
 
 
 class Regrowth(SparseTraining):

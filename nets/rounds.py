@@ -40,16 +40,16 @@ class Snapshot(Hook):
 
 
 def one_shot(
-    search: Search, criterion: Criterion, distribution: str = "global", shared: bool = False
+    search: Search, criterion: Criterion, distribution: str = "global", pooling: str = "sum"
 ) -> Iterator[Found]:
     """Score once, at the weights the ticket is rewound to, and cut to every density asked for.
 
-    `shared`: see `nets.distributions.select`.
+    `pooling`: see `nets.distributions.select`.
     """
     search.flat.load(search.rewound())
     scores = criterion(search)
     for density in search.densities:
-        mask = select(scores, search.layout, search.count(density), distribution, shared)
+        mask = select(scores, search.layout, search.count(density), distribution, pooling)
         yield search.found(mask, density)
 
 
@@ -65,6 +65,7 @@ def in_rounds(
     distribution: str = "global",
     rewinding: str = "weights",
     fine_tune: float = 0.1,
+    pooling: str = "sum",
 ) -> Iterator[Found]:
     """Train, keep the share `keep` of highest score, rewind the survivors, train again, and so on.
 
@@ -83,6 +84,8 @@ def in_rounds(
         the survivors keep their trained values; "fine-tuning": they are trained on at a constant small rate.
     fine_tune : float
         That rate as a share of the peak learning rate.
+    pooling : str
+        See `nets.distributions.select`.
 
     Round r trains at density keep**r. A density between two rounds is cut directly from the last training
     above it, so a ticket is the same whether its density is searched alone or along one chain with others.
@@ -116,12 +119,12 @@ def in_rounds(
         following = round(keep**number * search.n)
         while pending and search.count(pending[0]) >= following:
             density = pending.pop(0)
-            chosen = select(scores, search.layout, search.count(density), distribution)
+            chosen = select(scores, search.layout, search.count(density), distribution, pooling)
             tuned = fine_tune if rewinding == "fine-tuning" else 0.0
             report = {"rounds": number}
             yield search.found(chosen, density, weights=rewound, report=report, fine_tune=tuned)
         if pending:
-            mask = select(scores, search.layout, following, distribution)
+            mask = select(scores, search.layout, following, distribution, pooling)
 
 
 def fine_tuning(training: Training, share: float) -> Training:

@@ -41,9 +41,9 @@ def find_by_scores(
         loop = search.train(scored, weights=weights, training=training)
 
         def choose(final: Tensor) -> Tensor:
-            shared = rank is None
+            pooling = "own" if rank is None else "sum"
             scores = scored.spread(scored.scores) if rank is None else rank(search, scored)
-            return select(scores.detach(), search.layout, search.count(density), distribution, shared)
+            return select(scores.detach(), search.layout, search.count(density), distribution, pooling)
 
         mask, report = cut(search, loop, scored, choose)
         return search.found(mask, density, report=report, trace=scored.trace)

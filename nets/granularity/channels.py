@@ -13,6 +13,9 @@ from nets.granularity.coupling import Coupling, coupling
 from nets.granularity.groups import Groups
 from nets.layout import Layout
 
+#: How the score of a unit comes from those of its weights.
+POOLINGS = ("sum", "mean", "own")
+
 
 @dataclass(frozen=True)
 class _Block:
@@ -30,7 +33,8 @@ class Channels(Groups):
     weights are no more than the density allows. The best unit of every layer is kept, so no layer dies.
 
     The score of a unit is the sum over all weights that go with it, those that compute it and those that read
-    it. Weights pruned before count for nothing.
+    it, or for magnitudes, which are sizes, their mean: the sum would say how many weights a unit has. Weights
+    pruned before count for nothing.
 
     Parameters
     ----------
@@ -109,14 +113,16 @@ class Channels(Groups):
         return count
 
     def select(
-        self, scores: Tensor, count: int, distribution: str = "global", shared: bool = False
+        self, scores: Tensor, count: int, distribution: str = "global", pooling: str = "sum"
     ) -> Tensor:
         """Keep the units of highest score, as many as have no more than `count` weights between them."""
         if distribution != "global":
             raise ValueError(
                 f"channels are shared out globally, distribution {distribution!r} is for single weights"
             )
-        own = self.own(scores) if shared else self.pool(scores)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+        own = self.own(scores) if pooling == "own" else self.pool(scores, mean=pooling == "mean")
         return self.expand(self.choose(own, count))
 
     def choose(self, scores: Tensor, count: int) -> Tensor:
@@ -158,9 +164,10 @@ class Channels(Groups):
         alive = torch.cat([alive, alive.new_ones(1)]).cpu()
         return sum(int(alive[b.rows].sum()) * int(alive[b.columns].sum()) * b.kernel for b in self.blocks)
 
-    def pool(self, values: Tensor) -> Tensor:
-        """Return the sums over all weights of each unit, shape (units,); minus infinity where all are."""
-        return self._sum(values, rows=True)
+    def pool(self, values: Tensor, mean: bool = False) -> Tensor:
+        """Return sums or means over the weights that each unit has left, shape (units,); -inf without any."""
+        sums = self._sum(values, rows=True)
+        return sums / self._sum((~torch.isneginf(values)).to(values.dtype), rows=True) if mean else sums
 
     def _sum(self, values: Tensor, rows: bool) -> Tensor:
         gone = torch.isneginf(values)

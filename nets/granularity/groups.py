@@ -45,7 +45,7 @@ class Groups(ABC):
 
     @abstractmethod
     def select(
-        self, scores: Tensor, count: int, distribution: str = "global", shared: bool = False
+        self, scores: Tensor, count: int, distribution: str = "global", pooling: str = "sum"
     ) -> Tensor:
         """Return the mask of highest scores that obeys the rule.
 
@@ -57,8 +57,8 @@ class Groups(ABC):
             Weights to keep.
         distribution : str
             See `nets.distributions.select`.
-        shared : bool
-            Whether the scores are those of whole entries already, equal for all weights of an entry.
+        pooling : str
+            How entries that mask several weights are scored; see `nets.distributions.select`.
 
         Returns
         -------

@@ -83,7 +83,7 @@ class NOfM(Groups):
         return self._final
 
     def select(
-        self, scores: Tensor, count: int, distribution: str = "global", shared: bool = False
+        self, scores: Tensor, count: int, distribution: str = "global", pooling: str = "sum"
     ) -> Tensor:
         """Keep the K of highest score in each group, ties to the first; all layers have the same density."""
         kept = self.m if count >= self.total else self._k(count)

@@ -110,7 +110,7 @@ def _extract(
         scores = final.to(torch.float64) + rank.to(torch.float64) * (1e-6 / search.n)
         if alive is not None:
             scores.masked_fill_(~alive, -torch.inf)
-        mask: Tensor = select(scores, search.layout, count, shared=True)
+        mask: Tensor = select(scores, search.layout, count, pooling="own")
         return mask
 
     mask, report = cut(search, loop, hook, choose)

@@ -12,7 +12,7 @@ from nets.search import Found, Search
 
 def find(search: Search) -> Iterable[Found]:
     """Prune by magnitude in rounds."""
-    return in_rounds(search, criteria.magnitude, **search.options)
+    return in_rounds(search, criteria.magnitude, **search.options, pooling="mean")
 
 
 METHOD = Method(

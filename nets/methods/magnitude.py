@@ -18,7 +18,8 @@ def find(search: Search) -> Iterable[Found]:
     rewound = snapshot.weights if search.rewind else search.initial
     scores = criteria.magnitude(search)
     for density in search.densities:
-        mask = select(scores, search.layout, search.count(density), search.options["distribution"])
+        count, distribution = search.count(density), search.options["distribution"]
+        mask = select(scores, search.layout, count, distribution, pooling="mean")
         yield search.found(mask, density, weights=rewound)
 
 

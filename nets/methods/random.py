@@ -12,7 +12,7 @@ from nets.search import Found, Search
 
 def find(search: Search) -> Iterable[Found]:
     """Keep weights drawn at random, once, before training."""
-    return one_shot(search, criteria.random, search.options["distribution"], shared=True)
+    return one_shot(search, criteria.random, search.options["distribution"], pooling="own")
 
 
 METHOD = Method(

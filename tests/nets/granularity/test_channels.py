@@ -81,6 +81,13 @@ def test_scores_are_sums_over_what_computes_and_what_reads_a_unit():
     first, second = layout.split(scores).values()
     wanted = first.sum((1, 2, 3)) + second.view(3, 2, 36).sum((0, 2))
     torch.testing.assert_close(layout.groups.pool(scores), wanted)
+    torch.testing.assert_close(layout.groups.pool(scores, mean=True), wanted / (9 + 3 * 36))
+    pruned = scores.clone()
+    pruned[0] = -torch.inf
+    lacking = layout.groups.pool(pruned, mean=True)[0]
+    torch.testing.assert_close(lacking, (wanted[0] - scores[0]) / (8 + 3 * 36))
+    with pytest.raises(ValueError, match="pooling must be one of sum, mean, own"):
+        select(scores, layout, 200, pooling="max")
     shared = layout.split(layout.groups.share(scores))
     best = second.view(3, 2, 36).sum((0, 2)).argmax()
     assert torch.isinf(shared["0.weight"]).all()
@@ -187,7 +194,7 @@ def test_the_score_of_a_unit_is_that_of_a_reader_which_is_there():
     alive = torch.tensor([True, False, True, False, True])  # 3 hidden units, then 2: the first reader is dead
     scores = layout.groups.spread(own, 0.0).masked_fill(~layout.groups.expand(alive), -torch.inf)
     assert torch.equal(layout.groups.own(scores), own.masked_fill(~alive, -torch.inf))
-    kept = select(scores, layout, int(layout.groups.expand(alive).sum()), shared=True)
+    kept = select(scores, layout, int(layout.groups.expand(alive).sum()), pooling="own")
     assert torch.equal(layout.groups.alive(kept), alive)
 
 
