@@ -106,6 +106,8 @@ def _values(name: str, value: Any) -> list[Any]:
         low, high = int(match[1]), int(match[2])
         if high < low:
             raise ValueError(f"{name} = {value!r} is an empty range")
+        if high - low >= MOST:
+            raise ValueError(f"{name} = {value!r} has {high - low + 1:,} values; {MOST:,} are the most")
         return list(range(low, high + 1))
     if isinstance(value, list) and name in LISTS:
         return value if value and all(isinstance(item, list) for item in value) else [value]

@@ -72,7 +72,9 @@ def test_fields_that_are_lists():
         ("[options]\nkeeep = 0.5", "no option 'keeep'"),
         ("options = 3", "as a table"),
         ("[also]\nseed = 1", r"\[\[also\]\]"),
-        ("seed = '0..2000000'", "2,000,001 runs; 1,000,000 are the most"),
+        ("seed = '0..2000000'", "has 2,000,001 values; 1,000,000 are the most"),
+        ("seed = '0..99999999999999'", "100,000,000,000,000 values"),  # as a list it would fill the memory
+        ("seed = '0..999999'\nlr = [0.1, 0.2]", "2,000,000 runs; 1,000,000 are the most"),
         ("seed = ", "is not TOML"),
         ("seed = 1979-05-27", "seed must be a whole number"),
     ],
