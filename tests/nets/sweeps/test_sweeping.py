@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, 
     assert lottery("sweep", file, "--runs", tmp_path / "runs", "--workers", 1) == 1
     assert "lottery: " in capsys.readouterr().err
 
-    def full(path, value):
+    def full(path, value, *, durable=True):
         raise StorageError(28, f"cannot write {path}: the disk is full")
 
     monkeypatch.setattr("nets.runs.folder.write_json", full)
