@@ -28,6 +28,7 @@ from typing import Any
 import torch
 
 from concave_sparsity import Log
+from nets.concave_masks.forms import relaxed_mask
 from nets.configuration import Training
 from nets.data import Dataset
 from nets.flat_model import FlatModel
@@ -35,7 +36,6 @@ from nets.hooks import Hook
 from nets.methods import method
 from nets.methods.continuous_sparsification import sigmoid_mask
 from nets.models import build
-from nets.relaxed_mask import RelaxedMask
 from nets.runs.environment import environment
 from nets.scored_mask import ScoredMask
 from nets.sparse_training import SparseTraining
@@ -100,7 +100,7 @@ def noise(case: Case, device: str) -> Dataset:
 def hooks(kind: str, flat: FlatModel) -> list[Hook]:
     """Return the hooks of a kind of step."""
     if kind == "search":
-        return [RelaxedMask(Log(0.02), DENSITY, **method("concave").settle({}))]
+        return [relaxed_mask(method("concave").settle({}), Log(0.02), DENSITY)]
     if kind == "fixed mask":
         drawn = torch.rand(flat.n, generator=torch.Generator().manual_seed(0))
         return [SparseTraining((drawn < DENSITY).to(flat.weights.device))]
