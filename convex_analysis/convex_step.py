@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from convex_analysis.duality import DualPoint, dual_value, feasible_dual_point
+from convex_analysis.duality import DualPoint, certified_value, feasible_dual_point
 from convex_analysis.intercept import best_intercept
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses.loss import Vector
-from convex_analysis.problems.validation import check_weights
+from convex_analysis.problems.validation import check_point, check_weights
 from convex_analysis.quadratic_model import QuadraticModel
 
 if TYPE_CHECKING:
@@ -77,11 +79,14 @@ class ConvexStep:
     ----------
     problem
         Supplies loss, design, row weights and box; its penalty and lam are not used.
+    precision
+        dtype of the Gram matrix, as in `WorkingSet`: the results are exact either way, but in float64
+        runs on data that differ by rounding stay together.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, precision: DTypeLike = np.float32) -> None:
         self.problem = problem
-        self.model = QuadraticModel(problem)
+        self.model = QuadraticModel(problem, precision)
         self._last: ConvexSolution | None = None
         self._last_x: Vector = np.empty(0)
 
@@ -113,9 +118,11 @@ class ConvexStep:
         Raises
         ------
         ValueError
-            If a weight is negative or NaN, or infinite where the box excludes zero, or if the
-            weights have another shape.
+            If a weight is negative or NaN, or infinite where the box excludes zero; if weights, start
+            or linear have another shape or are no numbers; if the gap is not a number from 0 up.
         """
+        if not (isinstance(gap, Real) and gap >= 0.0):
+            raise ValueError(f"gap must be a number, not negative, got {gap!r}.")
         problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
         lower, upper = problem.lower, problem.upper
         weights = check_weights(weights, problem.n_features)
@@ -128,7 +135,9 @@ class ConvexStep:
                 )
             lower, upper = np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
             weights = np.where(fixed, 0.0, weights)
-        x = np.clip(np.zeros(problem.n_features) if start is None else start, lower, upper)
+        linear = None if linear is None else check_point(linear, problem.n_features, "linear")
+        x = np.zeros(problem.n_features) if start is None else check_point(start, problem.n_features, "start")
+        x = np.clip(x, lower, upper)
         last = self._last if self._last is not None and np.array_equal(self._last_x, x) else None
         if last is not None:  # a warm step from where the one before ended: all is known there
             z, b = last.z, last.intercept
@@ -153,9 +162,9 @@ class ConvexStep:
             value = float(s @ loss.value(z + b, y)) + float(weights @ np.abs(x))
             value += 0.0 if linear is None else float(linear @ x)
             nu, correlation = feasible_dual_point(problem, given, -rows, z + b, -gradient)
-            dual = dual_value(problem, given, nu, linear, correlation)
+            dual, at = certified_value(problem, given, nu, linear, correlation)
             if dual > best_dual or passes == 1:
-                best_dual, point = dual, DualPoint(nu, correlation)
+                best_dual, point = dual, at
             done = value - best_dual <= gap
             better = best is None or value < best.value or worst < 0.5 * best.violation
             stalled = 0 if better else stalled + 1

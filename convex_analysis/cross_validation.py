@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convex_analysis.losses.loss import Vector
-from convex_analysis.path import Path, lam_grid, path
+from convex_analysis.path import Path, path, read_grid
+from convex_analysis.solver_parameters import check_solver_parameters
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -91,15 +92,19 @@ def cross_validate(
     tol, max_iter
         As in `majorize_minimize`.
     """
-    n = problem.n_samples
-    if not 2 <= folds <= n:
-        raise ValueError(f"folds must be from 2 to the number of samples ({n}), got {folds!r}.")
-    grid = lam_grid(problem, n_lams, smallest) if lams is None else np.asarray(lams, dtype=np.float64)
+    check_solver_parameters(
+        "cross_validate", problem, lams=lams, folds=folds, seed=seed, tol=tol, max_iter=max_iter
+    )
+    if folds > problem.n_samples:
+        raise ValueError(f"folds must be at most the number of samples ({problem.n_samples}), got {folds!r}.")
+    grid = read_grid(problem, lams, n_lams, smallest)
     whole = path(problem, grid, tol=tol, max_iter=max_iter)
     fold = _folds(problem, folds, np.random.default_rng(seed))
     losses = np.empty((folds, grid.size))
     for k in range(folds):
         held_out = fold == k
+        if not problem.row_weights[~held_out].any():
+            raise ValueError("One fold holds every sample that has weight: use fewer folds or other weights.")
         kept = problem.with_sample_weight(np.where(held_out, 0.0, problem.row_weights))
         rows = np.flatnonzero(held_out)
         weights = problem.row_weights[rows]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convex_analysis.design import Indices
-from convex_analysis.duality import DualPoint, dual_value, feasible_dual_point
+from convex_analysis.duality import DualPoint, best_dual_point
 from convex_analysis.intercept import best_intercept
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.local_search import LocalSearch
@@ -75,6 +75,7 @@ class Descent:
         self.search = not problem.is_convex
         self.searched: tuple[int, bytes] | None = None
         self.violations = np.empty(problem.n_features)
+        self.intercept_violation = 0.0
         self.n_iter = 0
         self.status = Status.ITERATION_LIMIT
         self._look(start.x, start.z, start.intercept, start.gradient)
@@ -114,12 +115,11 @@ class Descent:
         problem = self.problem
         weights = problem.weights(self.x)
         z = self.z + self.intercept
-        nu, correlation = feasible_dual_point(problem, weights, -self.rows, z, -self.gradient)
+        dual, point = best_dual_point(problem, weights, -self.rows, z, -self.gradient)
         finite = np.where(np.isinf(weights), 0.0, weights)
         value = float(problem.row_weights @ problem.loss.value(z, problem.y))
         value += float(finite @ np.abs(self.x))
-        gap = max(value - dual_value(problem, weights, nu, None, correlation), 0.0)
-        return gap, DualPoint(nu, correlation)
+        return max(value - dual, 0.0), point
 
     def _look(self, x: Vector, z: Vector, intercept: float, gradient: Vector | None = None) -> None:
         """Move to a point: objective, gradient and violations there (the gradient if it is not known yet)."""
@@ -135,7 +135,8 @@ class Descent:
         box_violations(x, self.gradient, self.weights, problem.lower, problem.upper, self.violations)
         self.stationarity = float(self.violations.max())
         if problem.fit_intercept:
-            self.stationarity = max(self.stationarity, abs(float(self.rows.sum())))
+            self.intercept_violation = abs(float(self.rows.sum()))
+            self.stationarity = max(self.stationarity, self.intercept_violation)
         self.objective = float(s @ loss.value(predictor, y)) + problem.penalty_value(x)
 
     def _step(self, max_steps: int) -> tuple[bool, list[float]]:
@@ -330,7 +331,8 @@ class Descent:
         z, b = self.z + t * dz, self.intercept
         if problem.fit_intercept:
             h = self.model.row_curvature(self.z + b)
-            b = best_intercept(problem, z, b - t * float(h @ dz) / float(h.sum()))
+            mass = float(h.sum())  # on separable data it can underflow to zero
+            b = best_intercept(problem, z, b - t * float(h @ dz) / mass if mass > 0.0 else b)
         x = self.x.copy()
         x[W] = new if t == 1.0 else np.clip(old + t * step, problem.lower[W], problem.upper[W])
         value = float(s @ loss.value(z + b, y)) + problem.penalty_value(x)

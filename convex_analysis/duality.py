@@ -57,6 +57,26 @@ def dual_value(
     return conjugate_value(problem, nu) - box_support(problem, weights, correlation, linear, nu)
 
 
+def certified_value(
+    problem: Problem, weights: Vector, nu: Vector, linear: Vector | None, correlation: Vector
+) -> tuple[float, DualPoint]:
+    """Return the dual value at ``nu``, or at zero where that says nothing, and the dual point.
+
+    At zero the dual value is the sum of the least losses plus the least penalty: finite except for a
+    linear term that outweighs the weights in a direction without bound.
+    """
+    value = dual_value(problem, weights, nu, linear, correlation)
+    if value > -np.inf:
+        return value, DualPoint(nu, correlation)
+    zero = zero_dual_point(problem)
+    return dual_value(problem, weights, zero.nu, linear, zero.correlation), zero
+
+
+def zero_dual_point(problem: Problem) -> DualPoint:
+    """Return the dual point zero."""
+    return DualPoint(np.zeros(problem.n_samples), np.zeros(problem.n_features))
+
+
 def conjugate_value(problem: Problem, nu: Vector) -> float:
     """Return ``-sum_i s_i phi*(-nu_i / s_i)``, the dual value's part that does not depend on the box."""
     s = problem.row_weights
@@ -123,11 +143,32 @@ def feasible_dual_point(
     if unbounded.any():
         outward = np.where(open_above, correlation, 0.0)
         outward = np.maximum(outward, np.where(open_below, -correlation, 0.0))
-        tight = unbounded & (weights > 0) & (outward > weights)
-        if tight.any():
-            shrink = float(np.min(weights[tight] / outward[tight])) * (1.0 - 2e-16)
-            nu, correlation = shrink * nu, shrink * correlation
+        nu, correlation = _shrunk(nu, correlation, weights, outward)
     return nu, correlation
+
+
+def best_dual_point(
+    problem: Problem, weights: Vector, nu: Vector, z: Vector, correlation: Vector
+) -> tuple[float, DualPoint]:
+    """Return the better of two dual values near ``nu``, and its point.
+
+    One point uses the box; the other is scaled as if there were none, which is better where bounds
+    are far away: on them a correlation that exceeds its weight by rounding counts with their size.
+    """
+    nu, correlation = feasible_dual_point(problem, weights, nu, z, correlation)
+    near = certified_value(problem, weights, nu, None, correlation)
+    scaled = _shrunk(near[1].nu, near[1].correlation, weights, np.abs(near[1].correlation))
+    far = certified_value(problem, weights, scaled[0], None, scaled[1])
+    return far if far[0] > near[0] else near
+
+
+def _shrunk(nu: Vector, correlation: Vector, weights: Vector, outward: Vector) -> tuple[Vector, Vector]:
+    """Scale a dual point down until no outward correlation exceeds its weight, where there is one."""
+    tight = (weights > 0) & (outward > weights)
+    if not tight.any():
+        return nu, correlation
+    shrink = float(np.min(weights[tight] / outward[tight])) * (1.0 - 2e-16)
+    return shrink * nu, shrink * correlation
 
 
 def _project(problem: Problem, nu: Vector, row_curvature: Vector, free: np.ndarray) -> tuple[Vector, Vector]:

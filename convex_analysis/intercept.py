@@ -33,22 +33,24 @@ def best_intercept(problem: Problem, z: Vector, start: float = 0.0) -> float:
     if loss.quadratic:
         return float(s @ (y - z)) / float(s.sum())
     b, value = start, float(s @ loss.value(z + start, y))
+    slope = float(s @ loss.derivative(z + b, y))
     for _ in range(100):
-        slope = float(s @ loss.derivative(z + b, y))
         curvature = float(s @ loss.curvature(z + b, y))
         if abs(slope) <= 1e-15 or curvature <= 0.0:
             break
         step = -slope / curvature
         step = float(np.clip(step, -10.0 * (1.0 + abs(b)), 10.0 * (1.0 + abs(b))))
+        rounding = 1e-14 * abs(value)
         for _ in range(50):
             trial = float(s @ loss.value(z + (b + step), y))
-            if trial <= value:
+            if trial <= value + rounding:
                 break
             step *= 0.5
         else:
             break
-        if b + step == b or trial == value:
-            b += step
+        next_slope = float(s @ loss.derivative(z + (b + step), y))
+        # Where the value is flat to rounding, only the slope tells progress.
+        if b + step == b or (trial >= value - rounding and abs(next_slope) >= abs(slope)):
             break
-        b, value = b + step, trial
+        b, value, slope = b + step, trial, next_slope
     return b

@@ -146,8 +146,9 @@ class LocalSearch:
         hessian = rows[:, support].astype(np.float64)
         change = (gradient[support] + 0.5 * (hessian @ step).T) * step.T
         scale = self.penalty.scale[support]
-        before = scale * self.penalty.penalty.value(np.abs(values))
-        after = scale[:, None] * self.penalty.penalty.value(np.abs(trials))
+        units = self.penalty.units[support]
+        before = scale * self.penalty.penalty.value(units * np.abs(values))
+        after = scale[:, None] * self.penalty.penalty.value(units[:, None] * np.abs(trials))
         gains = before.sum() - after.sum(axis=0) - change.sum(axis=1)
         slopes = gradient[:, None] + rows.T @ step.astype(rows.dtype)
         entering, targets, more = self._entries(x, slopes)

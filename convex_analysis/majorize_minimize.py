@@ -11,8 +11,10 @@ import numpy as np
 
 from convex_analysis.convex_step import ConvexSolution, ConvexStep
 from convex_analysis.descent import Descent, Start
+from convex_analysis.duality import DualPoint
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solution import ConvergenceWarning, Solution
+from convex_analysis.solver_parameters import check_solver_parameters
 from convex_analysis.suboptimality import suboptimality_bound
 
 if TYPE_CHECKING:
@@ -49,13 +51,20 @@ def majorize_minimize(
         shape (n_features,), which is clipped to the box.
     tol
         Stop when the stationarity is at most ``tol * max_j |grad_j f|`` at the point of the box
-        nearest to zero: relative to the largest gradient, so that the units of X and y do not matter.
+        nearest to zero: relative to the largest gradient, so that the units of X and y do not
+        matter; never below what rounding leaves of a gradient that is zero. Columns whose norms
+        differ by more than a factor of 1000 are brought to one length first, so that none hides another.
     max_iter
         Largest number of steps.
 
     Returns
     -------
     Solution
+
+    Raises
+    ------
+    TypeError, ValueError
+        One sentence on what is wrong with an argument, or where numbers overflow.
 
     Warns
     -----
@@ -68,13 +77,8 @@ def majorize_minimize(
     stays zero in every later step; the start decides its support.
     """
     begun = time.perf_counter()
-    _check_arguments(tol, max_iter)
-    solver = ConvexStep(problem)
-    if isinstance(start, str) and start == "multi":
-        runs = [run(problem, solver, kind, tol, max_iter) for kind in ("l1", "dense", "zero")]
-        solution = min(runs, key=lambda run: run.objective)
-    else:
-        solution = run(problem, solver, start, tol, max_iter)
+    check_solver_parameters("majorize_minimize", problem, start=start, tol=tol, max_iter=max_iter)
+    solution = run(problem, ConvexStep(problem.normalised()), start, tol, max_iter)
     if not solution.converged:
         warnings.warn(solution.message, ConvergenceWarning, stacklevel=2)
     return replace(solution, seconds=time.perf_counter() - begun)
@@ -85,38 +89,49 @@ def solve(problem: Problem, tol: float = 1e-8, max_iter: int = 1000) -> Solution
     return majorize_minimize(problem, None, tol, max_iter)
 
 
-def _check_arguments(tol: float, max_iter: int) -> None:
-    if not (np.isfinite(tol) and tol > 0):
-        raise ValueError(f"tol must be a positive finite number, got {tol!r}.")
-    if max_iter < 1:
-        raise ValueError(f"max_iter must be at least 1, got {max_iter!r}.")
-
-
 def run(
     problem: Problem, solver: ConvexStep, start: str | Vector | None, tol: float, max_iter: int
 ) -> Solution:
-    """Solve as `majorize_minimize` does, without its warning, on the working set of a `ConvexStep`."""
+    """Solve as `majorize_minimize` does, without its warning and checks.
+
+    Parameters
+    ----------
+    problem, start, tol, max_iter
+        As in `majorize_minimize`.
+    solver
+        Made of ``problem.normalised()``, perhaps at another lam; its working set is used and grown.
+    """
+    if isinstance(start, str) and start == "multi":
+        runs = [run(problem, solver, kind, tol, max_iter) for kind in ("l1", "dense", "zero")]
+        return min(runs, key=lambda run: run.objective)
     begun = time.perf_counter()
-    scale = float(np.abs(problem.gradient_at_start()).max())
-    beginning = _start(problem, solver, start)
-    descent = Descent(problem, solver.model, beginning, tol * scale)
+    scaled = problem.normalised()
+    units = scaled.units
+    beginning = _start(scaled, solver, start)
+    scale = float(np.abs(scaled.gradient_at_start()).max())
+    descent = Descent(scaled, solver.model, beginning, max(tol * scale, scaled.rounding()))
     descent.run(max_iter)
     gap, dual = descent.certificate()
     bound = gap  # a straight penalty is its own convex envelope
     if not problem.is_convex:
         duals = [dual] if beginning.dual is None else [beginning.dual, dual]
-        bound = suboptimality_bound(problem, descent.objective, duals)
+        in_units = [DualPoint(point.nu, point.correlation / units) for point in duals]
+        bound = suboptimality_bound(problem, descent.objective, in_units)
+    steepest = int(np.argmax(descent.violations / units))
+    violation = float(descent.violations[steepest] / units[steepest])
+    stationarity = max(violation, descent.intercept_violation)
+    tolerance = descent.tolerance / (float(units[steepest]) if violation == stationarity else 1.0)
     message = (
-        f"{descent.status.value} Stationarity {descent.stationarity:.3g}, tolerance {tol * scale:.3g}, "
+        f"{descent.status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, "
         f"{descent.n_iter} steps, duality gap of the last step {gap:.3g}."
     )
     return Solution(
-        x=descent.x,
+        x=np.clip(descent.x * units, problem.lower, problem.upper),
         intercept=descent.intercept,
         objective=descent.objective,
         objectives=np.array(descent.objectives),
-        stationarity=descent.stationarity,
-        tolerance=tol * scale,
+        stationarity=stationarity,
+        tolerance=tolerance,
         gap=gap,
         status=descent.status,
         message=message,
@@ -130,21 +145,18 @@ def run(
 def _start(problem: Problem, solver: ConvexStep, start: str | Vector | None) -> Start:
     """Return the starting point, with the dual point of a convex step where that may give a bound (T1)."""
     boxed = bool(np.isfinite(problem.lower).all() and np.isfinite(problem.upper).all())
-    weights = problem.lam * problem.penalty_factor
+    weights = problem.lam * problem.penalty_factor * problem.units
+    fit_at_zero = _finite_fit(problem, *problem.start_at_zero())
     if start is None and not problem.is_convex and not boxed:
         return _rough_l1(problem, solver)
     if start is None:
         start = "zero" if problem.is_convex else "l1"
     if isinstance(start, str):
-        gap = _START_GAP * problem.data_fit(*problem.start_at_zero())
+        gap = _START_GAP * fit_at_zero
         if start == "l1":
             return _from_convex(solver.compute(weights, gap=gap))
         if start == "dense" and not np.isfinite(problem.upper).all():
             return _from_convex(solver.compute(1e-3 * weights, gap=gap))
-        if start not in ("zero", "dense"):
-            raise ValueError(
-                f'Unknown start {start!r}: choose "l1", "zero", "dense", "multi" or pass a vector.'
-            )
         x = np.clip(0.0, problem.lower, problem.upper) if start == "zero" else problem.upper.copy()
     else:
         x = np.asarray(start, dtype=np.float64)
@@ -152,7 +164,8 @@ def _start(problem: Problem, solver: ConvexStep, start: str | Vector | None) -> 
             raise ValueError(
                 f"start must be a finite vector of shape ({problem.n_features},), got shape {x.shape}."
             )
-        x = np.clip(x, problem.lower, problem.upper)
+        x = np.clip(x / problem.units, problem.lower, problem.upper)
+    _finite_fit(problem, x)
     if boxed and not problem.is_convex:
         return _from_convex(solver.evaluate(x, weights))
     return Start.at(problem, x)
@@ -173,3 +186,12 @@ def _rough_l1(problem: Problem, solver: ConvexStep) -> Start:
 
 def _from_convex(found: ConvexSolution) -> Start:
     return Start(found.x, found.z, found.intercept, found.gradient, found.point)
+
+
+def _finite_fit(problem: Problem, x: Vector, intercept: float = 0.0) -> float:
+    """Return the data fit at a start; where it overflows, no step could be judged."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        fit = problem.data_fit(x, intercept)
+    if not np.isfinite(fit):
+        raise ValueError("The loss overflows at the start: give bounds or a start of a smaller size.")
+    return fit

@@ -15,6 +15,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.majorize_minimize import run
 from convex_analysis.problems.validation import check_lam
 from convex_analysis.solution import ConvergenceWarning, Solution
+from convex_analysis.solver_parameters import check_solver_parameters
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -83,16 +84,25 @@ def lam_grid(problem: Problem, n_lams: int = 50, smallest: float | None = None) 
     n_lams
         Number of values, at least 1.
     smallest
-        The last value over lam_max, in (0, 1); 0.01 if there are fewer samples than features, else 0.001.
+        The last value over lam_max, in (0, 1]; 0.01 if there are fewer samples than features, else 0.001.
     """
-    if n_lams < 1:
-        raise ValueError(f"n_lams must be at least 1, got {n_lams!r}.")
+    check_solver_parameters("lam_grid", problem, n_lams=n_lams, smallest=smallest)
     if smallest is None:
         smallest = 1e-2 if problem.n_samples < problem.n_features else 1e-3
-    if not 0.0 < smallest < 1.0:
-        raise ValueError(f"smallest must lie between 0 and 1, got {smallest!r}.")
     largest = problem.lam_max()
     return largest * np.geomspace(1.0, smallest, n_lams) if largest > 0.0 else np.zeros(n_lams)
+
+
+def read_grid(problem: Problem, lams: Any, n_lams: int, smallest: float | None) -> Vector:
+    """Return the values of lam given, checked, or else `lam_grid`."""
+    if lams is None:
+        return lam_grid(problem, n_lams, smallest)
+    grid = np.asarray(lams, dtype=np.float64)
+    if not grid.size:
+        raise ValueError("lams is empty: give at least one value, or None for a grid from lam_max down.")
+    for lam in grid:
+        check_lam(float(lam))
+    return grid
 
 
 def path(
@@ -124,18 +134,23 @@ def path(
     tol, max_iter
         As in `majorize_minimize`, for each solution.
 
+    Raises
+    ------
+    TypeError, ValueError
+        One sentence on what is wrong with an argument.
+
     Warns
     -----
     ConvergenceWarning
         Once, if solutions stop before the tolerance; the message gives the worst.
     """
-    grid = lam_grid(problem, n_lams, smallest) if lams is None else np.asarray(lams, dtype=np.float64)
-    if grid.ndim != 1 or not grid.size:
-        raise ValueError(f"lams must be a vector with at least one value, got shape {grid.shape}.")
-    solver = ConvexStep(problem)
+    check_solver_parameters("path", problem, lams=lams, start=start, tol=tol, max_iter=max_iter)
+    grid = read_grid(problem, lams, n_lams, smallest)
+    # In double precision: what a support becomes along a path should not hang on rounding.
+    solver = ConvexStep(problem.normalised(), np.float64)
     solutions: list[Solution] = []
     for lam in grid:
-        at_lam = problem.with_lam(check_lam(float(lam)))
+        at_lam = problem.with_lam(float(lam))
         solutions.append(run(at_lam, solver, solutions[-1].x if solutions else start, tol, max_iter))
     early = [solution for solution in solutions if not solution.converged]
     if early:

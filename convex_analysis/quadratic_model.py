@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from convex_analysis.design import Indices
 from convex_analysis.kernels.gram_descent import minimise
@@ -30,6 +31,8 @@ class QuadraticModel:
     ----------
     problem
         Supplies loss, design and row weights.
+    precision
+        dtype of the Gram matrix, as in `WorkingSet`.
 
     Attributes
     ----------
@@ -37,9 +40,9 @@ class QuadraticModel:
         The columns and their Gram matrix.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, precision: DTypeLike = np.float32) -> None:
         self.problem = problem
-        self.working = WorkingSet(problem.design, problem.fit_intercept)
+        self.working = WorkingSet(problem.design, problem.fit_intercept, precision)
         self._scratch = scratch(0)
 
     def row_curvature(self, z: Vector) -> Vector:

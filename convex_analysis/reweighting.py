@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # the bend of more than some coordinates, the model is hardly convex.
 _LARGEST_BEND = 0.9
 _STEEP_SHARE = 0.1
+# Of the penalty: a rise by less is rounding.
+_ROUNDING = 1e-15
 
 
 class RestrictedPenalty:
@@ -36,57 +38,65 @@ class RestrictedPenalty:
         self.penalty = problem.penalty
         self.straight = problem.is_convex
         self.scale = problem.lam * problem.penalty_factor[columns]
+        self.units = problem.units[columns]
         self._weights_at_zero = np.zeros_like(self.scale)
         charged = self.scale > 0.0
-        self._weights_at_zero[charged] = self.scale[charged] * problem.slope_at_zero
+        self._weights_at_zero[charged] = (self.scale * self.units)[charged] * problem.slope_at_zero
 
     def value(self, x: Vector) -> float:
-        """Return ``sum_j scale_j r(|x_j|)``."""
+        """Return ``sum_j scale_j r(|u_j x_j|)``."""
         support = np.flatnonzero(x)
-        return float(self.scale[support] @ self.penalty.value(np.abs(x[support])))
+        return float(self.scale[support] @ self.penalty.value(self.units[support] * np.abs(x[support])))
 
     def weights(self, x: Vector) -> Vector:
-        """Return ``scale_j r'(|x_j|)``; inf at a zero with an infinite slope."""
+        """Return ``scale_j u_j r'(|u_j x_j|)``; inf at a zero with an infinite slope."""
         support = np.flatnonzero(x)
         weights = self._weights_at_zero.copy()
-        weights[support] = self.scale[support] * self.penalty.derivative(np.abs(x[support]))
+        units = self.units[support]
+        weights[support] = self.scale[support] * units * self.penalty.derivative(units * np.abs(x[support]))
         return weights
 
     def values(self, places: Indices, x: Vector) -> Vector:
-        """Return ``scale_j r(|x_j|)`` one by one, for the coordinates at the given places."""
-        values: Vector = self.scale[places] * self.penalty.value(np.abs(x))
+        """Return ``scale_j r(|u_j x_j|)`` one by one, for the coordinates at the given places."""
+        values: Vector = self.scale[places] * self.penalty.value(self.units[places] * np.abs(x))
         return values
 
     def prox(
         self, places: Indices, target: Vector, curvature: Vector, lower: Vector, upper: Vector
     ) -> Vector:
-        """Return the minimisers of ``curvature (x - target)^2 / 2 + scale r(|x|)``, one by one."""
-        step = self.scale[places] / curvature
+        """Return the minimisers of ``curvature (x - target)^2 / 2 + scale r(|u x|)``, one by one."""
+        units = self.units[places]
+        step = self.scale[places] * units * units / curvature
         low, high = lower[places], upper[places]
-        point: Vector = np.clip(self.penalty.prox(target, step, low, high), low, high)
-        return point
+        point = self.penalty.prox(units * target, step, units * low, units * high) / units
+        clipped: Vector = np.clip(point, low, high)
+        return clipped
 
     def entry_slope(self, curvature: Vector) -> Vector:
         """Return slopes below which a zero is the global minimum of its one-dimensional problem.
 
-        A zero leaves for t only if ``|g| t > curvature t^2 / 2 + scale r(t)``; the least of
-        ``curvature t / 2 + scale r(t) / t`` is found on a grid for the flattest coordinate, which
+        A zero leaves for t only if ``|g| t > curvature t^2 / 2 + scale r(u t)``; the least of
+        ``curvature t / 2 + scale r(u t) / t`` is found on a grid for the flattest coordinate, which
         bounds those of the others, less a margin for the grid.
         """
         charged = (self.scale > 0.0) & (curvature > 0.0)
         if not charged.any():
             return np.zeros_like(self.scale)
-        flattest = float((curvature[charged] / self.scale[charged]).min())
-        t = np.geomspace(1e-8, 1e8, 400)
-        least = float((0.5 * flattest * t + self.penalty.value(t) / t).min())
-        slopes: Vector = 0.95 * least * self.scale
+        slope = self.scale * self.units
+        with np.errstate(over="ignore", divide="ignore"):  # a vanishing lam
+            flattest = float((curvature[charged] / (slope * self.units)[charged]).min())
+            t = np.geomspace(1e-8, 1e8, 400)
+            least = float((0.5 * flattest * t + self.penalty.value(t) / t).min())
+        slopes: Vector = 0.95 * min(least, 1e300) * slope
         return slopes
 
     def bend(self, x: Vector) -> Vector:
-        """Return ``scale_j r''(|x_j|)``, not positive; 0 where x_j is 0, and where r'' is unknown."""
+        """Return ``scale_j u_j^2 r''(|u_j x_j|)``, not positive; 0 where x_j is 0 or r'' is unknown."""
         support = np.flatnonzero(x)
+        units = self.units[support]
         bend = np.zeros_like(x)
-        second = self.scale[support] * self.penalty.second_derivative(np.abs(x[support]))
+        second = self.penalty.second_derivative(units * np.abs(x[support])) * units * units
+        second *= self.scale[support]
         bend[support] = np.where(second < 0.0, second, 0.0)
         return bend
 
@@ -146,6 +156,7 @@ def reweight(
     """
     found = Reweighting(x, gradient)
     wait = pause = 0  # after a second-order step that failed, some plain ones
+    before = np.inf
     violations = np.empty_like(x)
     value = penalty.value(x)
     curvature = model.working.curvature
@@ -158,8 +169,10 @@ def reweight(
             low, high = np.where(stuck, 0.0, lower), np.where(stuck, 0.0, upper)
         box_violations(x, gradient, weights, low, high, violations)
         worst = float(violations.max(initial=0.0))
-        if worst <= tolerance:
+        # Below the rounding of the objective only the violations tell progress.
+        if worst <= tolerance or (found.decreases and found.decreases[-1] == 0.0 and worst > 0.5 * before):
             break
+        before = worst
         inner = 0.5 * tolerance if penalty.straight else max(0.1 * worst, 0.5 * tolerance)
         step = None
         wait -= 1
@@ -196,7 +209,10 @@ def _step(
     tolerance: float,
     bend: Vector | None,
 ) -> tuple[Vector, Vector, float, float] | None:
-    """Return the new point, the model's gradient and the penalty's value there, and the decrease, or None."""
+    """Return the new point, the model's gradient and the penalty's value there, and the decrease, or None.
+
+    A decrease is zero where it is lost in rounding.
+    """
     new = x.copy()
     if bend is None:
         new_gradient = gradient.copy()
@@ -210,4 +226,6 @@ def _step(
     new_value = penalty.value(new)
     decrease = 0.5 * float((x - new) @ (gradient + new_gradient)) + (value - new_value)
     # On a convex problem the kernel only descends: a decrease lost in rounding is still one.
-    return (new, new_gradient, new_value, decrease) if decrease > 0.0 or penalty.straight else None
+    if decrease <= -_ROUNDING * max(value, new_value) and not penalty.straight:
+        return None
+    return new, new_gradient, new_value, max(decrease, 0.0)

@@ -39,11 +39,14 @@ class Solution:
     objective
         Data fit plus penalty at the point.
     objectives
-        Objective at the start and after each step, never increasing.
+        Objective at the start and after each step, never increasing (beyond its rounding, 1e-14 of it).
     stationarity
         First-order violation at the point (`Problem.stationarity`), in units of the gradient.
     tolerance
-        The stationarity asked for.
+        The stationarity asked for: ``tol`` times the largest gradient at the point of the box nearest
+        to zero, or the rounding of the gradient if that is larger. Where columns of very different
+        length were brought to one (`Problem.normalised`), the figure for the coordinate of the
+        largest violation.
     gap
         Duality gap of the last convex step: how far the last majorizer is from its minimum at most.
     status, message
@@ -54,8 +57,9 @@ class Solution:
         Wall-clock time.
     suboptimality_bound
         Upper bound of ``objective - global minimum`` (T1: the convex envelope of the penalty on
-        the box is bounded from below by a dual value); inf where the box is not finite and the
-        penalty bounded.
+        the box is bounded from below by a dual value). Where a coordinate without bound has a
+        penalty that grows slower than every line, that envelope is zero there, and the bound is
+        the objective less the least values of the losses.
     lam
         Strength of the penalty in the problem solved.
     """

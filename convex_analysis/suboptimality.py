@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.duality import DualPoint, dual_value
+from convex_analysis.duality import DualPoint, dual_value, zero_dual_point
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def suboptimality_bound(problem: Problem, objective: float, duals: list[DualPoin
     charged = problem.lam * problem.penalty_factor > 0.0
     unbounded = np.isinf(problem.lower) | np.isinf(problem.upper)
     if (charged & unbounded & (weights == 0.0)).any():
-        return np.inf  # the envelope of a penalty that grows slower than every line is zero
+        duals = []  # the envelope of a penalty that grows slower than every line is zero: the losses count
     term = linear if linear.any() else None
-    best = max(_envelope_value(problem, weights, dual, term) for dual in [*duals, _zero(problem)])
+    best = max(_envelope_value(problem, weights, dual, term) for dual in [*duals, zero_dual_point(problem)])
     return max(objective - (best + constant), 0.0)
 
 
@@ -75,11 +75,10 @@ def least_value(problem: Problem) -> float:
     It is the smallest loss of each sample plus the smallest penalty on the box; -inf at worst.
     """
     weights, linear, constant = chord_envelope(problem)
-    return _envelope_value(problem, weights, _zero(problem), linear if linear.any() else None) + constant
-
-
-def _zero(problem: Problem) -> DualPoint:
-    return DualPoint(np.zeros(problem.n_samples), np.zeros(problem.n_features))
+    return (
+        _envelope_value(problem, weights, zero_dual_point(problem), linear if linear.any() else None)
+        + constant
+    )
 
 
 def _envelope_value(problem: Problem, weights: Vector, dual: DualPoint, term: Vector | None) -> float:

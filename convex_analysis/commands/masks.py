@@ -57,7 +57,7 @@ def given_solution(problem: Problem, x: Vector, tol: float) -> Solution:
     from convex_analysis.convex_step import ConvexStep
     from convex_analysis.majorize_minimize import run
 
-    found = run(problem, ConvexStep(problem), x, tol, max_iter=0)
+    found = run(problem, ConvexStep(problem.normalised()), x, tol, max_iter=0)
     reached = found.stationarity <= found.tolerance
     message = (
         f"The estimate given, not changed; it is {'' if reached else 'not '}stationary: stationarity "

@@ -13,9 +13,9 @@ from convex_analysis.estimators import cross_validation
 from convex_analysis.estimators.alpha_problem import AlphaProblem
 from convex_analysis.estimators.cross_validation import Solutions
 from convex_analysis.estimators.linear_model import ConcaveLinearModel, linear_predictor
-from convex_analysis.estimators.parameters import Folds, Nothing, Number, Numbers, Rule, Word
 from convex_analysis.losses import Loss
 from convex_analysis.losses.loss import Vector
+from convex_analysis.parameters import Folds, Nothing, Number, Numbers, Rule, Word
 from convex_analysis.solution import Solution
 
 CHOICE_RULES: dict[str, tuple[Rule, ...]] = {

@@ -77,7 +77,7 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         penalty_factor: Any = None,
         fit_intercept: bool = True,
         start: str = "l1",
-        tol: float = 1e-8,
+        tol: float = 1e-10,
         max_iter: int = 1000,
     ) -> None:
         self.alphas = alphas

@@ -15,7 +15,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from concave_sparsity import Penalty
 from convex_analysis import solution as solutions
 from convex_analysis.estimators.alpha_problem import AlphaProblem
-from convex_analysis.estimators.parameters import (
+from convex_analysis.losses import Loss
+from convex_analysis.losses.loss import Vector
+from convex_analysis.majorize_minimize import majorize_minimize
+from convex_analysis.parameters import (
     Flag,
     Function,
     Kind,
@@ -26,12 +29,8 @@ from convex_analysis.estimators.parameters import (
     Word,
     check_parameters,
 )
-from convex_analysis.losses import Loss
-from convex_analysis.losses.loss import Vector
-from convex_analysis.majorize_minimize import majorize_minimize
 from convex_analysis.solution import Solution
-
-STARTS = ("l1", "zero", "dense", "multi")
+from convex_analysis.solver_parameters import STARTS, STEPS, TOLERANCE
 
 SHARED_RULES: dict[str, tuple[Rule, ...]] = {
     "penalty": (Word(), Kind((Penalty,), "a concave_sparsity.Penalty"), Function()),
@@ -41,8 +40,8 @@ SHARED_RULES: dict[str, tuple[Rule, ...]] = {
     "penalty_factor": (Numbers(), Nothing()),
     "fit_intercept": (Flag(),),
     "start": (Word(STARTS),),
-    "tol": (Number(low=0, above=True),),
-    "max_iter": (Number(low=1, integer=True),),
+    "tol": (TOLERANCE,),
+    "max_iter": (STEPS,),
     "warm_start": (Flag(),),
 }
 ALPHA_RULE: dict[str, tuple[Rule, ...]] = {"alpha": (Number(low=0),)}

@@ -114,7 +114,7 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
         penalty_factor: Any = None,
         fit_intercept: bool = True,
         start: str = "l1",
-        tol: float = 1e-8,
+        tol: float = 1e-10,
         max_iter: int = 1000,
         warm_start: bool = False,
     ) -> None:

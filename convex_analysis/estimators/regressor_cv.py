@@ -85,7 +85,7 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
         penalty_factor: Any = None,
         fit_intercept: bool = True,
         start: str = "l1",
-        tol: float = 1e-8,
+        tol: float = 1e-10,
         max_iter: int = 1000,
     ) -> None:
         self.alphas = alphas

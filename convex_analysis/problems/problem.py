@@ -13,6 +13,8 @@ from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems import validation
+from convex_analysis.problems.axioms import require_axioms
+from convex_analysis.problems.column_units import column_units
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
@@ -42,6 +44,8 @@ class Problem:
         The box, shape (n_features,) each; -inf and inf where there is no bound.
     fit_intercept
         Whether an unpenalised, unbounded intercept is fitted.
+    units
+        The penalty sees ``units_j x_j``: ones, except in what `normalised` returns.
     """
 
     design: Design
@@ -54,6 +58,7 @@ class Problem:
     lower: Vector
     upper: Vector
     fit_intercept: bool
+    units: Vector
 
     def __init__(
         self,
@@ -85,10 +90,12 @@ class Problem:
         self.penalty_factor = np.ones(n_features) if factor is None else factor
         weights = validation.check_sample_weight(sample_weight, n_samples)
         self.row_weights = np.full(n_samples, 1.0 / n_samples) if weights is None else weights
-        self.fit_intercept = bool(fit_intercept)
+        self.fit_intercept = validation.check_flag(fit_intercept, "fit_intercept")
+        self.units = np.ones(n_features)
         # What every copy made by with_lam, with_bounds or with_penalty may reuse (Gram matrices, norms).
         self.shared: dict[str, Any] = {}
         self._check_finite()
+        self._check_range()
 
     @property
     def X(self) -> Any:
@@ -149,7 +156,7 @@ class Problem:
 
     def predictor(self, x: Vector, intercept: float = 0.0) -> Vector:
         """Return ``A x + intercept``, shape (n_samples,)."""
-        z = self.design.matvec(np.asarray(x, dtype=np.float64))
+        z = self.design.matvec(validation.check_point(x, self.n_features))
         return z + intercept if intercept else z
 
     def data_fit(self, x: Vector, intercept: float = 0.0) -> float:
@@ -166,7 +173,7 @@ class Problem:
         if self.lam == 0.0:
             return 0.0
         support = np.flatnonzero(x)
-        value = self.penalty.value(np.abs(np.asarray(x, dtype=np.float64)[support]))
+        value = self.penalty.value(self.units[support] * np.abs(np.asarray(x, dtype=np.float64)[support]))
         return self.lam * float(self.penalty_factor[support] @ value)
 
     def objective(self, x: Vector, intercept: float = 0.0) -> float:
@@ -179,15 +186,48 @@ class Problem:
         An entry is inf where x_j = 0 and the penalty's slope at zero is infinite; it is 0 where
         lam or the factor is 0.
         """
-        scale = self.lam * self.penalty_factor
+        scale = self.lam * self.penalty_factor * self.units
         if not scale.any():
             return np.zeros(self.n_features)
         x = np.asarray(x, dtype=np.float64)
         slopes = np.full(self.n_features, self.slope_at_zero)
         support = np.flatnonzero(x)
-        slopes[support] = self.penalty.derivative(np.abs(x[support]))
+        slopes[support] = self.penalty.derivative(self.units[support] * np.abs(x[support]))
         with np.errstate(invalid="ignore"):
             return np.where(scale > 0, scale * slopes, 0.0)
+
+    def normalised(self) -> Self:
+        """Return the problem in coordinates in which no column is far longer or shorter than the others.
+
+        Coordinate j becomes ``x_j / units_j`` with units that are powers of two, so that nothing is
+        rounded on the way there and back. A problem whose columns are within a factor of 1000
+        of each other comes back as it is.
+        """
+        units = self._column_units()[0]
+        if units is None:
+            return self
+        other = copy.copy(self)
+        scale = units if self.design.scale is None else self.design.scale * units
+        other.design = Design(self.design.X, scale)
+        other.units = self.units * units
+        other.lower, other.upper = self.lower / units, self.upper / units
+        other.shared = {"units": (None, 1.0)}
+        return other
+
+    def _column_units(self) -> tuple[Vector | None, float]:
+        if "units" not in self.shared:
+            self.shared["units"] = column_units(self)
+        found: tuple[Vector | None, float] = self.shared["units"]
+        return found
+
+    def rounding(self) -> float:
+        """Return the size that a gradient which is exactly zero may have after rounding."""
+        b = self._zero_intercept()
+        slopes = self.loss.derivative(np.zeros(self.n_samples), self.y)
+        size = float(np.sqrt(self.row_weights @ (slopes * slopes))) + self.loss.smoothness * abs(b)
+        longest = self._column_units()[1]
+        longest = max(longest, 1.0) if self.fit_intercept else longest  # the intercept's column of ones
+        return 16.0 * float(np.finfo(np.float64).eps) * longest * size
 
     def stationarity(self, x: Vector, intercept: float = 0.0) -> float:
         """Return the largest first-order violation at x, in units of the gradient; 0 means stationary.
@@ -197,7 +237,7 @@ class Problem:
         direction. With an intercept, its gradient counts too. At ``x_j = 0`` with an infinite
         slope at zero there is no violation.
         """
-        x = np.asarray(x, dtype=np.float64)
+        x = validation.check_point(x, self.n_features)
         z = self.predictor(x, intercept)
         slope = self.row_weights * self.loss.derivative(z, self.y)
         worst = float(np.max(self.violations(x, self.design.rmatvec(slope), self.weights(x))))
@@ -236,7 +276,27 @@ class Problem:
             if np.isfinite(gradient).all():
                 self.shared["gradient at zero"] = gradient
                 return
-        validation.require_finite(self.X if isinstance(self.X, np.ndarray) else self.X.data, "X")
+        entries = self.X if isinstance(self.X, np.ndarray) else self.X.data
+        validation.require_finite(entries, "X")
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient = self.design.rmatvec(rows)
+        if not np.isfinite(gradient).all():
+            raise ValueError(
+                "The products of X (times theta) and y overflow: divide both by their largest size."
+            )
+        self.shared["gradient at zero"] = gradient
+
+    def _check_range(self) -> None:
+        """Refuse y whose loss overflows: no objective could be compared."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            fit = float(
+                self.row_weights @ self.loss.value(np.full(self.n_samples, self._zero_intercept()), self.y)
+            )
+        if not np.isfinite(fit):
+            largest = float(np.abs(self.y).max())
+            raise ValueError(
+                f"y is as large as {largest:.3g}: its loss overflows; divide y by {largest:.1g}."
+            )
 
     def lam_max(self) -> float:
         """Return the smallest lam at which the zero vector is stationary.
@@ -252,10 +312,14 @@ class Problem:
             If the box excludes zero, or if no feature is penalised.
         """
         if (self.lower > 0).any() or (self.upper < 0).any():
-            raise ValueError("lam_max is the lam at which zero is a solution, but the box excludes zero.")
+            raise ValueError(
+                "lam_max is where zero becomes a solution, but the box excludes zero: name lam yourself."
+            )
         penalised = self.penalty_factor > 0
         if not penalised.any():
-            raise ValueError("lam_max needs a penalised feature, but every penalty_factor is zero.")
+            raise ValueError(
+                "lam_max needs a penalised feature, but every penalty_factor is zero: name lam yourself."
+            )
         x = np.zeros(self.n_features)
         free = self.violations(x, self.gradient_at_start(), x)
         slope = self.slope_at_zero if np.isfinite(self.slope_at_zero) else 1.0
@@ -269,5 +333,7 @@ def _check_penalty(penalty: Any) -> Any:
         return L1()
     if not isinstance(penalty, Penalty):
         hint = " (an instance, not the class)" if isinstance(penalty, type) else ""
+        hint = " (penalty_from_name makes one of a name)" if isinstance(penalty, str) else hint
         raise TypeError(f"penalty must be a concave_sparsity.Penalty{hint}, got {penalty!r}.")
+    require_axioms(penalty)
     return penalty

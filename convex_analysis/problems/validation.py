@@ -39,8 +39,18 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
         raise TypeError(f"X has dtype {dtype}: pass real numbers, for instance X.astype(np.float64).")
 
 
+def _as_array(value: Any, name: str) -> Any:
+    """Return an array, or say that there is none: lists of unequal length, masked entries."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked entries: impute them, or leave out their samples.")
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} makes no array of numbers: its rows or entries are not alike.") from error
+
+
 def _check_dense(X: Any) -> Any:
-    X = np.asarray(X)
+    X = _as_array(X, "X")
     _check_dtype(X.dtype)
     if X.ndim != 2:
         remedy = "reshape a single feature with X.reshape(-1, 1)" if X.ndim == 1 else "pass a matrix"
@@ -89,7 +99,7 @@ def require_finite(values: Any, name: str) -> None:
 
 def check_vector(value: Any, name: str, size: int, what: str) -> Vector:
     """Return a finite float64 vector of the size wanted; a scalar is not broadcast."""
-    vector = np.asarray(value)
+    vector = _as_array(value, name)
     if vector.dtype.kind not in "fiub" or vector.dtype == np.float16:
         raise TypeError(f"{name} has dtype {vector.dtype}: pass real numbers, for instance as float64.")
     if vector.shape != (size,):
@@ -103,7 +113,7 @@ def check_bounds(lower: Any, upper: Any, n_features: int) -> tuple[Vector, Vecto
     """Return both bounds as float64 vectors, ``lower <= upper``; scalars are broadcast, inf allowed."""
     bounds = []
     for value, name in ((lower, "lower"), (upper, "upper")):
-        bound = np.asarray(value)
+        bound = _as_array(value, name)
         if bound.dtype.kind not in "fiub":
             raise TypeError(f"{name} has dtype {bound.dtype}: pass numbers, a scalar or one a feature.")
         if bound.ndim and bound.shape != (n_features,):
@@ -129,6 +139,27 @@ def check_lam(lam: Any) -> float:
     if not (np.isfinite(lam) and lam >= 0):
         raise ValueError(f"lam must be finite and not negative, got {lam!r}.")
     return float(lam)
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """Return True or False as given; nothing else stands for them."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def check_point(x: Any, n_features: int, name: str = "x") -> Vector:
+    """Return a point as a float64 vector of the size wanted, without NaN."""
+    point = _as_array(x, name)
+    if point.dtype.kind not in "fiub" or point.shape != (n_features,):
+        raise ValueError(
+            f"{name} must be a vector of numbers of shape ({n_features},), one a feature; "
+            f"got shape {point.shape} and dtype {point.dtype}."
+        )
+    if np.isnan(point).any():
+        raise ValueError(f"{name} contains NaN (entry {np.flatnonzero(np.isnan(point))[0]}).")
+    vector: Vector = point.astype(np.float64, copy=False)
+    return vector
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> Vector | None:
@@ -160,7 +191,10 @@ def check_penalty_factor(factor: Any, n_features: int) -> Vector | None:
 
 def check_weights(weights: Any, n_features: int) -> Vector:
     """Return the weights of a convex step as a float64 vector, not negative; inf is allowed."""
-    vector = np.asarray(weights, dtype=np.float64)
+    given = _as_array(weights, "weights")
+    if given.dtype.kind not in "fiub":
+        raise TypeError(f"weights has dtype {given.dtype}: pass real numbers, one a feature.")
+    vector: Vector = given.astype(np.float64, copy=False)
     if vector.shape != (n_features,):
         raise ValueError(
             f"weights must have shape ({n_features},), one entry a feature; got shape {vector.shape}."

@@ -15,6 +15,7 @@ from convex_analysis import (
     majorize_minimize,
     reference,
 )
+from convex_analysis.reweighting import RestrictedPenalty
 
 PENALTIES = [
     L1(),
@@ -87,7 +88,7 @@ def test_every_start(start):
 
 def test_unknown_start_is_refused():
     X, y = design()
-    with pytest.raises(ValueError, match="Unknown start 'warm'"):
+    with pytest.raises(ValueError, match=r"start of majorize_minimize must be one of .*; got 'warm'"):
         majorize_minimize(RegressionProblem(X, y), "warm")
 
 
@@ -117,3 +118,75 @@ def test_large_lam_gives_zero_and_ends(penalty, kind):
     assert found.status is Status.CONVERGED
     assert not found.x.any()
     assert found.n_iter == 1
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+@pytest.mark.parametrize("loss", ["linear", "logistic", "huber"])
+@pytest.mark.parametrize("start", ["l1", "dense", "zero"])
+def test_no_iterate_leaves_the_box(penalty, loss, start, monkeypatch):
+    """Not by a rounding either: every point at which the objective is taken is looked at."""
+    X, y = design(5)
+    low = np.where(np.arange(25) % 2 == 0, -0.3, 0.1)
+    high = np.where(np.arange(25) % 3 == 0, 0.7, np.inf)
+    y = np.sign(y) if loss == "logistic" else y
+    problem = RegressionProblem(X, y, loss=loss, penalty=penalty, lam=0.01, lower=low, upper=high)
+    seen = []
+    original = RegressionProblem.penalty_value
+
+    def spy(self, x):
+        seen.append(np.array(x))
+        return original(self, x)
+
+    monkeypatch.setattr(RegressionProblem, "penalty_value", spy)
+    solution = majorize_minimize(problem, start)
+    assert seen
+    for x in [*seen, solution.x]:
+        assert (x >= low).all()
+        assert (x <= high).all()
+
+
+def test_an_accelerated_step_that_raises_the_objective_is_refused(monkeypatch):
+    """With a wrong second derivative the steps of second order are poor; the descent stays monotone."""
+    X, y = design(6)
+    problem = RegressionProblem(X, y, penalty=Log(0.05), lam=0.02)
+    expected = majorize_minimize(problem)
+    monkeypatch.setattr(RestrictedPenalty, "bend", lambda self, x: np.where(x != 0.0, -50.0, 0.0))
+    found = majorize_minimize(problem)
+    assert found.converged
+    assert (np.diff(found.objectives) <= 1e-14 * found.objectives[0]).all()
+    assert found.objective <= 1.05 * expected.objective
+
+
+def test_a_status_is_a_sentence():
+    for status in Status:
+        assert str(status) == status.value
+        assert status.value.endswith(".")
+        assert " " in status.value
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-np.inf, np.inf), (0.0, np.inf)])
+def test_every_solution_carries_its_certificates(penalty, bounds):
+    X, y = design(7)
+    problem = RegressionProblem(X, y, penalty=penalty, lam=0.05, lower=bounds[0], upper=bounds[1])
+    found = majorize_minimize(problem)
+    assert 0.0 <= found.gap <= 1e-6
+    assert 0.0 <= found.suboptimality_bound <= found.objective * (1 + 1e-12)
+    for other in ("dense", "zero", "l1"):
+        assert (
+            majorize_minimize(problem, other).objective >= found.objective - found.suboptimality_bound - 1e-12
+        )
+
+
+def test_multi_is_the_best_of_the_three():
+    X, y = design(8, 30, 60)
+    problem = RegressionProblem(X, y, penalty=Log(0.02), lam=0.05)
+    singles = [majorize_minimize(problem, start).objective for start in ("l1", "dense", "zero")]
+    assert majorize_minimize(problem, "multi").objective == pytest.approx(min(singles), rel=1e-12)
+
+
+def test_a_tolerance_below_rounding_is_met_by_rounding():
+    X, y = design(9)
+    solution = majorize_minimize(RegressionProblem(X, y, penalty=L1(), lam=0.05), tol=1e-18)
+    assert solution.converged
+    assert 0 < solution.tolerance < 1e-12

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from concave_sparsity import MCP
-from convex_analysis import ConcaveRegressor, ConcaveRegressorCV
+from convex_analysis import ConcaveClassifierCV, ConcaveRegressor, ConcaveRegressorCV
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +122,23 @@ def test_one_warning_for_all_early_stops(data) -> None:
 def test_wrong_parameters_get_a_sentence(data, settings, error, words) -> None:
     with pytest.raises(error, match=words):
         ConcaveRegressorCV(**settings).fit(*data)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+@pytest.mark.parametrize("estimator", [ConcaveRegressorCV, ConcaveClassifierCV])
+def test_weights_equal_repetition(seed, estimator) -> None:
+    """Data equal but for rounding lead every path to the same minima, and these are told to rounding."""
+    rng = np.random.default_rng(seed)
+    X, y, weight = rng.random((15, 30)), rng.integers(0, 2, 15), rng.integers(0, 5, 15)
+    times = np.r_[weight, np.ones(30, dtype=int)]
+    whole, labels = np.vstack([X, X, X]), np.r_[y, y, y]
+    group = np.repeat([0, 1, 2], 15)
+    rows = np.repeat(np.arange(45), times)
+
+    def folds(group):
+        return [(np.flatnonzero(group != k), np.flatnonzero(group == k)) for k in range(3)]
+
+    weighted = estimator(n_alphas=5, cv=folds(group)).fit(whole, labels, sample_weight=times)
+    repeated = estimator(n_alphas=5, cv=folds(group[rows])).fit(whole[rows], labels[rows])
+    assert weighted.alpha_ == pytest.approx(repeated.alpha_, rel=1e-12)
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-7, atol=1e-8)

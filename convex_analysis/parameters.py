@@ -1,4 +1,4 @@
-"""Declarative checks of an estimator's parameters, run by fit: one rule or more for each parameter."""
+"""Declarative checks of what estimators and solvers are given: one rule or more for each parameter."""
 
 from __future__ import annotations
 
@@ -130,18 +130,25 @@ class Folds(Rule):
         return "a scikit-learn splitter or pairs of indices"
 
 
+class Vector(Rule):
+    """A sequence of numbers in one dimension; its length and its entries are checked later."""
+
+    def fits(self, value: Any) -> bool:
+        """Whether numpy makes a vector of real numbers of it."""
+        array = numeric_array(value)
+        return array is not None and array.ndim == 1
+
+    def __str__(self) -> str:
+        return "a vector of numbers"
+
+
 class Numbers(Rule):
     """A number or a sequence of numbers (infinite ones too); its length is checked against X later."""
 
     def fits(self, value: Any) -> bool:
         """Whether numpy makes numbers of it, in one dimension at most."""
-        if value is None or isinstance(value, bool | str):
-            return False
-        try:
-            array = np.asarray(value)
-        except ValueError:
-            return False
-        return array.dtype.kind in "fiu" and array.ndim <= 1
+        array = numeric_array(value)
+        return array is not None and array.ndim <= 1
 
     def allows(self, value: Any) -> bool:
         """Whether it holds no NaN."""
@@ -151,13 +158,24 @@ class Numbers(Rule):
         return "a number, or one number a feature"
 
 
+def numeric_array(value: Any) -> np.ndarray[Any, Any] | None:
+    """Return a number or a sequence of numbers as an array, None if it is neither."""
+    if value is None or isinstance(value, bool | str):
+        return None
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):  # sequences of unequal length, or objects that refuse
+        return None
+    return array if array.dtype.kind in "fiu" else None
+
+
 def check_parameters(owner: str, values: Mapping[str, Any], rules: Mapping[str, tuple[Rule, ...]]) -> None:
     """Check each parameter against its rules; one that fits suffices.
 
     Parameters
     ----------
     owner
-        Name of the estimator, for the message.
+        Name of the estimator or function, for the message.
     values
         Parameters by name; each must have rules.
     rules

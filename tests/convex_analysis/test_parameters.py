@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from convex_analysis.estimators.parameters import (
+from convex_analysis.parameters import (
     Flag,
     Function,
     Kind,
