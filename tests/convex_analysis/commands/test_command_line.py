@@ -225,8 +225,8 @@ def test_without_a_target_its_theorems_do_not_apply(folder, capsys) -> None:
 
 
 def test_an_early_stop_is_told_by_status_and_report(folder, capsys) -> None:
-    data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", 0.01, "--tol", 1e-15, "--max-iter", 1)
-    assert run("solve", *data, "--json", "-") == 2
+    data = ("--x", folder / "X.npy", "--y", folder / "labels.npy", "--loss", "logistic", "--lam", 0.001)
+    assert run("solve", *data, "--max-iter", 1, "--json", "-") == 2
     assert report(capsys)["status"] != "CONVERGED"
 
 
