@@ -116,7 +116,7 @@ def _one(name: str, quick: bool, repeats: int, seeds: int, leave_out: list[str])
         report.show("peak extra memory of a lasso solve", found["rows"], columns)
         return found
     if name == "scale":
-        rows = scale(quick, min(repeats, 3), _say)
+        rows = scale(quick, min(repeats, 3), leave_out, _say)
         report.show(
             "time against features",
             rows,

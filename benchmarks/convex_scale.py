@@ -18,7 +18,7 @@ N_SAMPLES = 2000
 SHARE = 0.1
 
 
-def scale(quick: bool, repeats: int, say: Any) -> list[dict[str, Any]]:
+def scale(quick: bool, repeats: int, leave_out: list[str], say: Any) -> list[dict[str, Any]]:
     """Time lasso (gap 1e-6) and MCP (stationarity 1e-6 lam) at 0.1 lam_max for each number of features."""
     rows = []
     for d in [1000, 10_000] if quick else [1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000]:
@@ -38,6 +38,7 @@ def scale(quick: bool, repeats: int, say: Any) -> list[dict[str, Any]]:
             Solver("celer", lambda X=X, y=y, lam=lam: peers.celer_lasso(X, y, lam)),
             Solver("scikit-learn", lambda X=X, y=y, lam=lam: peers.sklearn_lasso(X, y, lam)),
         ]
+        lasso = [one for one in lasso if one.ours or not any(word in one.name for word in leave_out)]
         found = compare(lasso, state(), lambda a: a.gap, 1e-6, repeats, say)
         rows += [_row("lasso", d, row) for row in found]
         mcp = [
@@ -49,6 +50,7 @@ def scale(quick: bool, repeats: int, say: Any) -> list[dict[str, Any]]:
             ),
             Solver("skglm", lambda X=X, y=y, lam=lam: skglm.mcp(X, y, lam, 3.0)),
         ]
+        mcp = [one for one in mcp if one.ours or not any(word in one.name for word in leave_out)]
         found = compare(mcp, concave(), lambda a: a.stationarity, 1e-6 * lam, repeats, say)
         rows += [_row("MCP", d, row) for row in found]
     return rows
