@@ -24,6 +24,7 @@ FIGURES = [
     "mnist_all_methods",
     "lam_steering",
     "concave_forms",
+    "convex_scale",
 ]
 
 
