@@ -11,15 +11,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nets.configuration import CONTROLS, Play
+from nets.configuration import CONTROLS, Play, Scalar
 from nets.job_pool import Progress, run_jobs
 from nets.jobs import Job, jobs
+from nets.matching import judge, largest_matching_sparsity
 from nets.result import Result
 from nets.storage.atomic import write_bytes
 
 METHODS = ("dense", "concave", "l1", "imp", "random")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
 SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one line of a comparison stands for; its fields are those of `Play`, the penalty "" if unused."""
+
+    method: str
+    penalty: str
+    options: tuple[tuple[str, Scalar], ...]
+    granularity: str
+
+    @classmethod
+    def of(cls, play: Play) -> Series:
+        """Return the series that a play belongs to."""
+        penalty = play.penalty if play.method == "concave" else ""
+        return cls(play.method, penalty, play.options, play.granularity)
+
+    @property
+    def label(self) -> str:
+        """What it is called: method, penalty, granularity and options, without those that are usual."""
+        granularity = "" if self.granularity == "weight" else self.granularity
+        options = ", ".join(f"{name}={value}" for name, value in self.options)
+        return " ".join(part for part in (self.method, self.penalty, granularity, options) if part)
 
 
 @dataclass(frozen=True)
@@ -35,35 +59,67 @@ class Comparison:
     results: tuple[Result, ...]
 
     def table(self) -> list[dict[str, Any]]:
-        """Return one row for every method and density.
+        """Return one row for every method, penalty, options, granularity, control and density.
 
-        Each holds method, penalty, control, density, seeds, accuracy (mean over the seeds, test), interval
-        (half width of its 95% confidence interval by Student's t; NaN for one seed), validation_accuracy
-        (mean), search epochs and seconds (means; seconds count the search and the retraining).
+        Each holds these, seeds, accuracy (mean over the seeds, test), interval (half width of its 95%
+        confidence interval by Student's t; NaN for one seed), verdict ("winning", "matching" or "not shown",
+        see `nets.matching`; "" for the dense network and the controls), validation_accuracy (mean), search
+        epochs, search and inference FLOPs, and seconds (means; seconds count the search and the retraining).
         """
-        groups: dict[tuple[str, str, str, float], list[Result]] = {}
-        for result in self.results:
-            penalty = result.play.penalty if result.play.method == "concave" else ""
-            key = (result.play.method, penalty, result.play.control, result.asked_density)
-            groups.setdefault(key, []).append(result)
+        groups = self._groups()
         rows = []
-        for (method, penalty, control, density), group in groups.items():
+        for (series, control, density), group in groups.items():
             accuracy, interval = mean_interval([r.test_accuracy for r in group])
+            verdict = ""
+            dense = _dense_by_seed(group)
+            if series.method != "dense" and not control and dense:
+                again = groups.get((series, "reinitialise", density))
+                reinitialised = None if again is None else _by_seed(again)
+                verdict = judge(_by_seed(group), dense, reinitialised).word
             rows.append(
                 {
-                    "method": method,
-                    "penalty": penalty,
+                    "method": series.method,
+                    "penalty": series.penalty,
+                    "options": dict(series.options),
+                    "granularity": series.granularity,
                     "control": control,
                     "density": density,
                     "seeds": len(group),
                     "accuracy": accuracy,
                     "interval": interval,
+                    "verdict": verdict,
                     "validation_accuracy": _mean([r.validation_accuracy for r in group]),
                     "search_epochs": _mean([r.search_epochs for r in group]),
+                    "search_flops": _mean([r.search_flops for r in group]),
+                    "inference_flops": _mean([r.inference_flops for r in group]),
                     "seconds": _mean([r.search_seconds + r.retrain_seconds for r in group]),
                 }
             )
         return rows
+
+    def largest_matching_sparsities(self) -> dict[str, float | None]:
+        """Return for every method, by its label, the largest sparsity down to which its tickets match.
+
+        None where the densest does not (see `nets.matching.largest_matching_sparsity`).
+        """
+        tickets: dict[Series, dict[float, list[Result]]] = {}
+        for (series, control, density), group in self._groups().items():
+            if series.method != "dense" and not control:
+                tickets.setdefault(series, {})[density] = group
+        found = {}
+        for series, by_density in tickets.items():
+            if dense := _dense_by_seed([result for group in by_density.values() for result in group]):
+                accuracies = {density: _by_seed(group) for density, group in by_density.items()}
+                found[series.label] = largest_matching_sparsity(accuracies, dense)
+        return found
+
+    def _groups(self) -> dict[tuple[Series, str, float], list[Result]]:
+        """Return the results of all seeds by series, control and density asked for."""
+        groups: dict[tuple[Series, str, float], list[Result]] = {}
+        for result in self.results:
+            key = (Series.of(result.play), result.play.control, result.asked_density)
+            groups.setdefault(key, []).append(result)
+        return groups
 
     def save(self, path: str | os.PathLike[str], command: str = "") -> Path:
         """Write rows, results, versions and the command as JSON, atomically."""
@@ -72,6 +128,7 @@ class Comparison:
             "command": command,
             "versions": versions(),
             "table": self.table(),
+            "largest_matching_sparsities": self.largest_matching_sparsities(),
             "results": [result.row() for result in self.results],
         }
         text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
@@ -156,9 +213,10 @@ def plan(
 
 
 def row_label(row: Mapping[str, Any]) -> str:
-    """Return what a row of `Comparison.table` is called: method, penalty, control."""
-    control = f"({row['control']})" if row.get("control") else ""
-    return " ".join(part for part in (row["method"], row["penalty"], control) if part)
+    """Return what a row of `Comparison.table` is called: the label of its series and its control."""
+    options = tuple(row["options"].items())
+    label = Series(row["method"], row["penalty"], options, row["granularity"]).label
+    return f"{label} ({row['control']})" if row["control"] else label
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
@@ -179,6 +237,16 @@ def versions() -> dict[str, str]:
 
     names = ("concave-sparsity", "torch", "numpy")
     return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def _by_seed(results: Sequence[Result]) -> dict[int, float]:
+    return {result.play.seed: result.test_accuracy for result in results}
+
+
+def _dense_by_seed(results: Sequence[Result]) -> dict[int, float]:
+    """Return the accuracies of the dense networks, of those that were trained."""
+    known = [result for result in results if math.isfinite(result.dense_test_accuracy)]
+    return {result.play.seed: result.dense_test_accuracy for result in known}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -7,10 +7,11 @@ import math
 from rich.table import Table
 
 from nets.comparison import Comparison, row_label
+from nets.matching import TOLERANCE
 
 
 def rich_table(comparison: Comparison) -> Table:
-    """Return the table: accuracy with its 95% interval, density, search epochs and seconds by method."""
+    """Return the table: density, accuracy with its 95% interval, verdict and costs, by method."""
     rows = comparison.table()
     seeds = max((row["seeds"] for row in rows), default=0)
     play = comparison.results[0].play
@@ -19,20 +20,38 @@ def rich_table(comparison: Comparison) -> Table:
         title_justify="left",
     )
     table.add_column("method")
-    for heading in ("density %", "test accuracy %", "95% interval", "search epochs", "seconds"):
+    for heading in ("density %", "test accuracy %", "ticket", "search epochs", "seconds"):
         table.add_column(heading, justify="right")
     previous = None
     for row in rows:
-        if previous is not None and row["method"] != previous:
+        series = {name: row[name] for name in ("method", "penalty", "options", "granularity")}
+        if previous is not None and series != previous:
             table.add_section()
-        previous = row["method"]
+        previous = series
         interval = row["interval"]
         table.add_row(
             row_label(row),
             f"{100 * row['density']:g}",
-            f"{100 * row['accuracy']:.2f}",
-            "-" if math.isnan(interval) else f"± {100 * interval:.2f}",
+            f"{100 * row['accuracy']:.2f}" + ("" if math.isnan(interval) else f" ± {100 * interval:.2f}"),
+            row["verdict"],
             f"{row['search_epochs']:g}",
             f"{row['seconds']:.2f}",
         )
     return table
+
+
+def matching_lines(comparison: Comparison) -> list[str]:
+    """Return what the verdicts mean, and the largest matching sparsity of every method, line by line."""
+    found = comparison.largest_matching_sparsities()
+    if not found:
+        return []
+    width = max(map(len, found))
+    return [
+        f"matching: shown with 95% confidence to lose less than {100 * TOLERANCE:g} point against dense; "
+        "winning: better, too, than with new initial weights (--controls reinitialise)",
+        "largest matching sparsity:",
+        *(
+            f"  {label:{width}}  {'none shown' if sparsity is None else f'{100 * sparsity:g}%'}"
+            for label, sparsity in found.items()
+        ),
+    ]

@@ -11,7 +11,7 @@ from nets.configuration import Play, check
 from nets.controls import control, draws, linear_connectivity, overlap
 from nets.data import load
 from nets.models import build
-from nets.playing import retrain, search_tickets
+from nets.playing import grouped_layout, retrain, search_tickets
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,16 @@ def connectivity(
     play = Play(**changes) if play is None else replace(play, **changes)
     seeds = tuple(seeds)
     check(len(set(seeds)) == len(seeds) >= 2, "seeds", seeds, "at least two different ones")
+    check(play.control != "small-dense", "control", play.control, "one with a mask: another, or none")
     data = load(play.data, seed=play.data_seed, data_dir=play.data_dir)
+    layout = grouped_layout(play, data)
     plays = {seed: replace(play, seed=seed) for seed in seeds}
     tickets = {seed: search_tickets(p, (p.density,), data=data)[0] for seed, p in plays.items()}
     if play.control:
         draw = draws(play.model, data)
-        tickets = {seed: control(play.control, ticket, seed, draw) for seed, ticket in tickets.items()}
+        tickets = {
+            seed: control(play.control, ticket, seed, draw, layout) for seed, ticket in tickets.items()
+        }
     trained: dict[tuple[int, int], Any] = {}
 
     def state(ticket: int, order: int) -> Any:
@@ -96,7 +100,7 @@ def connectivity(
         for kind, other in (("batches", (first, second)), ("seeds", (second, second))):
             line = linear_connectivity(build(play.model, data), state(first, first), state(*other), data)
             one, two = tickets[first], tickets[other[0]]
-            chance = overlap(one, control("shuffle", two, second))
+            chance = overlap(one, control("shuffle", two, second, layout=layout))
             connections.append(
                 Connection(
                     kind,

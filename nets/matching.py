@@ -159,6 +159,11 @@ class Verdict:
         better = self.better_than_reinitialised
         return self.matching.holds and better is not None and better.holds
 
+    @property
+    def word(self) -> str:
+        """The verdict in a word: "winning", "matching" or "not shown"."""
+        return "winning" if self.is_winning else "matching" if self.is_matching else "not shown"
+
 
 def judge(
     ticket: Mapping[int, float] | Sequence[float],

@@ -363,7 +363,7 @@ def retrain_ticket(
         width = width_for(play.model, data, ticket.kept, play.include, play.exclude)
         ticket = None
     elif ticket is not None and play.control:
-        layout = _grouped_layout(play, data)
+        layout = grouped_layout(play, data)
         ticket = control(play.control, ticket, play.seed, draws(play.model, data), layout)
     trained = retrain(
         ticket,
@@ -385,7 +385,7 @@ def retrain_ticket(
     return trained
 
 
-def _grouped_layout(play: Play, data: Dataset) -> Layout | None:
+def grouped_layout(play: Play, data: Dataset) -> Layout | None:
     """Return the layout of a play's masks with what ties their entries; None for single weights."""
     if play.granularity == "weight":
         return None

@@ -53,7 +53,7 @@ def compare(
 
     from nets.comparison import compare as compare_methods
     from nets.comparison_plot import draw
-    from nets.comparison_table import rich_table
+    from nets.comparison_table import matching_lines, rich_table
     from nets.live_progress import Bar
     from nets.methods import method
 
@@ -75,6 +75,8 @@ def compare(
         )
     console = Console()
     console.print(rich_table(comparison))
+    for line in matching_lines(comparison):
+        console.print(line, highlight=False, soft_wrap=True)
     results = comparison.save(
         out / f"{name}.json", command=_command(play, methods, densities, seeds, controls)
     )

@@ -104,7 +104,6 @@ def _matching(panel: Panel) -> str:
             again = series.controls.get((density, "reinitialise"))
             verdict = judge(series.accuracies(density), panel.dense, by_seed(again) if again else None)
             evidence = verdict.matching
-            word = "winning" if verdict.is_winning else "matching" if verdict.is_matching else "not shown"
             lower = f"{100 * evidence.lower:+.2f}" if math.isfinite(evidence.lower) else "-"
             rows.append(
                 [
@@ -114,7 +113,7 @@ def _matching(panel: Panel) -> str:
                     f"{100 * evidence.difference:+.2f}",
                     lower,
                     str(evidence.seeds),
-                    (word, f"verdict {word.split()[0]}", evidence.explain()),
+                    (verdict.word, f"verdict {verdict.word.split()[0]}", evidence.explain()),
                     ("none" if largest is None else f"{100 * largest:.4g}%") if i == 0 else "",
                 ]
             )

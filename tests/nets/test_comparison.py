@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 import nets
-from nets.comparison import Comparison, mean_interval, plan
+from nets.comparison import Comparison, mean_interval, plan, row_label
 from nets.comparison_plot import draw
-from nets.comparison_table import rich_table
+from nets.comparison_table import matching_lines, rich_table
 from nets.configuration import Play
 
 SETTINGS = {"epochs": 2, "methods": ("dense", "concave", "imp"), "densities": (0.5, 0.1), "seeds": 2}
@@ -76,6 +76,65 @@ def test_table(comparison):
     assert row["seeds"] == 2
     assert row["penalty"] == "log(0.02)"
     assert rich_table(comparison).row_count == 5
+
+
+def made(comparison, accuracies, **changes):
+    """Return results of a ticket at 10% with these accuracies; the dense network reaches 0.9."""
+    model = next(r for r in comparison.results if r.play.method == "concave" and r.play.density == 0.1)
+    return [
+        replace(
+            model,
+            play=replace(model.play, seed=seed, **changes),
+            test_accuracy=accuracy,
+            dense_test_accuracy=0.9,
+        )
+        for seed, accuracy in enumerate(accuracies)
+    ]
+
+
+def test_verdicts_need_the_interval_and_winning_needs_the_reinitialised_ticket(comparison):
+    even, wild, low = (0.899, 0.9, 0.901), (0.87, 0.9, 0.93), (0.8, 0.81, 0.8)
+    results = [
+        *made(comparison, even),
+        *made(comparison, low, control="reinitialise"),
+        *made(comparison, even, density=0.5),
+        *made(comparison, even, density=0.5, control="reinitialise"),
+        *made(comparison, wild, density=0.05),
+        *made(comparison, even, density=0.02),
+    ]
+    known = Comparison(tuple(results))
+    verdicts = {(row["density"], row["control"]): row["verdict"] for row in known.table()}
+    assert verdicts == {
+        (0.1, ""): "winning",
+        (0.1, "reinitialise"): "",
+        (0.5, ""): "matching",
+        (0.5, "reinitialise"): "",
+        (0.05, ""): "not shown",
+        (0.02, ""): "matching",
+    }
+    assert known.largest_matching_sparsities() == {"concave log(0.02)": 0.9}  # 2% comes after a failure
+    assert matching_lines(known)[-1].split() == ["concave", "log(0.02)", "90%"]
+    none = Comparison(tuple(made(comparison, low)))
+    assert none.largest_matching_sparsities() == {"concave log(0.02)": None}
+    alone = Comparison(tuple(replace(r, dense_test_accuracy=math.nan) for r in made(comparison, low)))
+    assert alone.largest_matching_sparsities() == {}
+    assert alone.table()[0]["verdict"] == ""
+
+
+def test_granularities_and_options_are_rows_of_their_own(comparison, tmp_path):
+    changes = [{}, {"granularity": "channel"}, {"options": {"law": "dual"}}]
+    both = Comparison(tuple(r for change in changes for r in made(comparison, (0.8, 0.9), **change)))
+    assert [(r["granularity"], r["options"], r["seeds"]) for r in both.table()] == [
+        ("weight", {}, 2),
+        ("channel", {}, 2),
+        ("weight", {"law": "dual"}, 2),
+    ]
+    labels = ["concave log(0.02)", "concave log(0.02) channel", "concave log(0.02) law=dual"]
+    assert [row_label(row) for row in both.table()] == labels
+    assert list(both.largest_matching_sparsities()) == labels
+    assert json.loads(both.save(tmp_path / "b.json").read_text())["largest_matching_sparsities"].keys() == {
+        *labels
+    }
 
 
 def test_interval_is_students():

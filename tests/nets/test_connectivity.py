@@ -33,6 +33,15 @@ def test_the_barrier_belongs_to_the_errors(found):
     assert found[1].barrier > found[0].barrier
 
 
+@pytest.mark.parametrize("granularity", ["2:4", "channel"])
+def test_whole_units_are_compared_with_whole_units_by_chance(granularity):
+    play = Play(method="random", density=0.5, epochs=1, granularity=granularity, control="invert")
+    for one in nets.connectivity(play):
+        assert 0.2 < one.chance < 0.5  # 2:4: 1/3; 200 of 400 units: about a quarter of the weights
+    with pytest.raises(ValueError, match="control must be one with a mask"):
+        nets.connectivity(Play(control="small-dense", epochs=1))
+
+
 def test_seeds_must_differ():
     with pytest.raises(ValueError, match="at least two different"):
         nets.connectivity(Play(epochs=1), seeds=(1, 1))
