@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -130,6 +130,13 @@ def in_rounds(
 def fine_tuning(training: Training, share: float) -> Training:
     """Return the training at a constant rate, `share` of its peak."""
     return replace(training, schedule="constant", lr=training.lr * share, warm_up=0.0)
+
+
+def append_curves(trace: dict[str, list[float]], more: Mapping[str, list[float]], offset: int) -> None:
+    """Append the curves of a round to those of the rounds before, its steps counted on."""
+    for name, values in more.items():
+        shift = offset if name == "step" else 0
+        trace.setdefault(name, []).extend(value + shift for value in values)
 
 
 def rounds_needed(density: float, keep: float) -> int:

@@ -67,7 +67,9 @@ class ScoredMask(Hook):
     density : float, optional
         Density that lam is steered to.
     descent : float
-        Share of the training over which the density wanted falls from 1, along a cubic.
+        Share of the training over which the density wanted falls, along a cubic.
+    origin : float
+        Density wanted at first.
     clip : tuple of float, optional
         Scores are kept between these two.
     scale : float
@@ -92,6 +94,7 @@ class ScoredMask(Hook):
         lam: float = 0.0,
         density: float | None = None,
         descent: float = 0.5,
+        origin: float = 1.0,
         clip: tuple[float, float] | None = None,
         scale: float = 1.0,
         interval: int = 10,
@@ -107,6 +110,7 @@ class ScoredMask(Hook):
         self.lam = lam
         self.density = density
         self.descent = descent
+        self.origin = origin
         self.clip = clip
         self.scale = scale
         self.interval = interval
@@ -196,7 +200,7 @@ class ScoredMask(Hook):
     def target(self, share: float) -> float:
         """Return the density wanted when `share` of the training is done."""
         assert self.density is not None
-        return falling_density(share, self.density, end=self.descent)
+        return falling_density(share, self.density, end=self.descent, origin=self.origin)
 
     def _moment(self, loop: Loop) -> Moment:
         generator = torch.Generator(loop.data.device).manual_seed(derive(loop.seed, "gates", loop.step))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nets.distributions import select
 from nets.mask_cut import cut
+from nets.rounds import append_curves
 from nets.scored_mask import ScoredMask
 from nets.search import Found, Search
 
@@ -18,6 +19,8 @@ def find_by_scores(
     hook: Callable[[float], ScoredMask],
     rank: Callable[[Search, ScoredMask], Tensor] | None = None,
     distribution: str = "global",
+    rounds: int = 1,
+    again: Callable[[ScoredMask, float, float], ScoredMask] | None = None,
 ) -> list[Found]:
     """Train a scored mask for every density and keep the weights of largest score.
 
@@ -31,14 +34,27 @@ def find_by_scores(
         What is ranked, from the search and the trained hook; default: the scores.
     distribution : str
         See `nets.distributions.select`.
+    rounds : int
+        Trainings, each going on from the weights of the last; round k of R ends at the density p^(k/R) for a
+        density p asked for.
+    again : callable, optional
+        For more rounds than one: makes the hook of a round from that of the last, the density at which it
+        begins and that at which it ends.
     """
 
     def one(density: float) -> Found:
-        scored = hook(density)
+        scored = hook(density ** (1 / rounds))
         training, weights = search.training, None
         if scored.freeze:
             training, weights = replace(training, weight_decay=0.0), search.rewound()
         loop = search.train(scored, weights=weights, training=training)
+        trace = scored.trace
+        for number in range(2, rounds + 1):
+            assert again is not None
+            weights = search.flat.snapshot()
+            scored = again(scored, density ** ((number - 1) / rounds), density ** (number / rounds))
+            loop = search.train(scored, weights=weights, training=training)
+            append_curves(trace, scored.trace, loop.steps * (number - 1))
 
         def choose(final: Tensor) -> Tensor:
             pooling = "own" if rank is None else "sum"
@@ -46,6 +62,8 @@ def find_by_scores(
             return select(scores.detach(), search.layout, search.count(density), distribution, pooling)
 
         mask, report = cut(search, loop, scored, choose)
-        return search.found(mask, density, report=report, trace=scored.trace)
+        if rounds > 1:
+            report["rounds"] = rounds
+        return search.found(mask, density, report=report, trace=trace)
 
     return search.each(one)

@@ -19,6 +19,7 @@ from nets.hooks import Hook
 from nets.mask_cut import cut
 from nets.methods.method import Method
 from nets.relaxed_mask import RelaxedMask
+from nets.rounds import append_curves
 from nets.search import Found, Search
 from nets.sparse_training import SparseTraining
 from nets.training import Loop
@@ -59,7 +60,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
             hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
             loop = _train(search, hook, alive, first=number == 1)
             alive, report = _extract(search, loop, hook, count, alive)
-            _append(trace, hook.trace, loop.steps * (number - 1))
+            append_curves(trace, hook.trace, loop.steps * (number - 1))
             origin = int(alive.sum()) / search.n
         assert alive is not None
         if o["rounds"] > 1:
@@ -118,13 +119,6 @@ def _extract(
     relaxed = relaxed if groups is None else groups.show(relaxed)
     report["relaxed_density"] = float(relaxed.to(torch.float64).mean())
     return mask, report
-
-
-def _append(trace: dict[str, list[float]], more: Mapping[str, list[float]], offset: int) -> None:
-    """Append the curves of a round, its steps counted on."""
-    for name, values in more.items():
-        shift = offset if name == "step" else 0
-        trace.setdefault(name, []).extend(value + shift for value in values)
 
 
 METHOD = Method(

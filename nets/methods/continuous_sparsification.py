@@ -18,19 +18,26 @@ def sigmoid_mask(scores: Tensor, sharpness: float, share: float) -> Tensor:
     return torch.sigmoid(scores * sharpness**share)
 
 
+def set_back(scores: Tensor, sharpness: float, start: float) -> Tensor:
+    """Return the scores that the next round starts from, min(sharpness * s, start): survivors at `start`."""
+    return (scores * sharpness).clamp(max=start)
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train scores and weights jointly; lam is steered so that the wanted share of scores stays positive.
 
-    The paper fixes lam and the initial score and takes the density that follows. It repeats such trainings,
-    each starting from the weights and the surviving scores of the last; here there is one.
+    The paper fixes lam and the initial score and takes the density that follows. As there, a further round
+    goes on from the trained weights with the temperature and the scores of survivors set back, and those of
+    the others so low that they stay out; only the ticket is rewound.
     """
     o = search.options
+    if o["rounds"] < 1:
+        raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
 
-    def hook(density: float) -> ScoredMask:
+    def masked(scores: Tensor, density: float, origin: float) -> ScoredMask:
         def relaxation(scores: Tensor, moment: Moment) -> Tensor:
             return sigmoid_mask(scores, o["sharpness"], moment.share)
 
-        scores = search.flat.weights.new_full((search.entries,), o["start"])
         target = None if o["lam"] else density
         return ScoredMask(
             scores,
@@ -41,9 +48,16 @@ def find(search: Search) -> Iterable[Found]:
             lam=o["lam"],
             density=target,
             descent=o["descent"],
+            origin=origin,
         )
 
-    return find_by_scores(search, hook)
+    def hook(density: float) -> ScoredMask:
+        return masked(search.flat.weights.new_full((search.entries,), o["start"]), density, 1.0)
+
+    def again(last: ScoredMask, origin: float, density: float) -> ScoredMask:
+        return masked(set_back(last.scores.detach(), o["sharpness"], o["start"]), density, origin)
+
+    return find_by_scores(search, hook, rounds=o["rounds"], again=again)
 
 
 METHOD = Method(
@@ -51,7 +65,7 @@ METHOD = Method(
     summary="sigmoid mask of falling temperature, trained with the weights",
     reference="Savarese, Silva, Maire, Winning the lottery with continuous sparsification, NeurIPS 2020",
     find=find,
-    cost=lambda density, epochs, options: epochs,
+    cost=lambda density, epochs, options: epochs * options["rounds"],
     needs=("gradients",),
     options=(
         Option("sharpness", 200.0, "factor of the scores at the end of the training"),
@@ -59,6 +73,7 @@ METHOD = Method(
         Option("lr", 0.1, "peak learning rate of the scores (Adam)"),
         Option("descent", 0.3, "share of the training over which the density wanted falls"),
         Option("lam", 0.0, "weight of the sum of the mask in the objective; 0: steered to the density"),
+        Option("rounds", 1, "trainings, each going on with the survivors of the last"),
     ),
     granularities=("weight", "n:m", "channel"),
 )

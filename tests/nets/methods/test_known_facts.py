@@ -13,7 +13,7 @@ from nets.data import load
 from nets.distributions import layer_counts
 from nets.layout import Layout
 from nets.methods.concrete_ticket import concrete
-from nets.methods.continuous_sparsification import sigmoid_mask
+from nets.methods.continuous_sparsification import set_back, sigmoid_mask
 from nets.methods.l0 import hard_concrete, open_probability
 from nets.methods.l0 import test_gate as gate_without_noise
 from nets.methods.pilot import balanced_factors
@@ -36,6 +36,38 @@ def test_the_mask_of_continuous_sparsification_becomes_binary():
     assert distances[-1] < 1e-20
     # exponential from 1 to the final sharpness over the training
     torch.testing.assert_close(sigmoid_mask(scores, 100.0, 0.5), torch.sigmoid(10 * scores))
+
+
+def test_rounds_of_continuous_sparsification_keep_what_is_out_out():
+    scores = torch.tensor([-0.4, -0.01, 0.001, 0.3])
+    torch.testing.assert_close(set_back(scores, 200.0, 0.1), torch.tensor([-80.0, -2.0, 0.1, 0.1]))
+    options = {"rounds": 2, "start": 0.1}
+
+    def found(**changes):
+        training = Training(epochs=6, batch_size=64)
+        return find_ticket(
+            "lenet-300-100",
+            "digits",
+            "continuous-sparsification",
+            density=0.04,
+            training=training,
+            options=options | changes,
+        )
+
+    ticket, once = found(), found(rounds=1)
+    assert ticket.kept == round(0.04 * ticket.total)
+    assert ticket.metadata["search_epochs"] == 12
+    assert once.metadata["search_epochs"] == 6
+    steps, wanted, mean = (ticket.trace[name] for name in ("step", "target", "mean"))
+    assert steps == sorted(steps)
+    half = len(steps) // 2
+    assert wanted[half - 1] == pytest.approx(0.2)  # the root of 0.04
+    assert 0.15 < wanted[half] <= 0.2
+    assert wanted[-1] == pytest.approx(0.04)
+    assert mean[half] < 0.25  # what the first round left out stays out
+    assert all(torch.equal(ticket.weights[name], once.weights[name]) for name in once.weights)
+    with pytest.raises(ValueError, match="rounds must be at least 1"):
+        found(rounds=0)
 
 
 @pytest.mark.parametrize("score", [-3.0, -1.0, 0.0, 1.5])
