@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,6 +76,8 @@ class FiniteTermination(Theorem):
         self, case: Case, hypotheses: list[Hypothesis], iterates: Iterates, knots: Vector
     ) -> Verdict:
         problem = case.problem
+        # A step of weight zero ends beside a bound by rounding, where its multiplier vanishes.
+        iterates = replace(iterates, points=_at_bounds(iterates.points))
         quadratic = problem.loss.quadratic
         hypotheses.append(Hypothesis.true("the linear loss", quadratic))
         mu = strong_convexity(case.factor_on_box)
@@ -170,6 +174,11 @@ class FiniteTermination(Theorem):
             if ((limit < knot) != (x[free] < knot)).any():
                 return 0.0
         return slack
+
+
+def _at_bounds(points: Vector) -> Vector:
+    """Return the points of the box with entries within 1e-12 of a bound on it."""
+    return np.where(points < 1e-12, 0.0, np.where(points > 1.0 - 1e-12, 1.0, points))
 
 
 def _number_of_slopes(case: Case) -> int | None:
