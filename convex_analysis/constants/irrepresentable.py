@@ -28,7 +28,7 @@ class Irrepresentable:
     free
         Indices of the free coordinates F.
     smallest_eigenvalue
-        Of ``G_F``; 0 means that A_F has dependent columns and the rest is meaningless.
+        Of ``G_F``, less an allowance for rounding; 0 means that A_F has dependent columns and the rest is meaningless.
     """
 
     coefficients: Matrix
@@ -73,9 +73,10 @@ def irrepresentable(
         empty = np.zeros((0, design.shape[1]))
         return Irrepresentable(empty, weighted.T @ noise / lam, free, np.inf)
     columns = weighted[:, free]
-    smallest = (
-        float(np.linalg.svd(columns, compute_uv=False)[-1]) ** 2 if columns.shape[0] >= free.size else 0.0
-    )
+    singular = np.linalg.svd(columns, compute_uv=False)
+    # The decomposition is backward stable: an error of a small multiple of eps times the norm.
+    allowance = float(np.finfo(float).eps) * max(columns.shape) * float(singular[0])
+    smallest = max(0.0, float(singular[-1]) - allowance) ** 2 if columns.shape[0] >= free.size else 0.0
     q, r = np.linalg.qr(columns)
     if smallest == 0.0 or np.abs(np.diag(r)).min() == 0.0:
         return Irrepresentable(np.zeros((free.size, design.shape[1])), np.zeros(design.shape[1]), free, 0.0)
