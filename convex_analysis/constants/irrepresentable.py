@@ -28,7 +28,8 @@ class Irrepresentable:
     free
         Indices of the free coordinates F.
     smallest_eigenvalue
-        Of ``G_F``, less an allowance for rounding; 0 means that A_F has dependent columns and the rest is meaningless.
+        Of ``G_F``, less an allowance for rounding; 0 means that A_F has dependent columns and the rest is
+        meaningless.
     """
 
     coefficients: Matrix
