@@ -19,5 +19,7 @@ def falling_density(
     origin : float
         Density up to `begin`.
     """
-    left = min(1.0, max(0.0, 1.0 - (share - begin) / (end - begin)))
+    if share <= begin:
+        return origin  # to the last bit
+    left = max(0.0, 1.0 - (share - begin) / (end - begin))
     return density + (origin - density) * left**3

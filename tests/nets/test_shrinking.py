@@ -62,8 +62,9 @@ def test_outputs_are_equal_and_the_network_is_smaller(name):
     sizes = dict(small.named_parameters())
     assert sum(sizes[n].numel() for n in ticket.masks) == ticket.kept
     assert parameters(small) < parameters(model)
-    single = small.float()(x.float())
-    torch.testing.assert_close(single, masked.float()(x.float()), rtol=1e-5, atol=1e-5)
+    single, whole = small.float()(x.float()), masked.float()(x.float())
+    # Sums of other lengths round differently: to a few units of the last place of the largest output.
+    torch.testing.assert_close(single, whole, rtol=0.0, atol=3e-5 * float(whole.detach().abs().max()))
 
 
 @pytest.mark.parametrize("name", ["Depthwise", "Heads", "Scaled"])

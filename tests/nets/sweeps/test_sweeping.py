@@ -119,7 +119,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
         text=True,
         start_new_session=True,
     )
-    for _ in range(1200):
+    for _ in range(4000):
         if any(runs.glob("searches/*/checkpoints/search-*.safetensors")):
             break
         time.sleep(0.05)
