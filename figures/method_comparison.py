@@ -1,9 +1,13 @@
-"""Accuracy of retrained tickets against their density, method by method: runs, rows and picture."""
+"""Accuracy of retrained tickets against their density, method by method: runs, rows, picture and table.
+
+python -m figures.method_comparison NAME prints the table of the documentation from the stored results.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import style
+from figures import stored, style
 
 if TYPE_CHECKING:
     from nets import Play
@@ -128,6 +132,28 @@ def draw(
     return figure
 
 
+def table(data: Mapping[str, Any]) -> str:
+    """Return the mean test accuracies with their 95% intervals, and the search's epochs, as Markdown."""
+    rows: Rows = data["rows"]
+    densities = sorted({r["density"] for r in rows if r["method"] != "dense"}, reverse=True)
+    heads = [f"{100 * d:g}%" for d in densities]
+    lines = [f"| method | {' | '.join(heads)} | epochs of search |", "| --- |" + " --- |" * (len(heads) + 1)]
+    for method in sorted({r["method"] for r in rows} - {"dense"}):
+        found = [_accuracies(rows, method, d) for d in densities]
+        epochs = [r["search_epochs"] for r in rows if r["method"] == method]
+        few, many = f"{min(epochs):.3g}", f"{max(epochs):.3g}"
+        cost = few if few == many else f"{few} to {many}"
+        lines.append(f"| {method} | {' | '.join(_told(v) for v in found)} | {cost} |")
+    return "\n".join([*lines, "", f"Dense: {_told(_accuracies(rows, 'dense', 1.0))}."])
+
+
+def _told(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    mean = sum(values) / len(values)
+    return f"{mean:.2f} ± {_half_width(values):.2f}" if len(values) > 1 else f"{mean:.2f}"
+
+
 def _accuracies(rows: Rows, method: str, density: float) -> list[float]:
     return [100 * r["test_accuracy"] for r in rows if r["method"] == method and r["density"] == density]
 
@@ -139,3 +165,7 @@ def _half_width(values: Sequence[float]) -> float:
     from nets.comparison import mean_interval
 
     return mean_interval(list(values))[1]
+
+
+if __name__ == "__main__":
+    print(table(stored.read(sys.argv[1])))
