@@ -12,8 +12,6 @@ from convex_analysis.losses.loss import Vector
 
 Indices = NDArray[np.intp]
 
-# Columns handled at a time where a product needs a temporary copy: a block that stays in cache.
-_BLOCK_BYTES = 1 << 20
 _SMALLEST = 1e-280
 
 
@@ -126,36 +124,34 @@ class Design:
             result = np.maximum(highest.astype(np.float64), -lowest.astype(np.float64))
         return result if self.scale is None else np.abs(self.scale) * result
 
-    def squared_norms(self, row_weights: Vector, columns: Indices | None = None) -> Vector:
+    def squared_norms(
+        self, row_weights: Vector, columns: Indices | None = None, rows: slice = slice(None)
+    ) -> Vector:
         """Return the diagonal of ``A' diag(row_weights) A``, or its entries at the given columns.
 
-        Entries that overflow or vanish are left so (inf, NaN or 0): the caller looks at them.
+        Of a dense X perhaps over some consecutive rows alone. Entries that overflow or vanish are left so
+        (inf, NaN or 0): the caller looks at them.
         """
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return self._squared_norms(row_weights, columns)
-
-    def _squared_norms(self, row_weights: Vector, columns: Indices | None) -> Vector:
-        X = self.X
         chosen = np.arange(self.n_features) if columns is None else columns
-        result = np.empty(chosen.size)
         if self.sparse:
-            products.sparse_squared_norms(X.data, X.indices, X.indptr, chosen, row_weights, result)
-            if self.scale is None:
-                return result
-            out = ~np.isfinite(result) | (result < _SMALLEST) & (X.indptr[chosen + 1] > X.indptr[chosen])
-            result *= self.scale[chosen] ** 2
-            for place in np.flatnonzero(out):  # squares that overflow or vanish without the scale
-                entries = slice(X.indptr[chosen[place]], X.indptr[chosen[place] + 1])
-                column = self.scale[chosen[place]] * X.data[entries].astype(np.float64)
-                result[place] = row_weights[X.indices[entries]] @ (column * column)
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                return self._sparse_squared_norms(row_weights, chosen)
+        result = np.empty(chosen.size)
+        scale = np.ones(chosen.size) if self.scale is None else self.scale[chosen]
+        first, last, _ = rows.indices(self.n_samples)
+        products.squared_norms(self.X, chosen, scale, row_weights, first, last, self._by_columns, result)
+        return result
+
+    def _sparse_squared_norms(self, row_weights: Vector, chosen: Indices) -> Vector:
+        X = self.X
+        result = np.empty(chosen.size)
+        products.sparse_squared_norms(X.data, X.indices, X.indptr, chosen, row_weights, result)
+        if self.scale is None:
             return result
-        else:
-            width = max(1, _BLOCK_BYTES // (8 * self.n_samples))
-            for first in range(0, chosen.size, width):
-                part = slice(first, min(first + width, chosen.size))
-                taken = X[:, part] if columns is None else X[:, columns[part]]
-                block = taken.astype(np.float64, copy=False)
-                if self.scale is not None:
-                    block = block * self.scale[chosen[part]]
-                result[part] = row_weights @ (block * block)
+        out = ~np.isfinite(result) | (result < _SMALLEST) & (X.indptr[chosen + 1] > X.indptr[chosen])
+        result *= self.scale[chosen] ** 2
+        for place in np.flatnonzero(out):  # squares that overflow or vanish without the scale
+            entries = slice(X.indptr[chosen[place]], X.indptr[chosen[place] + 1])
+            column = self.scale[chosen[place]] * X.data[entries].astype(np.float64)
+            result[place] = row_weights[X.indices[entries]] @ (column * column)
         return result

@@ -158,6 +158,8 @@ def best_dual_point(
     nu, correlation = feasible_dual_point(problem, weights, nu, z, correlation)
     near = certified_value(problem, weights, nu, None, correlation)
     scaled = _shrunk(near[1].nu, near[1].correlation, weights, np.abs(near[1].correlation))
+    if scaled[0] is near[1].nu:  # nothing to scale
+        return near
     far = certified_value(problem, weights, scaled[0], None, scaled[1])
     return far if far[0] > near[0] else near
 

@@ -21,6 +21,8 @@ _LARGEST_BEND = 0.9
 _STEEP_SHARE = 0.1
 # Of the penalty: a rise by less is rounding.
 _ROUNDING = 1e-15
+# Sizes, in units of the penalty, among which the least slope of entry is sought.
+_SIZES = np.geomspace(1e-8, 1e8, 400)
 
 
 class RestrictedPenalty:
@@ -35,6 +37,7 @@ class RestrictedPenalty:
     """
 
     def __init__(self, problem: Problem, columns: Indices) -> None:
+        self._problem = problem
         self.penalty = problem.penalty
         self.straight = problem.is_convex
         self.scale = problem.lam * problem.penalty_factor[columns]
@@ -85,8 +88,7 @@ class RestrictedPenalty:
         slope = self.scale * self.units
         with np.errstate(over="ignore", divide="ignore"):  # a vanishing lam
             flattest = float((curvature[charged] / (slope * self.units)[charged]).min())
-            t = np.geomspace(1e-8, 1e8, 400)
-            least = float((0.5 * flattest * t + self.penalty.value(t) / t).min())
+            least = float((0.5 * flattest * _SIZES + self._problem.chord_slopes(_SIZES)).min())
         slopes: Vector = 0.95 * min(least, 1e300) * slope
         return slopes
 

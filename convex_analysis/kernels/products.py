@@ -72,6 +72,27 @@ def dot_rows(X: Any, v: Any, out: Any) -> None:
 
 
 @compiled
+def squared_norms(
+    X: Any, columns: Any, scale: Any, row_weights: Any, first: int, last: int, by_columns: bool, out: Any
+) -> None:
+    """Write the weighted sums of squares of chosen, scaled columns over the rows from first to last."""
+    if by_columns:
+        for i in range(columns.size):
+            column, factor, total = X[:, columns[i]], scale[i], 0.0
+            for k in range(first, last):
+                entry = factor * column[k]
+                total += row_weights[k] * entry * entry
+            out[i] = total
+    else:
+        out[:] = 0.0
+        for k in range(first, last):
+            row, weight = X[k], row_weights[k]
+            for i in range(columns.size):
+                entry = scale[i] * row[columns[i]]
+                out[i] += weight * entry * entry
+
+
+@compiled
 def take_by_columns(X: Any, columns: Any, factor: Any, means: Any, out: Any) -> None:
     """Write ``factor (X[:, columns] - means)`` to out; no means, no centring (Fortran order)."""
     for i in range(columns.size):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.design import Design
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
@@ -51,5 +50,5 @@ def _squared_norms(problem: Problem) -> Vector:
     share = 0.0
     for rows in (slice(0, _ROWS), slice(design.n_samples - _ROWS, None)):
         share += float(weights[rows].sum())
-        total += Design(design.X[rows], design.scale).squared_norms(weights[rows])
+        total += design.squared_norms(weights, rows=rows)
     return total / share if share > 0.0 else design.squared_norms(weights)

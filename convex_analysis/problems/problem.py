@@ -84,6 +84,7 @@ class Problem:
         self.design = Design(X, scale)
         self.penalty = _check_penalty(penalty)
         self._slope_at_zero: float | None = None
+        self._chord_slopes: Vector | None = None
         self.lam = validation.check_lam(lam)
         self.lower, self.upper = validation.check_bounds(lower, upper, n_features)
         factor = validation.check_penalty_factor(penalty_factor, n_features)
@@ -119,6 +120,12 @@ class Problem:
             self._slope_at_zero = float(self.penalty.slope_at_zero)
         return self._slope_at_zero
 
+    def chord_slopes(self, sizes: Vector) -> Vector:
+        """Return ``r(t) / t`` at the sizes t, computed once: the caller always asks for the same ones."""
+        if self._chord_slopes is None:
+            self._chord_slopes = self.penalty.value(sizes) / sizes
+        return self._chord_slopes
+
     @property
     def is_convex(self) -> bool:
         """Whether the penalty is a straight line (l1), or has no effect."""
@@ -137,7 +144,7 @@ class Problem:
         """Return the same problem with another penalty; X and everything computed from it is shared."""
         other = copy.copy(self)
         other.penalty = _check_penalty(penalty)
-        other._slope_at_zero = None
+        other._slope_at_zero = other._chord_slopes = None
         return other
 
     def with_bounds(self, lower: Any, upper: Any) -> Self:
