@@ -11,6 +11,7 @@ and a mask computed from trained scores (continuous sparsification, with Adam on
 that turn, and the median of these ratios is told. A block holds whole intervals between two updates of the
 relaxed mask. Inputs are noise of the data set's shape: the time does not depend on them. Results go to
 figures/results/mask-overhead-DEVICE.json.
+(The script is not called nets.py, which would hide the package `nets` from it.)
 """
 
 from __future__ import annotations

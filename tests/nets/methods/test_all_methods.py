@@ -1,5 +1,7 @@
 """What holds for every method: exact density, zeros that stay, rewound weights, determinism, resumption."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -217,6 +219,25 @@ def test_the_seed_is_used():
     """Seeding commented out is a known fault of reference code."""
     one, other = find("random", seed=0), find("random", seed=1)
     assert any(not torch.equal(one.masks[key], other.masks[key]) for key in one.masks)
+
+
+def test_the_seed_of_a_retraining_is_used():
+    ticket = find("random")
+
+    def weights(seed):
+        return retrain(ticket, tiny(), DATA, training=TRAINING, seed=seed).model.out.weight
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_search_looks_at_the_test_part(name):
+    blind = replace(DATA, x_test=torch.full_like(DATA.x_test, torch.nan))
+    settings = {"density": 0.15, "training": TRAINING, "penalty": Log(0.1), "seed": 3}
+    ticket, other = find(name), find_ticket(tiny(), blind, name, **settings)
+    assert all(torch.equal(ticket.masks[key], other.masks[key]) for key in ticket.masks)
+    assert ticket.metadata == other.metadata
 
 
 @pytest.mark.parametrize("name", METHODS)
