@@ -30,4 +30,14 @@ def global_bound(problem: Problem, seconds: float) -> GlobalSolution | None:
 
     gap = RELATIVE_GAP * problem.objective(*problem.start_at_zero())
     gap = max(gap, 1e-12) if math.isfinite(gap) else 1e-6
+    _compile(problem)
     return global_minimum(problem, gap=gap, time_limit=seconds, progress=sys.stderr.isatty())
+
+
+def _compile(problem: Problem) -> None:
+    """Search a box with three free coordinates, so that kernels are compiled before the clock starts."""
+    from convex_analysis.global_minimum import global_minimum
+
+    upper = problem.lower.copy()
+    upper[:3] = problem.upper[:3]
+    global_minimum(problem.with_bounds(problem.lower, upper), gap=1e-300, max_nodes=5)

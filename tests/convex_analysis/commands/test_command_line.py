@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,20 @@ def test_certify_reports_every_theorem(folder, capsys) -> None:
     assert told["global"]["status"] == "optimal"
     assert told["suboptimality_bound"] <= 2 * told["global"]["tolerance"]
     assert told["suboptimality_bound"] <= by_name["T1"]["bound"] + 1e-12
+
+
+@pytest.mark.slow
+def test_compilation_is_no_part_of_the_time_for_the_global_minimum(folder, tmp_path) -> None:
+    program = "import sys; from convex_analysis.command_line import main; main(sys.argv[1:])"
+    data = ["--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", "0.1", "--global-seconds", "2"]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "certify", *data, "--json", "-"],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ended.stdout)["global"]["status"] == "optimal"
 
 
 def test_certify_in_the_terminal_with_the_rounded_solution(folder, capsys) -> None:
