@@ -17,7 +17,7 @@ _FARTHEST = 30
 # Squares beyond these exponents lose digits or overflow: then the largest entry stands for the norm.
 _SAFE = 480
 # Rows from the top and from the bottom of a dense X that stand for all of them.
-_ROWS = 64
+_ROWS = 16
 
 
 def column_units(problem: Problem) -> tuple[Vector | None, float]:
