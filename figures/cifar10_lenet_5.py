@@ -27,4 +27,4 @@ def draw(data: dict[str, Any]) -> Figure:
         "masks and magnitude": ("l1", "imp"),
         "before training": ("random", "snip", "synflow"),
     }
-    return method_comparison.draw(data, panels, "LeNet-5 on CIFAR-10", (1, 2), 50.0)
+    return method_comparison.draw(data, panels, "LeNet-5 on CIFAR-10", (1, 2), 40.0)
