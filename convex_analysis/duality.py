@@ -178,7 +178,9 @@ def _project(problem: Problem, nu: Vector, row_curvature: Vector, free: np.ndarr
     if free.size:
         columns = problem.design.columns(free)
         basis = np.hstack([basis, columns])
-    weighted = row_curvature[:, None] * basis
+    # Its scale cancels; on separable data it can be next to the smallest number there is.
+    largest = float(row_curvature.max())
+    weighted = (row_curvature / largest if largest > 0.0 else row_curvature)[:, None] * basis
     gram = basis.T @ weighted
     try:
         np.linalg.cholesky(gram)
