@@ -50,7 +50,9 @@ class Logistic(Loss):
     def conjugate(self, v: Vector, y: Vector) -> Vector:
         """Negative entropy ``t log t + (1 - t) log(1 - t)`` of ``t = -v y`` in [0, 1]."""
         t = -v * y
-        value = _entropy_term(t) + _entropy_term(1.0 - t)
+        # log1p keeps the digits of a small t that 1 - t has lost: dual values of confident fits need them.
+        rest = (1.0 - t) * np.log1p(np.where(t < 1.0, -t, 0.0))
+        value = _entropy_term(t) + rest
         return np.where((t >= 0) & (t <= 1), value, np.inf)
 
     def expression(self, z: Any, y: Vector) -> Any:

@@ -1,5 +1,6 @@
 """Every loss: slopes, curvature and conjugate agree with its value; a new loss needs one class."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,14 @@ def test_slopes_and_conjugate_belong_to_the_value(loss, z, y, v):
     at = loss.derivative(z, y)
     touching = loss.value(z, y) + loss.conjugate(at, y) - at * z
     np.testing.assert_allclose(touching, 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("t", [1e-300, 1e-20, 1e-12, 1e-5, 0.3, 1.0 - 1e-12, 1.0])
+def test_the_logistic_conjugate_keeps_its_digits_for_confident_predictions(t):
+    # t log t + (1 - t) log(1 - t), with log(1 - t) = -t - t^2 / 2 where t is small.
+    rest = -t * (1.0 - t) * (1.0 + t / 2) if t < 1e-4 else (1.0 - t) * math.log1p(-t) if t < 1.0 else 0.0
+    found = Logistic().conjugate(np.array([-t]), np.array([1.0]))[0]
+    assert found - t * math.log(t) == pytest.approx(rest, rel=1e-10, abs=1e-15 * abs(t * math.log(t)))
 
 
 class TestANewLoss:
