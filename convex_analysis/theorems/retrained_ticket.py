@@ -113,7 +113,8 @@ def retrain(case: Case, X: Matrix, alpha: float) -> Vector:
         # Least squares: a decay that is lost beside the data's scale leaves a singular matrix.
         step = np.linalg.lstsq(X.T @ (rows[:, None] * X) + alpha * np.eye(b.size), -gradient)[0]
         share, value = 1.0, objective(b)
-        while objective(b + share * step) > value and share > 1e-12:
+        level = value + 1e-14 * abs(value)  # a rise by rounding must not cut the last steps short
+        while objective(b + share * step) > level and share > 1e-12:
             share *= 0.5
         b = b + share * step
         if float(np.linalg.norm(share * step)) <= 1e-14 * (1.0 + float(np.linalg.norm(b))):

@@ -142,3 +142,16 @@ def test_it_asks_for_what_it_needs():
         "trained weights",
         "weight decay",
     }
+
+
+def test_retraining_goes_on_to_the_last_digits():
+    worst = 0.0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X = 0.5 * rng.standard_normal((12, 2)) + rng.standard_normal((12, 1))
+        y = np.where(rng.standard_normal(12) > 0, 1.0, -1.0)
+        problem = MaskProblem(X, y, loss="logistic", penalty=L1(), lam=0.05)
+        b = retrain(theorems.Case(problem), X, 0.13)
+        slope = X.T @ (problem.row_weights * problem.loss.derivative(X @ b, y)) + 0.13 * b
+        worst = max(worst, float(np.abs(slope).max()))
+    assert worst < 1e-14
