@@ -6,17 +6,21 @@ import math
 
 import numpy as np
 
+from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.separable import SeparableFunction, level_minorants
 from convex_analysis.theorems.theorem import Theorem, no_worse_than_target
 from convex_analysis.theorems.verdict import Hypothesis, Verdict
 
 
-def level_functions(case: Case) -> list[SeparableFunction]:
-    """Return T13's functions, one for each diagonal curvature at hand; all are valid."""
+def level_functions(case: Case, rounding: Vector | float = 0.0) -> list[SeparableFunction]:
+    """Return T13's functions, one for each diagonal curvature at hand; all are valid.
+
+    ``rounding`` is by how much each entry of g may be wrong: the functions are lowered accordingly.
+    """
     on = level_minorants(case.penalty, case.lam, True)
     off = level_minorants(case.penalty, case.lam, False)
-    linear = np.where(case.support, -case.gradient, case.gradient)
+    linear = np.where(case.support, -case.gradient, case.gradient) - rounding
     return [
         SeparableFunction(0.5 * delta, linear, case.support, on, off) for delta in case.diagonals_at_target
     ]
@@ -39,12 +43,11 @@ class SeparableCertificate(Theorem):
         functions = level_functions(case)
         strongest = max(float(function.square.max(initial=0.0)) for function in functions)
         hypotheses.append(Hypothesis.above("largest diagonal curvature", 2.0 * strongest, 0.0))
-        excess = 0.0
+        excess, rounding = 0.0, np.zeros(case.support.size)
         if case.point is not None:
             hypotheses.append(no_worse_than_target(case))
-            # g is known up to rounding, which moves the sum by at most this over the box.
-            excess = case.used_excess + float(case.gradient_rounding.sum())
-        bound = min(function.error_bound(excess) for function in functions)
+            excess, rounding = case.used_excess, case.gradient_rounding
+        bound = min(function.error_bound(excess) for function in level_functions(case, rounding))
         basin = max(function.positive_until() for function in functions)
         slack = max(float(function.least().sum()) for function in functions)
         lower = case.target_objective + slack
@@ -59,11 +62,13 @@ class SeparableCertificate(Theorem):
             parts["measured"] = case.distance
             tolerance = 1e-9 * bound
             parts["tolerance"] = tolerance
-            below = case.point_objective - lower >= -2.0 * case.objective_rounding - float(
-                case.gradient_rounding.sum()
-            )
+            below = case.point_objective - lower >= -2.0 * case.objective_rounding - float(rounding.sum())
             inside = float(np.abs(case.error).max(initial=0.0)) <= basin
-            unique = not (inside and basin > 0 and case.excess < -case.objective_rounding - excess)
+            unique = not (
+                inside
+                and basin > 0
+                and case.excess < -case.objective_rounding - excess - float(rounding.sum())
+            )
             parts["conclusion"] = bool(case.distance <= bound + tolerance and below and unique)
         exact = "The target is the unique global minimiser of F." if basin >= 1.0 else ""
         constants = {"c": case.penalty.curvature, "rho": case.penalty.weak_convexity}
