@@ -273,7 +273,8 @@ def test_every_form_of_the_mask_finds_the_same_ticket_on_the_device(images, form
     with pretended_cuda():
         there = found("cuda")
     assert all(torch.equal(mask, there.masks[name]) for name, mask in here.masks.items())
-    assert here.metadata["report"] == there.metadata["report"]
+    # On a processor a masked step is one pass of our own: how it rounds depends on the processor.
+    assert there.metadata["report"] == pytest.approx(here.metadata["report"], rel=1e-5)
 
 
 class Count(Hook):
