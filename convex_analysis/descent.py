@@ -275,7 +275,7 @@ class Descent:
         if places.size > _NEWCOMERS:
             places = np.sort(places[np.argpartition(-np.abs(gradient[places]), _NEWCOMERS)[:_NEWCOMERS]])
         low, high = problem.lower[columns[places]], problem.upper[columns[places]]
-        curvature = problem.design.squared_norms(problem.row_weights, columns[places])
+        curvature = problem.squared_norms[columns[places]]
         able = (low < high) & (curvature > 0.0)
         places, curvature, low, high = places[able], curvature[able], low[able], high[able]
         penalty = RestrictedPenalty(problem, columns[places])

@@ -12,7 +12,8 @@ from convex_analysis.losses.loss import Vector
 
 Indices = NDArray[np.intp]
 
-_SMALLEST = 1e-280
+# Up to this many rows v stays in the nearest cache, and one dot product a column beats BLAS.
+_SHORT = 2048
 
 
 class Design:
@@ -65,7 +66,7 @@ class Design:
     def rmatvec(self, v: Vector) -> Vector:
         """Return ``A' v``, shape (n_features,)."""
         X = self.X
-        if self._double and not self.sparse:
+        if self._double and not self.sparse and not (self._by_columns and self.n_samples <= _SHORT):
             result: Vector = X.T @ v
         else:
             result = np.empty(self.n_features)
@@ -124,34 +125,19 @@ class Design:
             result = np.maximum(highest.astype(np.float64), -lowest.astype(np.float64))
         return result if self.scale is None else np.abs(self.scale) * result
 
-    def squared_norms(
-        self, row_weights: Vector, columns: Indices | None = None, rows: slice = slice(None)
-    ) -> Vector:
-        """Return the diagonal of ``A' diag(row_weights) A``, or its entries at the given columns.
+    def rmatvec_and_squared_norms(self, v: Vector, row_weights: Vector) -> tuple[Vector, Vector]:
+        """Return ``A' v`` and the diagonal of ``A' diag(row_weights) A``, in one pass over X.
 
-        Of a dense X perhaps over some consecutive rows alone. Entries that overflow or vanish are left so
-        (inf, NaN or 0): the caller looks at them.
+        Entries that overflow or vanish are left so (inf, NaN or 0): the caller looks at them.
         """
-        chosen = np.arange(self.n_features) if columns is None else columns
-        if self.sparse:
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                return self._sparse_squared_norms(row_weights, chosen)
-        result = np.empty(chosen.size)
-        scale = np.ones(chosen.size) if self.scale is None else self.scale[chosen]
-        first, last, _ = rows.indices(self.n_samples)
-        products.squared_norms(self.X, chosen, scale, row_weights, first, last, self._by_columns, result)
-        return result
-
-    def _sparse_squared_norms(self, row_weights: Vector, chosen: Indices) -> Vector:
         X = self.X
-        result = np.empty(chosen.size)
-        products.sparse_squared_norms(X.data, X.indices, X.indptr, chosen, row_weights, result)
-        if self.scale is None:
-            return result
-        out = ~np.isfinite(result) | (result < _SMALLEST) & (X.indptr[chosen + 1] > X.indptr[chosen])
-        result *= self.scale[chosen] ** 2
-        for place in np.flatnonzero(out):  # squares that overflow or vanish without the scale
-            entries = slice(X.indptr[chosen[place]], X.indptr[chosen[place] + 1])
-            column = self.scale[chosen[place]] * X.data[entries].astype(np.float64)
-            result[place] = row_weights[X.indices[entries]] @ (column * column)
-        return result
+        scale = np.ones(self.n_features) if self.scale is None else self.scale
+        result, squares = np.empty(self.n_features), np.empty(self.n_features)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            if self.sparse:
+                products.sparse_dot_columns_and_squares(
+                    X.data, X.indices, X.indptr, scale, v, row_weights, result, squares
+                )
+            else:
+                products.dot_columns_and_squares(X, scale, v, row_weights, self._by_columns, result, squares)
+        return result, squares

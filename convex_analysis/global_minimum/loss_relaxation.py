@@ -41,7 +41,7 @@ class LossRelaxation(Relaxation):
         self._fixed_penalty = problem.penalty_value(offset)
         self.scale = problem.lam * problem.penalty_factor[free]
         # Fenchel-Young with a loss of curvature at most L: the excess is at least |change of slope|^2 / 2L.
-        norms = problem.design.squared_norms(problem.row_weights)[free]
+        norms = problem.squared_norms[free]
         reach = np.sqrt(2.0 * problem.loss.smoothness * norms)
         self.rounding = 1e-13 * float(reach.max(initial=0.0))
         self._curvature = Curvature(np.zeros(d), np.zeros(d), reach, 0)

@@ -72,24 +72,27 @@ def dot_rows(X: Any, v: Any, out: Any) -> None:
 
 
 @compiled
-def squared_norms(
-    X: Any, columns: Any, scale: Any, row_weights: Any, first: int, last: int, by_columns: bool, out: Any
+def dot_columns_and_squares(
+    X: Any, scale: Any, v: Any, row_weights: Any, by_columns: bool, out: Any, squares: Any
 ) -> None:
-    """Write the weighted sums of squares of chosen, scaled columns over the rows from first to last."""
+    """Write ``A'v`` and the diagonal of ``A' diag(row_weights) A`` for ``A = X diag(scale)``, in one pass."""
     if by_columns:
-        for i in range(columns.size):
-            column, factor, total = X[:, columns[i]], scale[i], 0.0
-            for k in range(first, last):
+        for j in range(out.size):
+            column, factor, total, square = X[:, j], scale[j], 0.0, 0.0
+            for k in range(v.size):
                 entry = factor * column[k]
-                total += row_weights[k] * entry * entry
-            out[i] = total
+                total += v[k] * entry
+                square += row_weights[k] * entry * entry
+            out[j], squares[j] = total, square
     else:
         out[:] = 0.0
-        for k in range(first, last):
-            row, weight = X[k], row_weights[k]
-            for i in range(columns.size):
-                entry = scale[i] * row[columns[i]]
-                out[i] += weight * entry * entry
+        squares[:] = 0.0
+        for k in range(v.size):
+            row, value, weight = X[k], v[k], row_weights[k]
+            for j in range(out.size):
+                entry = scale[j] * row[j]
+                out[j] += value * entry
+                squares[j] += weight * entry * entry
 
 
 @compiled
@@ -152,15 +155,17 @@ def sparse_dot_chosen_columns(data: Any, indices: Any, indptr: Any, columns: Any
 
 
 @compiled
-def sparse_squared_norms(
-    data: Any, indices: Any, indptr: Any, columns: Any, row_weights: Any, out: Any
+def sparse_dot_columns_and_squares(
+    data: Any, indices: Any, indptr: Any, scale: Any, v: Any, row_weights: Any, out: Any, squares: Any
 ) -> None:
-    """Write the weighted sums of squares of chosen columns to out, X in CSC form."""
-    for i in range(columns.size):
-        total = 0.0
-        for k in range(indptr[columns[i]], indptr[columns[i] + 1]):
-            total += row_weights[indices[k]] * data[k] * data[k]
-        out[i] = total
+    """Write ``A'v`` and the diagonal of ``A' diag(row_weights) A`` for ``A = X diag(scale)``, X in CSC form."""
+    for j in range(out.size):
+        factor, total, square = scale[j], 0.0, 0.0
+        for k in range(indptr[j], indptr[j + 1]):
+            row, entry = indices[k], factor * data[k]
+            total += v[row] * entry
+            square += row_weights[row] * entry * entry
+        out[j], squares[j] = total, square
 
 
 @compiled

@@ -16,18 +16,15 @@ _WIDEST = 10
 _FARTHEST = 30
 # Squares beyond these exponents lose digits or overflow: then the largest entry stands for the norm.
 _SAFE = 480
-# Rows from the top and from the bottom of a dense X that stand for all of them.
-_ROWS = 16
 
 
 def column_units(problem: Problem) -> tuple[Vector | None, float]:
     """Return a power of two for each column, whose product with its norm is about one, and the longest norm.
 
-    The norm is ``sqrt(sum_i s_i a_ij^2)``, over a part of the rows where a dense X has many. None in
-    the place of the units where the norms are within a factor of 1000 of each other and not far
-    from one; a zero column has the unit one.
+    The norm is ``sqrt(sum_i s_i a_ij^2)``. None in the place of the units where the norms are within a
+    factor of 1000 of each other and not far from one; a zero column has the unit one.
     """
-    norms = np.sqrt(_squared_norms(problem))
+    norms = np.sqrt(problem.squared_norms)
     exponents = np.where(norms > 0.0, np.frexp(norms)[1], 0)
     unsafe = (norms == 0.0) | ~np.isfinite(norms) | (np.abs(exponents) > _SAFE)
     if unsafe.any():
@@ -39,16 +36,3 @@ def column_units(problem: Problem) -> tuple[Vector | None, float]:
         return None, float(norms.max())
     units: Vector = np.ldexp(1.0, -exponents)
     return units, float(norms.max())
-
-
-def _squared_norms(problem: Problem) -> Vector:
-    design, weights = problem.design, problem.row_weights
-    if design.sparse or design.n_samples <= 2 * _ROWS:
-        return design.squared_norms(weights)
-    # The order of size is enough, and costs little; columns that are zero here are looked at in full.
-    total = np.zeros(design.n_features)
-    share = 0.0
-    for rows in (slice(0, _ROWS), slice(design.n_samples - _ROWS, None)):
-        share += float(weights[rows].sum())
-        total += design.squared_norms(weights, rows=rows)
-    return total / share if share > 0.0 else design.squared_norms(weights)

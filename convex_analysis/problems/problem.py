@@ -221,6 +221,16 @@ class Problem:
         other.shared = {"units": (None, 1.0)}
         return other
 
+    @property
+    def squared_norms(self) -> Vector:
+        """``sum_i s_i a_ij^2`` of each column of A, shape (n_features,), computed once; inf or 0 out of range."""
+        if "squared norms" not in self.shared:
+            zero = np.zeros(self.n_samples)
+            found = self.design.rmatvec_and_squared_norms(zero, self.row_weights)
+            self.shared["squared norms"] = found[1]
+        squares: Vector = self.shared["squared norms"]
+        return squares
+
     def _column_units(self) -> tuple[Vector | None, float]:
         if "units" not in self.shared:
             self.shared["units"] = column_units(self)
@@ -277,21 +287,14 @@ class Problem:
         """Refuse NaN and infinity in X: they show in the gradient at zero, which is needed anyway."""
         z = np.full(self.n_samples, self._zero_intercept())
         rows = self.row_weights * self.loss.derivative(z, self.y)
-        if rows.all():
-            with np.errstate(over="ignore", invalid="ignore"):
-                gradient = self.design.rmatvec(rows)
-            if np.isfinite(gradient).all():
-                self.shared["gradient at zero"] = gradient
-                return
-        entries = self.X if isinstance(self.X, np.ndarray) else self.X.data
-        validation.require_finite(entries, "X")
-        with np.errstate(over="ignore", invalid="ignore"):
-            gradient = self.design.rmatvec(rows)
+        gradient, squares = self.design.rmatvec_and_squared_norms(rows, self.row_weights)
         if not np.isfinite(gradient).all():
+            validation.require_finite(self.X.data if self.design.sparse else self.X, "X")
             raise ValueError(
                 "The products of X (times theta) and y overflow: divide both by their largest size."
             )
         self.shared["gradient at zero"] = gradient
+        self.shared["squared norms"] = squares
 
     def _check_range(self) -> None:
         """Refuse y whose loss overflows: no objective could be compared."""

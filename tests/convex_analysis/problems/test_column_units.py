@@ -25,7 +25,7 @@ def test_the_statement_in_other_units_is_the_same_statement(form):
     assert scaled.X is problem.X
     mantissas, _ = np.frexp(scaled.units)
     np.testing.assert_array_equal(mantissas, 0.5)
-    norms = np.sqrt(scaled.design.squared_norms(scaled.row_weights))
+    norms = np.sqrt(scaled.squared_norms)
     assert ((norms == 0) | ((norms >= 0.5) & (norms <= 1.0))).all()
     x = RNG.uniform(-1, 1, 6)
     assert scaled.objective(x / scaled.units) == pytest.approx(problem.objective(x), rel=1e-14)
@@ -74,8 +74,7 @@ def test_lengths_whose_squares_overflow_or_vanish(exponent, form):
 
 
 @pytest.mark.parametrize("form", [np.ascontiguousarray, np.asfortranarray])
-def test_a_part_of_many_rows_stands_for_all(form):
-    """A column that is zero in that part is looked at in full."""
+def test_columns_whose_length_is_in_few_rows(form):
     long = np.tile(X, (50, 1))
     long[:900, 3] *= 1e6
     long[:200, 4] = long[-200:, 4] = 0.0
