@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 from convex_analysis.design import Indices
 from convex_analysis.kernels.gram_descent import minimise
 from convex_analysis.losses.loss import Vector
-from convex_analysis.working_set import WorkingSet, scratch
+from convex_analysis.scratch_memory import borrow
+from convex_analysis.working_set import WorkingSet
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -43,7 +44,7 @@ class QuadraticModel:
     def __init__(self, problem: Problem, precision: DTypeLike = np.float32) -> None:
         self.problem = problem
         self.working = WorkingSet(problem.design, problem.fit_intercept, precision)
-        self._scratch = scratch(0)
+        self._scratch = self._kernel_scratch(0)
 
     def row_curvature(self, z: Vector) -> Vector:
         """Return the curvature of the loss in each row, times its weight, at predictors z."""
@@ -99,7 +100,7 @@ class QuadraticModel:
         """
         size = x.size
         if self._scratch[0].shape[0] < size:
-            self._scratch = scratch(max(size, min(4096, 2 * size, self.problem.n_features)))
+            self._scratch = self._kernel_scratch(max(size, min(4096, 2 * size, self.problem.n_features)))
         L, free, work = self._scratch
         curvature = self.working.curvature
         epochs = _EPOCHS
@@ -111,3 +112,7 @@ class QuadraticModel:
             size, tolerance, epochs, bend is not None, L, free, work,
         )  # fmt: skip
         return bool(passes != 0)
+
+    def _kernel_scratch(self, size: int) -> tuple[Any, Any, Any]:
+        """Return the scratch arrays of `kernels.gram_descent.minimise` for a problem of this size."""
+        return borrow(self, (size, size + 8), np.float64), np.empty(size, dtype=np.intp), np.empty((4, size))

@@ -11,6 +11,7 @@ from convex_analysis.design import Design, Indices
 from convex_analysis.kernels import products
 from convex_analysis.kernels.cholesky import mirror
 from convex_analysis.losses.loss import Vector
+from convex_analysis.scratch_memory import borrow
 
 _FIRST_CAPACITY = 1024
 _SMALL = 500  # so few columns are worth float64 from the beginning
@@ -111,12 +112,12 @@ class WorkingSet:
         self._columns = np.empty(capacity, dtype=np.intp)
         self._means = np.zeros(capacity)
         stride = capacity + 16 if capacity % 64 == 0 else capacity  # rows must not share cache sets
-        self.gram = np.empty((capacity, stride), dtype=self.precision)
+        self.gram = borrow(self, (capacity, stride), self.precision)
         self._block: Any = None
         room = _KEPT_BYTES // (self.design.n_samples * self.precision.itemsize)
         if not self.design.sparse and room >= self.size:
             shape = (self.design.n_samples, min(capacity, room))
-            self._block = np.empty(shape, dtype=self.precision, order="F")
+            self._block = borrow(self, shape, self.precision, order="F")
 
     def _reserve(self, size: int) -> None:
         """Make room for so many columns; the block is given up where it would become too large."""
@@ -212,7 +213,3 @@ class WorkingSet:
             constant = first + np.flatnonzero(part.diagonal(first) <= 1e-13 * raw)
             self.gram[constant, :size] = 0.0
 
-
-def scratch(size: int) -> tuple[Any, Any, Any]:
-    """Return the scratch arrays of `kernels.gram_descent.minimise` for a problem of this size."""
-    return np.empty((size, size + 8)), np.empty(size, dtype=np.intp), np.empty((4, size))
