@@ -57,7 +57,6 @@ def _gap(problem: Problem, x: Any, intercept: float) -> float:
     weights = problem.lam * problem.penalty_factor
     z = problem.predictor(x, intercept)
     rows = problem.row_weights * problem.loss.derivative(z, problem.y)
-    curvature = problem.row_weights * problem.loss.curvature(z, problem.y)
-    nu, correlation = feasible_dual_point(problem, weights, -rows, curvature)
-    dual = dual_value(problem, weights, nu, None, correlation)
+    point = feasible_dual_point(problem, weights, -rows, z)
+    dual = dual_value(problem, weights, point.nu, None, point.correlation, point.slack)
     return problem.objective(x, intercept) - dual

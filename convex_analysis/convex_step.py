@@ -161,8 +161,8 @@ class ConvexStep:
             worst = float(violations.max())
             value = float(s @ loss.value(z + b, y)) + float(weights @ np.abs(x))
             value += 0.0 if linear is None else float(linear @ x)
-            nu, correlation = feasible_dual_point(problem, given, -rows, z + b, -gradient)
-            dual, at = certified_value(problem, given, nu, linear, correlation)
+            feasible = feasible_dual_point(problem, given, -rows, z + b, -gradient)
+            dual, at = certified_value(problem, given, feasible, linear)
             if dual > best_dual or passes == 1:
                 best_dual, point = dual, at
             done = value - best_dual <= gap
@@ -205,7 +205,7 @@ class ConvexStep:
         """Take in the worst violators and minimise the quadratic model; x is changed in place."""
         problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
         model = self.model
-        model.update(model.violators(x, violations, lower, upper), z + b)
+        model.update(model.violators(x, violations, lower, upper)[0], z + b)
         W = model.working.columns
         old = x[W]
         point, gradient = old.copy(), total[W]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convex_analysis.design import Indices
 from convex_analysis.duality import DualPoint, best_dual_point
@@ -72,8 +73,10 @@ class Descent:
         self.model = model
         self.tolerance = tolerance
         self._final = 0.3 * tolerance
-        self.search = not problem.is_convex
+        self.penalty = RestrictedPenalty(problem)
+        self.search = not self.penalty.straight
         self.searched: tuple[int, bytes] | None = None
+        self._entry: Vector | None = None
         self.violations = np.empty(problem.n_features)
         self.intercept_violation = 0.0
         self.n_iter = 0
@@ -112,8 +115,7 @@ class Descent:
 
     def certificate(self) -> tuple[float, DualPoint]:
         """Return the duality gap of the convex step at the last weights, and its dual point."""
-        problem = self.problem
-        weights = problem.weights(self.x)
+        problem, weights = self.problem, self.weights
         z = self.z + self.intercept
         dual, point = best_dual_point(problem, weights, -self.rows, z, -self.gradient)
         finite = np.where(np.isinf(weights), 0.0, weights)
@@ -131,13 +133,14 @@ class Descent:
         predictor = z + intercept
         self.rows = s * loss.derivative(predictor, y)
         self.gradient = problem.design.rmatvec(self.rows) if gradient is None else gradient
-        self.weights = problem.weights(x)
+        at = self.penalty.entries(x)
+        self.weights = self.penalty.weights(at)
         box_violations(x, self.gradient, self.weights, problem.lower, problem.upper, self.violations)
         self.stationarity = float(self.violations.max())
         if problem.fit_intercept:
             self.intercept_violation = abs(float(self.rows.sum()))
             self.stationarity = max(self.stationarity, self.intercept_violation)
-        self.objective = float(s @ loss.value(predictor, y)) + problem.penalty_value(x)
+        self.objective = float(s @ loss.value(predictor, y)) + self.penalty.value(at)
 
     def _step(self, max_steps: int) -> tuple[bool, list[float]]:
         """Make steps on one model of the loss; say whether the point moved, and what the steps gained."""
@@ -152,8 +155,7 @@ class Descent:
             self._compact()
         if not problem.loss.quadratic:
             self._prune()
-        new = model.violators(self.x, self.violations, problem.lower, problem.upper)
-        complete = self._complete(new)
+        new, complete = model.violators(self.x, self.violations, problem.lower, problem.upper)
         few = new.size <= _FEW
         if self.search and few:
             new = np.union1d(new, self._outside_newcomers())
@@ -167,7 +169,7 @@ class Descent:
         tolerance = max(share * worst, self._final)
         if problem.loss.quadratic:
             return self._quadratic_step(tolerance, complete, few, max_steps)
-        penalty = RestrictedPenalty(problem, W)
+        penalty = self.penalty.on(W)
         old, low, high = self.x[W], problem.lower[W], problem.upper[W]
         found = reweight(model, penalty, self.gradient[W], old, low, high, tolerance, max_steps)
         self.n_iter += max(1, len(found.decreases))
@@ -195,14 +197,14 @@ class Descent:
         found = Reweighting(self.x[W], self.gradient[W])
         for _ in range(_LOOKS):
             W = model.working.columns
-            penalty = RestrictedPenalty(problem, W)
+            penalty = self.penalty.on(W)
             low, high = problem.lower[W], problem.upper[W]
             found = found.then(
                 reweight(model, penalty, found.gradient, found.x, low, high, tolerance, max_steps)
             )
             x = self.x.copy()
             x[W] = found.x
-            predictor = problem.predictor(x)
+            predictor = problem.design.matvec(x)
             if problem.fit_intercept:
                 predictor += best_intercept(problem, predictor)
             rows = problem.row_weights * problem.loss.derivative(predictor, problem.y)
@@ -245,11 +247,6 @@ class Descent:
         """Say whether a factorisation on the support costs less than a pass over X."""
         return float(np.count_nonzero(x)) ** 3 <= 8.0 * self.problem.design.n_entries
 
-    def _complete(self, new: Indices) -> bool:
-        """Say whether the new columns are all that violate first-order conditions."""
-        outside = self.model.working.position < 0
-        return new.size >= int(np.count_nonzero(self.violations[outside] > 0.0))
-
     def _enlarge(
         self, found: Reweighting, columns: Indices, gradient: Vector, predictor: Vector
     ) -> Reweighting:
@@ -260,8 +257,18 @@ class Descent:
 
     def _outside_newcomers(self) -> Indices:
         """Return the columns outside the working set that would enter by a move of their own."""
-        outside = np.flatnonzero(self.model.working.position < 0)
+        absent = self.model.working.position < 0
+        outside = np.flatnonzero(absent & self._may_enter(slice(None), self.gradient))
         return outside[self._newcomers(outside, self.gradient[outside])]
+
+    def _may_enter(self, columns: Indices | slice, gradient: Vector) -> NDArray[np.bool_]:
+        """Say of which columns, zero now, it is not certain that no move of their own would pay."""
+        if not self.problem.loss.quadratic:
+            return np.zeros(gradient.size, dtype=bool)
+        if self._entry is None:
+            self._entry = self.penalty.entry_slope(self.problem.squared_norms)
+        zero: NDArray[np.bool_] = self.x[columns] == 0.0
+        return zero & (np.abs(gradient) > self._entry[columns])
 
     def _newcomers(self, columns: Indices, gradient: Vector) -> Indices:
         """Return the places of those columns that would enter by a move of their own.
@@ -269,17 +276,17 @@ class Descent:
         Only those with the largest gradients are asked.
         """
         problem = self.problem
-        places = np.flatnonzero(self.x[columns] == 0.0)
-        if not problem.loss.quadratic or not places.size:
-            return places[:0]
+        places = np.flatnonzero(self._may_enter(columns, gradient))
+        if not places.size:
+            return places
         if places.size > _NEWCOMERS:
             places = np.sort(places[np.argpartition(-np.abs(gradient[places]), _NEWCOMERS)[:_NEWCOMERS]])
         low, high = problem.lower[columns[places]], problem.upper[columns[places]]
         curvature = problem.squared_norms[columns[places]]
         able = (low < high) & (curvature > 0.0)
         places, curvature, low, high = places[able], curvature[able], low[able], high[able]
-        penalty = RestrictedPenalty(problem, columns[places])
         target = -gradient[places] / curvature
+        penalty = self.penalty.on(columns[places])
         moved = np.flatnonzero(penalty.prox(np.arange(places.size), target, curvature, low, high))
         eager: Indices = places[moved]
         return eager
@@ -308,7 +315,7 @@ class Descent:
         model = self.model
         W = model.working.columns
         if not self._advance(W, old, point, 1.0, penalty):
-            weights = penalty.weights(old)
+            weights = penalty.weights(penalty.entries(old))
             stuck = np.isinf(weights)
             weights = np.where(stuck, 0.0, weights)
             low, high = np.where(stuck, 0.0, low), np.where(stuck, 0.0, high)
@@ -335,7 +342,7 @@ class Descent:
             b = best_intercept(problem, z, b - t * float(h @ dz) / mass if mass > 0.0 else b)
         x = self.x.copy()
         x[W] = new if t == 1.0 else np.clip(old + t * step, problem.lower[W], problem.upper[W])
-        value = float(s @ loss.value(z + b, y)) + problem.penalty_value(x)
+        value = float(s @ loss.value(z + b, y)) + self.penalty.value(self.penalty.entries(x))
         if value > self.objective + _SLACK * abs(self.objective):
             return False
         self._look(x, problem.design.matvec(x), b)

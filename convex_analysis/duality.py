@@ -6,17 +6,33 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from convex_analysis.kernels import box_support as kernel
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
+# A pass over X is spared where a projection changes no correlation by more than this share of its weight.
+_NO_SLACK = 1e-10
+_SHORTEST = 1e-140  # the square of a shorter column may have lost digits
+
 
 class DualPoint(NamedTuple):
-    """A dual point and its correlation ``A' nu`` with the columns."""
+    """A dual point and its correlation ``A' nu`` with the columns, known to within ``slack`` (None: 0)."""
 
     nu: Vector
     correlation: Vector
+    slack: Vector | None = None
+
+    def scaled(self, factor: float) -> DualPoint:
+        """Return the point times a factor."""
+        slack = None if self.slack is None else factor * self.slack
+        return DualPoint(factor * self.nu, factor * self.correlation, slack)
+
+    def in_units(self, units: Vector) -> DualPoint:
+        """Return the same point for columns divided by the units."""
+        slack = None if self.slack is None else self.slack / units
+        return DualPoint(self.nu, self.correlation / units, slack)
 
 
 def dual_value(
@@ -25,6 +41,7 @@ def dual_value(
     nu: Vector,
     linear: Vector | None = None,
     correlation: Vector | None = None,
+    slack: Vector | None = None,
 ) -> float:
     """Return the dual value at ``nu``: a lower bound of the convex step's minimum, for every ``nu``.
 
@@ -49,25 +66,30 @@ def dual_value(
         Coefficients of an added linear term, shape (n_features,); none by default.
     correlation
         ``A' nu`` where it is known already.
+    slack
+        By how much each entry of the correlation may be wrong, shape (n_features,); not at all by default.
+        The value is the least that this allows.
     """
     if problem.fit_intercept and abs(float(nu.sum())) > 1e-12 * float(np.abs(nu).sum()):
         return -np.inf
     if correlation is None:
         correlation = problem.design.rmatvec(nu)
+    if slack is not None:  # an error of t_j costs at most slack_j |x|
+        weights = weights - slack
     return conjugate_value(problem, nu) - box_support(problem, weights, correlation, linear, nu)
 
 
 def certified_value(
-    problem: Problem, weights: Vector, nu: Vector, linear: Vector | None, correlation: Vector
+    problem: Problem, weights: Vector, point: DualPoint, linear: Vector | None = None
 ) -> tuple[float, DualPoint]:
-    """Return the dual value at ``nu``, or at zero where that says nothing, and the dual point.
+    """Return the dual value at a point, or at zero where that says nothing, and the dual point.
 
     At zero the dual value is the sum of the least losses plus the least penalty: finite except for a
     linear term that outweighs the weights in a direction without bound.
     """
-    value = dual_value(problem, weights, nu, linear, correlation)
+    value = dual_value(problem, weights, point.nu, linear, point.correlation, point.slack)
     if value > -np.inf:
-        return value, DualPoint(nu, correlation)
+        return value, point
     zero = zero_dual_point(problem)
     return dual_value(problem, weights, zero.nu, linear, zero.correlation), zero
 
@@ -94,57 +116,42 @@ def box_support(
     problem: Problem, weights: Vector, correlation: Vector, linear: Vector | None, nu: Vector
 ) -> float:
     """Return ``sum_j max over [l_j, u_j] of t_j x - w_j |x|`` with ``t = correlation - linear``."""
-    lower, upper = problem.lower, problem.upper
     t = correlation if linear is None else correlation - linear
-    at_lower = _at_bound(t, weights, lower)
-    at_upper = _at_bound(t, weights, upper)
-    best = np.maximum(at_lower, at_upper)
-    holds_zero = (lower <= 0) & (upper >= 0)
-    best[holds_zero] = np.maximum(best[holds_zero], 0.0)
-    if np.isinf(best).any():
-        # Rounding aside, an unbounded direction makes the dual value -inf.
-        size = float(np.abs(nu).sum())
-        for j in np.flatnonzero(best == np.inf):
-            column = problem.design.columns(np.array([j]))
-            largest = float(abs(column).max()) * size
-            if max(t[j] - weights[j], -t[j] - weights[j]) > 1e-12 * largest:
-                return np.inf
-            best[j] = max(0.0, *(v for v in (at_lower[j], at_upper[j]) if v < np.inf))
-    return float(best.sum())
-
-
-def _at_bound(t: Vector, weights: Vector, bound: Vector) -> Vector:
-    """Return ``t x - w |x|`` at a bound; for an infinite bound inf if it grows without limit, else -inf."""
-    finite = np.isfinite(bound) & np.isfinite(weights)
-    x = np.where(finite, bound, 0.0)
-    value = t * x - np.where(finite, weights, 0.0) * np.abs(x)
-    unbounded = np.isinf(bound) & (t * np.sign(np.where(np.isinf(bound), bound, 1.0)) > weights)
-    return np.where(finite, value, np.where(unbounded, np.inf, -np.inf))
+    growth = np.empty_like(t)
+    total = kernel.box_support(t, weights, problem.lower, problem.upper, growth)
+    # Rounding aside, an unbounded direction makes the dual value -inf; most often the fastest one tells.
+    growing = np.flatnonzero(growth)
+    for chosen in (growing[np.argsort(-growth[growing], kind="stable")[:1]], growing):
+        largest = np.abs(problem.design.columns(chosen)).max(axis=0) * float(np.abs(nu).sum())
+        if (growth[chosen] > 1e-12 * largest).any():
+            return np.inf
+    return float(total)
 
 
 def feasible_dual_point(
     problem: Problem, weights: Vector, nu: Vector, z: Vector, correlation: Vector | None = None
-) -> tuple[Vector, Vector]:
-    """Return a dual point near ``nu`` at which the dual value is finite, and its correlation ``A' nu``.
+) -> DualPoint:
+    """Return a dual point near ``nu`` at which the dual value is finite.
 
     First the unpenalised, unbounded directions (the intercept among them) are made orthogonal by
     a projection in the metric of the loss's curvature at ``z`` (it stays in the conjugate's domain);
     then, for coordinates with an infinite bound, ``nu`` is scaled down until ``|a_j'nu| <= w_j``,
     as for the lasso. On a finite box ``nu`` comes back as it is.
     """
-    open_above, open_below = np.isinf(problem.upper), np.isinf(problem.lower)
+    open_above, open_below = problem.upper == np.inf, problem.lower == -np.inf
     unbounded = open_above | open_below
     if correlation is None:
         correlation = problem.design.rmatvec(nu)
+    point = DualPoint(nu, correlation)
     free = np.flatnonzero(unbounded & (weights == 0.0))
     if problem.fit_intercept or free.size:
         row_curvature = problem.row_weights * problem.loss.second_derivative(z, problem.y)
-        nu, correlation = _project(problem, nu, row_curvature, free)
+        point = _project(problem, weights, point, row_curvature, free)
     if unbounded.any():
-        outward = np.where(open_above, correlation, 0.0)
-        outward = np.maximum(outward, np.where(open_below, -correlation, 0.0))
-        nu, correlation = _shrunk(nu, correlation, weights, outward)
-    return nu, correlation
+        outward = np.where(open_above, point.correlation, 0.0)
+        outward = np.maximum(outward, np.where(open_below, -point.correlation, 0.0))
+        point = _shrunk(point, weights, outward)
+    return point
 
 
 def best_dual_point(
@@ -155,29 +162,32 @@ def best_dual_point(
     One point uses the box; the other is scaled as if there were none, which is better where bounds
     are far away: on them a correlation that exceeds its weight by rounding counts with their size.
     """
-    nu, correlation = feasible_dual_point(problem, weights, nu, z, correlation)
-    near = certified_value(problem, weights, nu, None, correlation)
-    scaled = _shrunk(near[1].nu, near[1].correlation, weights, np.abs(near[1].correlation))
-    if scaled[0] is near[1].nu:  # nothing to scale
+    near = certified_value(problem, weights, feasible_dual_point(problem, weights, nu, z, correlation))
+    scaled = _shrunk(near[1], weights, np.abs(near[1].correlation))
+    if scaled is near[1]:  # nothing to scale
         return near
-    far = certified_value(problem, weights, scaled[0], None, scaled[1])
+    far = certified_value(problem, weights, scaled)
     return far if far[0] > near[0] else near
 
 
-def _shrunk(nu: Vector, correlation: Vector, weights: Vector, outward: Vector) -> tuple[Vector, Vector]:
+def _shrunk(point: DualPoint, weights: Vector, outward: Vector) -> DualPoint:
     """Scale a dual point down until no outward correlation exceeds its weight, where there is one."""
-    tight = (weights > 0) & (outward > weights)
-    if not tight.any():
-        return nu, correlation
-    shrink = float(np.min(weights[tight] / outward[tight])) * (1.0 - 2e-16)
-    return shrink * nu, shrink * correlation
+    if point.slack is not None:
+        outward = outward + point.slack
+    tight = np.flatnonzero((outward > weights) & (weights > 0))
+    if not tight.size:
+        return point
+    return point.scaled(float(np.min(weights[tight] / outward[tight])) * (1.0 - 2e-16))
 
 
-def _project(problem: Problem, nu: Vector, row_curvature: Vector, free: np.ndarray) -> tuple[Vector, Vector]:
+def _project(
+    problem: Problem, weights: Vector, point: DualPoint, row_curvature: Vector, free: np.ndarray
+) -> DualPoint:
+    """Make a dual point orthogonal to the free columns and, with an intercept, to the constant one."""
+    nu, correlation = point.nu, point.correlation
     basis = np.ones((problem.n_samples, int(problem.fit_intercept)))
     if free.size:
-        columns = problem.design.columns(free)
-        basis = np.hstack([basis, columns])
+        basis = np.hstack([basis, problem.design.columns(free)])
     # Its scale cancels; on separable data it can be next to the smallest number there is.
     largest = float(row_curvature.max())
     weighted = (row_curvature / largest if largest > 0.0 else row_curvature)[:, None] * basis
@@ -187,7 +197,24 @@ def _project(problem: Problem, nu: Vector, row_curvature: Vector, free: np.ndarr
         inverse = np.linalg.inv(gram)
     except np.linalg.LinAlgError:  # dependent columns
         inverse = np.linalg.pinv(gram)
+    moved = nu
     for _ in range(2):  # the second pass removes the rounding of the first
-        nu = nu - weighted @ (inverse @ (basis.T @ nu))
-    correlation = problem.design.rmatvec(nu)
-    return nu, correlation
+        moved = moved - weighted @ (inverse @ (basis.T @ moved))
+    slack = _slack(problem, moved - nu)
+    slack[free] = 0.0
+    charged = weights > 0.0
+    if (slack[charged] <= _NO_SLACK * weights[charged]).all():
+        correlation = correlation.copy()
+        correlation[free] = problem.design.restricted_rmatvec(free, moved)
+        return DualPoint(moved, correlation, slack)
+    return DualPoint(moved, problem.design.rmatvec(moved))
+
+
+def _slack(problem: Problem, move: Vector) -> Vector:
+    """Return by how much a move of the dual point changes its correlations at most (Cauchy-Schwarz)."""
+    counted = problem.row_weights > 0.0
+    if move[~counted].any():
+        return np.full(problem.n_features, np.inf)
+    length = float(np.sqrt(np.sum(move[counted] ** 2 / problem.row_weights[counted])))
+    norms = np.sqrt(problem.squared_norms)
+    return np.where(norms > _SHORTEST, norms * length * (1.0 + 1e-12), np.inf)

@@ -10,6 +10,7 @@ step, and perhaps another column taken in. All exchanges are weighed at once; th
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from convex_analysis.design import Indices
 from convex_analysis.losses.loss import Vector
@@ -63,6 +64,8 @@ class LocalSearch:
         self.gram = model.working.gram
         self.size = lower.size
         self.threshold = penalty.entry_slope(self.curvature)
+        self.movable = (self.curvature > 0.0) & (lower < upper)
+        self.may_vanish = (lower <= 0.0) & (upper >= 0.0) & self.movable
 
     def run(self, x: Vector, gradient: Vector, max_steps: int) -> Reweighting:
         """Return a point at least as good, and the decreases that led to it.
@@ -104,46 +107,62 @@ class LocalSearch:
 
         Moves that keep the pattern are left to the reweighting, which makes them all at once.
         """
-        lower, upper = self.lower, self.upper
         x, gradient = x.copy(), gradient.copy()
         gains: list[float] = []
         for _ in range(_MOVES):
-            worth = (self.curvature > 0.0) & (lower < upper)
-            candidates = np.flatnonzero(worth & ((x != 0.0) | (np.abs(gradient) > self.threshold)))
-            if not candidates.size:
+            places, values, gain = self._single_moves(x, gradient)
+            best = int(np.argmax(gain)) if gain.size else -1
+            if best < 0 or not gain[best] > self.smallest:
                 break
-            c, old = self.curvature[candidates], x[candidates]
-            target = old - gradient[candidates] / c
-            new = self.penalty.prox(candidates, target, c, lower, upper)
-            changed = np.flatnonzero(np.sign(new) != np.sign(old))
-            if not changed.size:
-                break
-            candidates = candidates[changed]
-            c, old, target, new = c[changed], old[changed], target[changed], new[changed]
-            gain = 0.5 * c * ((old - target) ** 2 - (new - target) ** 2)
-            gain += self.penalty.values(candidates, old) - self.penalty.values(candidates, new)
-            best = int(np.argmax(gain))
-            if not gain[best] > self.smallest:
-                break
-            j = candidates[best]
-            gradient += (new[best] - x[j]) * self.gram[j, : self.size]
-            x[j] = new[best]
+            j = places[best]
+            gradient += (values[best] - x[j]) * self.gram[j, : self.size]
+            x[j] = values[best]
             gains.append(float(gain[best]))
         return Reweighting(x, gradient, gains)
 
+    def _single_moves(self, x: Vector, gradient: Vector) -> tuple[Indices, Vector, Vector]:
+        """Return coordinates that may move alone, their new values and the gains.
+
+        An entry of the support goes to zero; one drawn to the other side, or a zero with a steep enough
+        gradient, to its own global minimum.
+        """
+        support = self._to_zero(x)
+        old, slope, c = x[support], gradient[support], self.curvature[support]
+        leaving = self.penalty.values(support, old) + old * (slope - 0.5 * c * old)
+        drawn = old * (c * old - slope) < 0.0
+        zeros = np.flatnonzero(self.movable & (x == 0.0) & (np.abs(gradient) > self.threshold))
+        asked = np.concatenate([zeros, support[drawn]])
+        if not asked.size:
+            return support, np.zeros(support.size), leaving
+        c, old = self.curvature[asked], x[asked]
+        target = old - gradient[asked] / c
+        new = self.penalty.prox(asked, target, c, self.lower, self.upper)
+        gain = 0.5 * c * ((old - target) ** 2 - (new - target) ** 2)
+        gain += self.penalty.values(asked, old) - self.penalty.values(asked, new)
+        gain[np.sign(new) == np.sign(old)] = 0.0
+        return (
+            np.concatenate([support, asked]),
+            np.concatenate([np.zeros(support.size), new]),
+            np.concatenate([leaving, gain]),
+        )
+
+    def _to_zero(self, x: Vector) -> Indices:
+        """Return the entries of the support that may become zero."""
+        return np.flatnonzero((x != 0.0) & self.may_vanish)
+
     def _exchange(self, x: Vector, gradient: Vector) -> Reweighting | None:
         """Make the best of all removals, each with a column that comes in or without; None if none helps."""
-        support = np.flatnonzero((x != 0.0) & (self.lower <= 0.0) & (self.upper >= 0.0))
+        support = self._to_zero(x)
         if not 1 < support.size <= _LARGEST_SUPPORT:
             return None
-        trials = self._removals(x, support)
+        rows = self.gram[support, : self.size]
+        hessian = rows[:, support].astype(np.float64)
+        trials = self._removals(x, support, hessian)
         if trials is None:
             return None
         # The loss is quadratic: its change is exact; the penalty is evaluated at every trial point.
         values = x[support]
         step = trials - values[:, None]
-        rows = self.gram[support, : self.size]
-        hessian = rows[:, support].astype(np.float64)
         change = (gradient[support] + 0.5 * (hessian @ step).T) * step.T
         scale = self.penalty.scale[support]
         units = self.penalty.units[support]
@@ -165,24 +184,22 @@ class LocalSearch:
             gradient += targets[best] * self.gram[j, : self.size]
         return Reweighting(x, gradient, [gain])
 
-    def _removals(self, x: Vector, support: Indices) -> Vector | None:
+    def _removals(self, x: Vector, support: Indices, hessian: Vector) -> Vector | None:
         """Return the support's values after each of the cheapest removals, shape (support, removals).
 
         The others adapt by one Newton step with the penalty's bend; an entry that it would carry over
         zero or out of the box stops there.
         """
         values = x[support]
-        bend = np.maximum(self.penalty.bend(x)[support], -0.9 * self.curvature[support])
-        hessian = self.gram[np.ix_(support, support)].astype(np.float64)
-        hessian[np.diag_indices(support.size)] += bend + 1e-10 * self.curvature[support]
-        try:
-            inverse = np.linalg.inv(hessian)
-        except np.linalg.LinAlgError:
+        at = self.penalty.entries(x)
+        bend = np.maximum(self.penalty.bend(at)[support], -0.9 * self.curvature[support])
+        inverse = _inverse(hessian + np.diag(bend + 1e-10 * self.curvature[support]))
+        if inverse is None:
             return None
         spread = inverse.diagonal()
         # Without x_j the others adapt; the penalty saved is its chord beyond its tangent.
         cost = 0.5 * values**2 / np.maximum(spread, 1e-300)
-        saved = self.penalty.values(support, values) - self.penalty.weights(x)[support] * np.abs(values)
+        saved = self.penalty.values(support, values) - self.penalty.weights(at)[support] * np.abs(values)
         chosen = np.argsort(cost - saved, kind="stable")[:_REMOVALS]
         share = values[chosen] / np.where(spread[chosen] > 0.0, spread[chosen], np.inf)
         trials = values[:, None] - inverse[:, chosen] * share
@@ -195,8 +212,9 @@ class LocalSearch:
         """Return for each column of slopes the zero that gains most by moving, its new value and the gain."""
         count = slopes.shape[1]
         entering, targets, gains = np.zeros(count, dtype=np.intp), np.zeros(count), np.zeros(count)
-        able = (x == 0.0) & (self.curvature > 0.0) & (self.lower < self.upper)
-        places, trial = np.nonzero((np.abs(slopes) > self.threshold[:, None]) & able[:, None])
+        able = np.flatnonzero((x == 0.0) & self.movable)
+        places, trial = np.nonzero(np.abs(slopes[able]) > self.threshold[able, None])
+        places = able[places]
         if places.size:
             c = self.curvature[places]
             target = -slopes[places, trial] / c
@@ -206,3 +224,18 @@ class LocalSearch:
             entering[trial[order]], targets[trial[order]] = places[order], new[order]
             gains[trial[order]] = np.maximum(gain[order], 0.0)
         return entering, targets, gains
+
+
+def _inverse(hessian: Vector) -> Vector | None:
+    """Return the inverse of a symmetric matrix, or None; by Cholesky where it is positive definite."""
+    L, failed = dpotrf(hessian, lower=1)
+    inverse: Vector
+    if not failed:
+        lower = dpotri(L, lower=1)[0]
+        inverse = np.tril(lower) + np.tril(lower, -1).T
+        return inverse
+    try:
+        inverse = np.asarray(np.linalg.inv(hessian), dtype=np.float64)
+        return inverse
+    except np.linalg.LinAlgError:
+        return None

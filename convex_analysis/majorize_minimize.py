@@ -11,7 +11,6 @@ import numpy as np
 
 from convex_analysis.convex_step import ConvexSolution, ConvexStep
 from convex_analysis.descent import Descent, Start
-from convex_analysis.duality import DualPoint
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver_parameters import check_solver_parameters
@@ -115,7 +114,7 @@ def run(
     bound = gap  # a straight penalty is its own convex envelope
     if not problem.is_convex:
         duals = [dual] if beginning.dual is None else [beginning.dual, dual]
-        in_units = [DualPoint(point.nu, point.correlation / units) for point in duals]
+        in_units = [point.in_units(units) for point in duals]
         bound = suboptimality_bound(problem, descent.objective, in_units)
     steepest = int(np.argmax(descent.violations / units))
     violation = float(descent.violations[steepest] / units[steepest])

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 # Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
 # as _GROWTH * n_features / size new columns of the Gram matrix.
-_FIRST_ROUND = 128
+_FIRST_ROUND = 64
 _GROWTH = 30.0
+_SHARE = 0.5  # of what is there already, or columns come in that the next round would not want
 _EPOCHS = 10_000
 _MANY = 500
 _BENT_EPOCHS = 8  # on a model that may not be convex
@@ -69,19 +70,24 @@ class QuadraticModel:
         size = self.working.size
         if self.problem.design.sparse and self.problem.n_features > _MANY:
             # A pass is cheap there, and crowded columns are dear.
-            return max(_FIRST_ROUND // 4, size)
-        return max(16, int(min(size, _GROWTH * self.problem.n_features / size))) if size else _FIRST_ROUND
+            return max(_FIRST_ROUND // 2, size)
+        more = min(_SHARE * size, _GROWTH * self.problem.n_features / size) if size else _FIRST_ROUND
+        return max(16, int(more))
 
-    def violators(self, x: Vector, violations: Vector, lower: Vector, upper: Vector) -> Indices:
-        """Return the columns to take in: all free ones that are missing, and the worst violators."""
+    def violators(self, x: Vector, violations: Vector, lower: Vector, upper: Vector) -> tuple[Indices, bool]:
+        """Return the columns to take in: all free ones that are missing, and the worst violators.
+
+        The second result says whether these are all violators.
+        """
         outside = self.working.position < 0
         candidates = np.flatnonzero(outside & (violations > 0.0))
         room = self.room()
-        if candidates.size > room:
+        complete = candidates.size <= room
+        if not complete:
             worst = np.argpartition(-violations[candidates], room - 1)[:room]
             candidates = np.sort(candidates[worst])
         missing = np.flatnonzero(outside & (x != 0.0) & (lower < x) & (x < upper))
-        return np.union1d(candidates, missing) if missing.size else candidates
+        return np.union1d(candidates, missing) if missing.size else candidates, complete
 
     def minimise(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,13 @@ _ROUNDING = 1e-15
 _SIZES = np.geomspace(1e-8, 1e8, 400)
 
 
+class Entries(NamedTuple):
+    """Where a point is not zero, and how large it is there in units of the penalty."""
+
+    support: Indices
+    sizes: Vector
+
+
 class RestrictedPenalty:
     """The penalty of a problem on some of its coordinates: values, slopes and bends.
 
@@ -33,10 +41,10 @@ class RestrictedPenalty:
     problem
         Supplies penalty, lam and penalty factors.
     columns
-        The coordinates, shape (p,).
+        The coordinates, shape (p,); all of them by default.
     """
 
-    def __init__(self, problem: Problem, columns: Indices) -> None:
+    def __init__(self, problem: Problem, columns: Indices | slice = slice(None)) -> None:
         self._problem = problem
         self.penalty = problem.penalty
         self.straight = problem.is_convex
@@ -46,17 +54,32 @@ class RestrictedPenalty:
         charged = self.scale > 0.0
         self._weights_at_zero[charged] = (self.scale * self.units)[charged] * problem.slope_at_zero
 
-    def value(self, x: Vector) -> float:
-        """Return ``sum_j scale_j r(|u_j x_j|)``."""
-        support = np.flatnonzero(x)
-        return float(self.scale[support] @ self.penalty.value(self.units[support] * np.abs(x[support])))
+    @property
+    def holds_zeros(self) -> bool:
+        """Whether the slope at zero is infinite: a zero stays zero."""
+        return bool(np.isinf(self._problem.slope_at_zero))
 
-    def weights(self, x: Vector) -> Vector:
-        """Return ``scale_j u_j r'(|u_j x_j|)``; inf at a zero with an infinite slope."""
+    def on(self, columns: Indices) -> RestrictedPenalty:
+        """Return the penalty on some of these coordinates."""
+        part = copy.copy(self)
+        part.scale, part.units = self.scale[columns], self.units[columns]
+        part._weights_at_zero = self._weights_at_zero[columns]
+        return part
+
+    def entries(self, x: Vector) -> Entries:
+        """Return where x is not zero, and ``|u_j x_j|`` there."""
         support = np.flatnonzero(x)
+        return Entries(support, self.units[support] * np.abs(x[support]))
+
+    def value(self, at: Entries) -> float:
+        """Return ``sum_j scale_j r(|u_j x_j|)``."""
+        return float(self.scale[at.support] @ self.penalty.value(at.sizes))
+
+    def weights(self, at: Entries) -> Vector:
+        """Return ``scale_j u_j r'(|u_j x_j|)``; inf at a zero with an infinite slope."""
         weights = self._weights_at_zero.copy()
-        units = self.units[support]
-        weights[support] = self.scale[support] * units * self.penalty.derivative(units * np.abs(x[support]))
+        slopes = self.penalty.derivative(at.sizes)
+        weights[at.support] = self.scale[at.support] * self.units[at.support] * slopes
         return weights
 
     def values(self, places: Indices, x: Vector) -> Vector:
@@ -92,14 +115,12 @@ class RestrictedPenalty:
         slopes: Vector = 0.95 * min(least, 1e300) * slope
         return slopes
 
-    def bend(self, x: Vector) -> Vector:
+    def bend(self, at: Entries) -> Vector:
         """Return ``scale_j u_j^2 r''(|u_j x_j|)``, not positive; 0 where x_j is 0 or r'' is unknown."""
-        support = np.flatnonzero(x)
-        units = self.units[support]
-        bend = np.zeros_like(x)
-        second = self.penalty.second_derivative(units * np.abs(x[support])) * units * units
-        second *= self.scale[support]
-        bend[support] = np.where(second < 0.0, second, 0.0)
+        bend = np.zeros_like(self.scale)
+        units = self.units[at.support]
+        second = self.penalty.second_derivative(at.sizes) * (units * units * self.scale[at.support])
+        bend[at.support] = np.fmin(second, 0.0)
         return bend
 
 
@@ -160,13 +181,13 @@ def reweight(
     wait = pause = 0  # after a second-order step that failed, some plain ones
     before = np.inf
     violations = np.empty_like(x)
-    value = penalty.value(x)
+    at = penalty.entries(x)
+    value = penalty.value(at)
     curvature = model.working.curvature
     for _ in range(max_steps):
-        weights = penalty.weights(x)
-        stuck = np.isinf(weights)
+        weights = penalty.weights(at)
         low, high = lower, upper
-        if stuck.any():  # an infinite slope at zero: a zero stays zero
+        if penalty.holds_zeros and (stuck := np.isinf(weights)).any():
             weights[stuck] = 0.0
             low, high = np.where(stuck, 0.0, lower), np.where(stuck, 0.0, upper)
         box_violations(x, gradient, weights, low, high, violations)
@@ -179,7 +200,7 @@ def reweight(
         step = None
         wait -= 1
         if wait < 0 and not penalty.straight:
-            bend = penalty.bend(x)
+            bend = penalty.bend(at)
             floor = -_LARGEST_BEND * curvature
             steep = bend < floor
             if bend.any() and np.count_nonzero(steep) <= _STEEP_SHARE * np.count_nonzero(bend):
@@ -191,8 +212,8 @@ def reweight(
             step = _step(model, penalty, gradient, x, value, weights, low, high, inner, None)
         if step is None:
             break
-        x, gradient, value = step[:3]
-        found.decreases.append(step[3])
+        x, gradient, at, value, decrease = step
+        found.decreases.append(decrease)
         if penalty.straight:  # one weighted l1 problem, solved
             break
     found.x, found.gradient = x, gradient
@@ -210,8 +231,8 @@ def _step(
     upper: Vector,
     tolerance: float,
     bend: Vector | None,
-) -> tuple[Vector, Vector, float, float] | None:
-    """Return the new point, the model's gradient and the penalty's value there, and the decrease, or None.
+) -> tuple[Vector, Vector, Entries, float, float] | None:
+    """Return the new point, gradient, entries and penalty, and the decrease, or None.
 
     A decrease is zero where it is lost in rounding.
     """
@@ -225,9 +246,10 @@ def _step(
         if not model.minimise(new_gradient, new, tilted, lower, upper, tolerance, bend):
             return None
         new_gradient -= bend * new
-    new_value = penalty.value(new)
+    at = penalty.entries(new)
+    new_value = penalty.value(at)
     decrease = 0.5 * float((x - new) @ (gradient + new_gradient)) + (value - new_value)
     # On a convex problem the kernel only descends: a decrease lost in rounding is still one.
     if decrease <= -_ROUNDING * max(value, new_value) and not penalty.straight:
         return None
-    return new, new_gradient, new_value, max(decrease, 0.0)
+    return new, new_gradient, at, new_value, max(decrease, 0.0)

@@ -82,7 +82,7 @@ def least_value(problem: Problem) -> float:
 
 
 def _envelope_value(problem: Problem, weights: Vector, dual: DualPoint, term: Vector | None) -> float:
-    return dual_value(problem, weights, dual.nu, term, dual.correlation)
+    return dual_value(problem, weights, dual.nu, term, dual.correlation, dual.slack)
 
 
 def _values(problem: Problem, bound: Vector) -> Vector:

@@ -212,4 +212,3 @@ class WorkingSet:
             part -= np.outer(means[first:], means / total)
             constant = first + np.flatnonzero(part.diagonal(first) <= 1e-13 * raw)
             self.gram[constant, :size] = 0.0
-

@@ -158,7 +158,7 @@ def sparse_dot_chosen_columns(data: Any, indices: Any, indptr: Any, columns: Any
 def sparse_dot_columns_and_squares(
     data: Any, indices: Any, indptr: Any, scale: Any, v: Any, row_weights: Any, out: Any, squares: Any
 ) -> None:
-    """Write ``A'v`` and the diagonal of ``A' diag(row_weights) A`` for ``A = X diag(scale)``, X in CSC form."""
+    """Write ``A'v`` and the diagonal of ``A' diag(row_weights) A``; ``A = X diag(scale)``, X in CSC form."""
     for j in range(out.size):
         factor, total, square = scale[j], 0.0, 0.0
         for k in range(indptr[j], indptr[j + 1]):

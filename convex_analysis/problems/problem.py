@@ -223,7 +223,7 @@ class Problem:
 
     @property
     def squared_norms(self) -> Vector:
-        """``sum_i s_i a_ij^2`` of each column of A, shape (n_features,), computed once; inf or 0 out of range."""
+        """``sum_i s_i a_ij^2`` of the columns of A, shape (n_features,), once; inf or 0 out of range."""
         if "squared norms" not in self.shared:
             zero = np.zeros(self.n_samples)
             found = self.design.rmatvec_and_squared_norms(zero, self.row_weights)

@@ -131,13 +131,14 @@ def test_no_iterate_leaves_the_box(penalty, loss, start, monkeypatch):
     y = np.sign(y) if loss == "logistic" else y
     problem = RegressionProblem(X, y, loss=loss, penalty=penalty, lam=0.01, lower=low, upper=high)
     seen = []
-    original = RegressionProblem.penalty_value
+    original = RestrictedPenalty.entries
 
     def spy(self, x):
-        seen.append(np.array(x))
+        if x.size == 25:  # not a working set's
+            seen.append(np.array(x))
         return original(self, x)
 
-    monkeypatch.setattr(RegressionProblem, "penalty_value", spy)
+    monkeypatch.setattr(RestrictedPenalty, "entries", spy)
     solution = majorize_minimize(problem, start)
     assert seen
     for x in [*seen, solution.x]:
@@ -150,7 +151,13 @@ def test_an_accelerated_step_that_raises_the_objective_is_refused(monkeypatch):
     X, y = design(6)
     problem = RegressionProblem(X, y, penalty=Log(0.05), lam=0.02)
     expected = majorize_minimize(problem)
-    monkeypatch.setattr(RestrictedPenalty, "bend", lambda self, x: np.where(x != 0.0, -50.0, 0.0))
+
+    def bent(self, at):
+        bend = np.zeros(self.scale.size)
+        bend[at.support] = -50.0
+        return bend
+
+    monkeypatch.setattr(RestrictedPenalty, "bend", bent)
     found = majorize_minimize(problem)
     assert found.converged
     assert (np.diff(found.objectives) <= 1e-14 * found.objectives[0]).all()
