@@ -107,12 +107,17 @@ def compare(
         count = repeats if seconds < SLOW else min(repeats, 3) if seconds < 10 * SLOW else 1
         runs.append((row, run, count))
     rng = np.random.default_rng(0)
-    for turn in range(repeats):
-        say(f"timing, turn {turn + 1} of {repeats}")
-        for i in rng.permutation(len(runs)):
-            row, run, count = runs[i]
-            if turn < count:
-                row.seconds.append(run_quietly(run, row.tolerance)[1])
+    gc.collect()
+    gc.freeze()  # or each collection walks through millions of a peer's objects and leaves cold caches
+    try:
+        for turn in range(repeats):
+            say(f"timing, turn {turn + 1} of {repeats}")
+            for i in rng.permutation(len(runs)):
+                row, run, count = runs[i]
+                if turn < count:
+                    row.seconds.append(run_quietly(run, row.tolerance)[1])
+    finally:
+        gc.unfreeze()
     return rows
 
 
