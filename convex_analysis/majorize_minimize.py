@@ -46,7 +46,7 @@ def majorize_minimize(
         the penalty; on a finite box with "l1". "l1" is the minimiser with the l1 penalty at the same
         lam, which gives the bound of T1; "zero" (the
         point of the box nearest to zero), "dense" (upper bounds where finite, else the minimiser
-        without penalty but a small l1 term), "multi" (the best of the three), or a vector of
+        without penalty but a small l1 term), "multi" (the best of these and the default), or a vector of
         shape (n_features,), which is clipped to the box.
     tol
         Stop when the stationarity is at most ``tol * max_j |grad_j f|`` at the point of the box
@@ -101,7 +101,8 @@ def run(
         Made of ``problem.normalised()``, perhaps at another lam; its working set is used and grown.
     """
     if isinstance(start, str) and start == "multi":
-        runs = [run(problem, solver, kind, tol, max_iter) for kind in ("l1", "dense", "zero")]
+        # The default first, on the working set it would find alone: the result is never above it.
+        runs = [run(problem, solver, kind, tol, max_iter) for kind in (None, "l1", "dense", "zero")]
         return min(runs, key=lambda run: run.objective)
     begun = time.perf_counter()
     scaled = problem.normalised()

@@ -185,11 +185,20 @@ def test_every_solution_carries_its_certificates(penalty, bounds):
         )
 
 
-def test_multi_is_the_best_of_the_three():
+def test_multi_is_the_best_of_all():
     X, y = design(8, 30, 60)
     problem = RegressionProblem(X, y, penalty=Log(0.02), lam=0.05)
-    singles = [majorize_minimize(problem, start).objective for start in ("l1", "dense", "zero")]
+    singles = [majorize_minimize(problem, start).objective for start in (None, "l1", "dense", "zero")]
     assert majorize_minimize(problem, "multi").objective == pytest.approx(min(singles), rel=1e-12)
+
+
+def test_multi_is_never_above_the_default():
+    rng = np.random.default_rng(16)  # here the default finds a better minimum than each of the three
+    X = rng.standard_normal((60, 200))
+    X += 0.7 * np.roll(X, 1, axis=1)
+    y = X[:, :12].sum(axis=1) + rng.standard_normal(60)
+    problem = RegressionProblem(X, y, penalty=Log(0.1), lam=0.1)
+    assert majorize_minimize(problem, "multi").objective <= majorize_minimize(problem).objective
 
 
 def test_a_tolerance_below_rounding_is_met_by_rounding():
