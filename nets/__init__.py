@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nets.comparison import compare
     from nets.configuration import Play, Training
-    from nets.connectivity import connectivity
     from nets.evaluation import evaluate
     from nets.hooks import Hook
     from nets.parametrization import attach, make_permanent
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from nets.runs.running import run
     from nets.shrinking import shrink
     from nets.sweeps.sweeping import sweep
+    from nets.ticket_connectivity import connectivity
     from nets.tickets import Ticket
 
 __all__ = [
@@ -54,7 +54,7 @@ _WHERE = {
     "Training": "configuration",
     "attach": "parametrization",
     "compare": "comparison",
-    "connectivity": "connectivity",
+    "connectivity": "ticket_connectivity",
     "evaluate": "evaluation",
     "find_ticket": "playing",
     "find_tickets": "playing",

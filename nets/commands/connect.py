@@ -36,9 +36,9 @@ def connect(
     from rich.table import Table
 
     from nets.comparison import versions
-    from nets.connectivity import connectivity
     from nets.job_pool import one_thread
     from nets.storage.atomic import write_json
+    from nets.ticket_connectivity import connectivity
 
     one_thread()
     play = settings.play(option)

@@ -118,6 +118,8 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where the tests run in the background, Ctrl-C is ignored from the start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(4000):
         if any(runs.glob("searches/*/checkpoints/search-*.safetensors")):
