@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # A pass over X is spared where a projection changes no correlation by more than this share of its weight.
 _NO_SLACK = 1e-10
+_NO_COST = 1e-13  # nor the dual value by more than this share of it
 _SHORTEST = 1e-140  # the square of a shorter column may have lost digits
 
 
@@ -69,13 +70,27 @@ def dual_value(
     slack
         By how much each entry of the correlation may be wrong, shape (n_features,); not at all by default.
         The value is the least that this allows.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit the problem.
     """
+    for name, vector, size in (
+        ("weights", weights, problem.n_features),
+        ("nu", nu, problem.n_samples),
+        ("linear", linear, problem.n_features),
+        ("correlation", correlation, problem.n_features),
+        ("slack", slack, problem.n_features),
+    ):
+        if vector is not None and np.shape(vector) != (size,):
+            raise ValueError(f"{name} must have shape ({size},), got {np.shape(vector)}.")
     if problem.fit_intercept and abs(float(nu.sum())) > 1e-12 * float(np.abs(nu).sum()):
         return -np.inf
     if correlation is None:
         correlation = problem.design.rmatvec(nu)
     if slack is not None:  # an error of t_j costs at most slack_j |x|
-        weights = weights - slack
+        weights = np.where(np.isinf(weights), weights, weights - slack)
     return conjugate_value(problem, nu) - box_support(problem, weights, correlation, linear, nu)
 
 
@@ -201,13 +216,22 @@ def _project(
     for _ in range(2):  # the second pass removes the rounding of the first
         moved = moved - weighted @ (inverse @ (basis.T @ moved))
     slack = _slack(problem, moved - nu)
-    slack[free] = 0.0
-    charged = weights > 0.0
-    if (slack[charged] <= _NO_SLACK * weights[charged]).all():
-        correlation = correlation.copy()
-        correlation[free] = problem.design.restricted_rmatvec(free, moved)
-        return DualPoint(moved, correlation, slack)
+    exact = weights == 0.0
+    exact[free] = True
+    slack[exact] = 0.0
+    if np.isfinite(weights).all() and (slack <= _NO_SLACK * weights).all():
+        # On a far bound even a small slack would cost much.
+        cost = float(slack @ (_finite_size(problem.lower) + _finite_size(problem.upper)))
+        if cost <= _NO_COST * abs(conjugate_value(problem, moved)):
+            places = np.flatnonzero(exact)
+            correlation = correlation.copy()
+            correlation[places] = problem.design.restricted_rmatvec(places, moved)
+            return DualPoint(moved, correlation, slack)
     return DualPoint(moved, problem.design.rmatvec(moved))
+
+
+def _finite_size(bound: Vector) -> Vector:
+    return np.where(np.isfinite(bound), np.abs(bound), 0.0)
 
 
 def _slack(problem: Problem, move: Vector) -> Vector:

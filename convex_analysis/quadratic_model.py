@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from convex_analysis.design import Indices
 from convex_analysis.kernels.gram_descent import minimise
 from convex_analysis.losses.loss import Vector
-from convex_analysis.scratch_memory import borrow
+from convex_analysis.scratch_memory import Owner, borrow
 from convex_analysis.working_set import WorkingSet
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class QuadraticModel:
         """
         size = x.size
         if self._scratch[0].shape[0] < size:
-            self._scratch = self._kernel_scratch(max(size, min(4096, 2 * size, self.problem.n_features)))
+            room = min(2 * size, max(4096, size + size // 4), self.problem.n_features)
+            self._scratch = self._kernel_scratch(max(size, room))
         L, free, work = self._scratch
         curvature = self.working.curvature
         epochs = _EPOCHS
@@ -121,4 +122,6 @@ class QuadraticModel:
 
     def _kernel_scratch(self, size: int) -> tuple[Any, Any, Any]:
         """Return the scratch arrays of `kernels.gram_descent.minimise` for a problem of this size."""
-        return borrow(self, (size, size + 8), np.float64), np.empty(size, dtype=np.intp), np.empty((4, size))
+        self._owner = Owner()
+        lower = borrow(self._owner, (size, size + 8), np.float64)
+        return lower, np.empty(size, dtype=np.intp), np.empty((4, size))

@@ -11,7 +11,7 @@ from convex_analysis.design import Design, Indices
 from convex_analysis.kernels import products
 from convex_analysis.kernels.cholesky import mirror
 from convex_analysis.losses.loss import Vector
-from convex_analysis.scratch_memory import borrow
+from convex_analysis.scratch_memory import Owner, borrow
 
 _FIRST_CAPACITY = 1024
 _SMALL = 500  # so few columns are worth float64 from the beginning
@@ -112,18 +112,20 @@ class WorkingSet:
         self._columns = np.empty(capacity, dtype=np.intp)
         self._means = np.zeros(capacity)
         stride = capacity + 16 if capacity % 64 == 0 else capacity  # rows must not share cache sets
-        self.gram = borrow(self, (capacity, stride), self.precision)
+        self._owner = Owner()
+        self.gram = borrow(self._owner, (capacity, stride), self.precision)
         self._block: Any = None
         room = _KEPT_BYTES // (self.design.n_samples * self.precision.itemsize)
         if not self.design.sparse and room >= self.size:
             shape = (self.design.n_samples, min(capacity, room))
-            self._block = borrow(self, shape, self.precision, order="F")
+            self._block = borrow(self._owner, shape, self.precision, order="F")
 
     def _reserve(self, size: int) -> None:
         """Make room for so many columns; the block is given up where it would become too large."""
         old = self._columns.size
         if size > old:
             columns, means, gram, block = self._columns, self._means, self.gram, self._block
+            owner = self._owner
             self._allocate(min(2 * size, self.design.n_features))
             self._columns[:old], self._means[:old] = columns, means
             self.gram[:old, :old] = gram[:, :old]
@@ -131,6 +133,7 @@ class WorkingSet:
                 self._block = None
             else:
                 self._block[:, : block.shape[1]] = block
+            del owner, gram, block  # only now their memory may be used again
         if self._block is not None and self._block.shape[1] < size:
             self._block = None
 
