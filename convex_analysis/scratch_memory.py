@@ -33,7 +33,7 @@ class Owner:
     """Owns the arrays borrowed for it as long as it is referred to; replaced where they are outgrown."""
 
 
-def borrow(owner: object, shape: tuple[int, ...], dtype: DTypeLike, order: Any = "C") -> NDArray[Any]:
+def borrow(owner: Owner, shape: tuple[int, ...], dtype: DTypeLike, order: Any = "C") -> NDArray[Any]:
     """Return an array with any contents, which belongs to ``owner`` until that is gone.
 
     Parameters
