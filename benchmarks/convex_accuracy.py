@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from convex_analysis import Problem
-from convex_analysis.duality import dual_value, feasible_dual_point
+from convex_analysis.duality import feasible_dual_point, point_value
 
 
 @dataclass(frozen=True)
@@ -58,5 +58,4 @@ def _gap(problem: Problem, x: Any, intercept: float) -> float:
     z = problem.predictor(x, intercept)
     rows = problem.row_weights * problem.loss.derivative(z, problem.y)
     point = feasible_dual_point(problem, weights, -rows, z)
-    dual = dual_value(problem, weights, point.nu, None, point.correlation, point.slack)
-    return problem.objective(x, intercept) - dual
+    return problem.objective(x, intercept) - point_value(problem, weights, point)

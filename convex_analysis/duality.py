@@ -94,6 +94,11 @@ def dual_value(
     return conjugate_value(problem, nu) - box_support(problem, weights, correlation, linear, nu)
 
 
+def point_value(problem: Problem, weights: Vector, point: DualPoint, linear: Vector | None = None) -> float:
+    """Return the `dual_value` at a dual point whose correlation is known."""
+    return dual_value(problem, weights, point.nu, linear, point.correlation, point.slack)
+
+
 def certified_value(
     problem: Problem, weights: Vector, point: DualPoint, linear: Vector | None = None
 ) -> tuple[float, DualPoint]:
@@ -102,11 +107,11 @@ def certified_value(
     At zero the dual value is the sum of the least losses plus the least penalty: finite except for a
     linear term that outweighs the weights in a direction without bound.
     """
-    value = dual_value(problem, weights, point.nu, linear, point.correlation, point.slack)
+    value = point_value(problem, weights, point, linear)
     if value > -np.inf:
         return value, point
     zero = zero_dual_point(problem)
-    return dual_value(problem, weights, zero.nu, linear, zero.correlation), zero
+    return point_value(problem, weights, zero, linear), zero
 
 
 def zero_dual_point(problem: Problem) -> DualPoint:
@@ -136,9 +141,9 @@ def box_support(
     total = kernel.box_support(t, weights, problem.lower, problem.upper, growth)
     # Rounding aside, an unbounded direction makes the dual value -inf; most often the fastest one tells.
     growing = np.flatnonzero(growth)
-    for chosen in (growing[np.argsort(-growth[growing], kind="stable")[:1]], growing):
-        largest = np.abs(problem.design.columns(chosen)).max(axis=0) * float(np.abs(nu).sum())
-        if (growth[chosen] > 1e-12 * largest).any():
+    for j in growing[np.argsort(-growth[growing], kind="stable")]:
+        largest = float(np.abs(problem.design.columns(np.array([j]))).max()) * float(np.abs(nu).sum())
+        if growth[j] > 1e-12 * largest:
             return np.inf
     return float(total)
 

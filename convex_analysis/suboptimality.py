@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.duality import DualPoint, dual_value, zero_dual_point
+from convex_analysis.duality import DualPoint, point_value, zero_dual_point
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def suboptimality_bound(problem: Problem, objective: float, duals: list[DualPoin
     if (charged & unbounded & (weights == 0.0)).any():
         duals = []  # the envelope of a penalty that grows slower than every line is zero: the losses count
     term = linear if linear.any() else None
-    best = max(_envelope_value(problem, weights, dual, term) for dual in [*duals, zero_dual_point(problem)])
+    best = max(point_value(problem, weights, dual, term) for dual in [*duals, zero_dual_point(problem)])
     return max(objective - (best + constant), 0.0)
 
 
@@ -76,13 +76,8 @@ def least_value(problem: Problem) -> float:
     """
     weights, linear, constant = chord_envelope(problem)
     return (
-        _envelope_value(problem, weights, zero_dual_point(problem), linear if linear.any() else None)
-        + constant
+        point_value(problem, weights, zero_dual_point(problem), linear if linear.any() else None) + constant
     )
-
-
-def _envelope_value(problem: Problem, weights: Vector, dual: DualPoint, term: Vector | None) -> float:
-    return dual_value(problem, weights, dual.nu, term, dual.correlation, dual.slack)
 
 
 def _values(problem: Problem, bound: Vector) -> Vector:
