@@ -1,0 +1,7 @@
+"""Prune a trained network layer by layer: each layer keeps its outputs on calibration data, no training."""
+
+from __future__ import annotations
+
+from nets.layerwise.solvers import SOLVERS, LayerSolver, layer_solver
+
+__all__ = ["SOLVERS", "LayerSolver", "layer_solver"]
