@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nets.layerwise.support import damped, refit
+
 #: Where each solver's `prune_layer` lies; a module is loaded when its solver is first asked for.
 SOLVERS = {
     "magnitude": "nets.layerwise.magnitude",
@@ -17,6 +19,10 @@ SOLVERS = {
     "obc": "nets.layerwise.obc",
     "alps": "nets.layerwise.alps",
 }
+
+
+#: Behind a solver's name: the least squares on the support that it finds.
+REFIT = "+refit"
 
 
 class LayerSolver(Protocol):
@@ -55,16 +61,30 @@ class LayerSolver(Protocol):
 
 
 def layer_solver(name: str) -> LayerSolver:
-    """Return the solver of this name.
+    """Return the solver of this name; with "+refit" behind it, refitted: least squares on its support.
 
     Raises
     ------
     ValueError
         If there is none; the nearest name is suggested.
     """
-    if name not in SOLVERS:
-        near = difflib.get_close_matches(name, SOLVERS, n=1)
+    plain = name.removesuffix(REFIT)
+    if plain not in SOLVERS:
+        near = difflib.get_close_matches(plain, SOLVERS, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(f"unknown layer solver {name!r}{hint}; the solvers are {', '.join(SOLVERS)}")
-    solver: LayerSolver = importlib.import_module(SOLVERS[name]).prune_layer
-    return solver
+    solver: LayerSolver = importlib.import_module(SOLVERS[plain]).prune_layer
+    if plain == name:
+        return solver
+
+    def refitted(
+        weights: NDArray[np.float64],
+        gram: NDArray[np.float64],
+        density: float | str,
+        *,
+        ridge: float = 0.01,
+    ) -> NDArray[np.float64]:
+        support = solver(weights, gram, density, ridge=ridge) != 0
+        return refit(weights, damped(gram, ridge), support)
+
+    return refitted

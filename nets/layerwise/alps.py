@@ -1,0 +1,100 @@
+"""ALPS: operator splitting for the support, conjugate gradients for its values (Meng et al., NeurIPS 2024).
+
+arXiv 2406.07831, algorithms 1 and 2, with the settings of the paper's appendix; what the paper leaves open is
+as the authors' program has it (the rescue of a first penalty parameter that is too large).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nets.layerwise.support import choose, damped
+
+RHO = 0.1
+EVERY = 3
+STEPS = 300
+CONJUGATE_STEPS = 10
+
+
+def prune_layer(
+    weights: NDArray[np.float64],
+    gram: NDArray[np.float64],
+    density: float | str,
+    *,
+    ridge: float = 0.01,
+) -> NDArray[np.float64]:
+    """Prune in coordinates in which the damped Hessian has unit diagonal. See `LayerSolver`."""
+    hessian = damped(gram, ridge)
+    scale = np.sqrt(np.diag(hessian))
+    hessian /= np.outer(scale, scale)
+    scaled = weights * scale
+    start = split(scaled, hessian, density)
+    return conjugate_gradients(start, hessian, scaled @ hessian) / scale
+
+
+def project(weights: NDArray[np.float64], density: float | str) -> NDArray[np.float64]:
+    """Return the nearest matrix of the density: the largest |w| of the layer, or of each group for N:M."""
+    return np.where(choose(np.abs(weights), density), weights, 0.0)
+
+
+def split(
+    dense: NDArray[np.float64], hessian: NDArray[np.float64], density: float | str
+) -> NDArray[np.float64]:
+    """Return W of the density by ADMM on W = D with D in the set of that density (algorithm 1).
+
+    W <- (H + rho I)^-1 (H dense - V + rho D), D <- projection of W + V / rho, V <- V + rho (W - D). Every
+    three steps rho grows by 1.3, 1.2 or 1.1 where the support changed by 10%, by 0.5% or at all; a support
+    that no longer changes ends it. While nothing but little has changed since the start, rho was too large:
+    a fifth of it, from the start again.
+    """
+    values, vectors = np.linalg.eigh(hessian)
+    right = dense @ hessian
+    d = project(dense, density)
+    kept = np.count_nonzero(d)
+    start, before, v, rho, moved = d, d != 0, np.zeros_like(d), RHO, False
+    inverse = (vectors / (values + rho)) @ vectors.T
+    for step in range(1, STEPS + 1):
+        w = (right - v + rho * d) @ inverse
+        d = project(w + v / rho, density)
+        v = v + rho * (w - d)
+        if step % EVERY:
+            continue
+        support = d != 0
+        changed = np.count_nonzero(support != before)
+        before = support
+        if changed == 0 and moved:
+            break
+        if changed >= 0.005 * kept:
+            moved = True
+            rho *= 1.3 if changed >= 0.1 * kept else 1.2
+        elif moved:
+            rho *= 1.1
+        else:
+            rho /= 5.0
+            d, v, before = start, np.zeros_like(start), start != 0
+        inverse = (vectors / (values + rho)) @ vectors.T
+    return d
+
+
+def conjugate_gradients(
+    start: NDArray[np.float64], hessian: NDArray[np.float64], right: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the start's values improved on its support: ten steps for all rows at once (algorithm 2).
+
+    The preconditioner is the diagonal of the Hessian, which is one here.
+    """
+    support = start != 0
+    w = start
+    residual = np.where(support, right - w @ hessian, 0.0)
+    direction, square = residual, np.sum(residual * residual, axis=1, keepdims=True)
+    for _ in range(CONJUGATE_STEPS):
+        image = np.where(support, direction @ hessian, 0.0)
+        curvature = np.sum(direction * image, axis=1, keepdims=True)
+        length = np.divide(square, curvature, out=np.zeros_like(square), where=curvature > 0)
+        w = w + length * direction
+        residual = residual - length * image
+        following = np.sum(residual * residual, axis=1, keepdims=True)
+        share = np.divide(following, square, out=np.zeros_like(square), where=square > 0)
+        direction, square = residual + share * direction, following
+    return w

@@ -1,0 +1,150 @@
+"""Supports of a layer: which weights a score keeps, in exact number, and the best values on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from nets.granularity.names import n_and_m
+
+Weights = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def density_count(density: float, total: int) -> int:
+    """Return how many of `total` weights a density keeps: round(density * total), at least one.
+
+    Raises
+    ------
+    ValueError
+        If the density is outside (0, 1].
+    """
+    if not 0 < density <= 1:
+        raise ValueError(f"a density is a share in (0, 1], got {density:g}")
+    return max(1, round(density * total))
+
+
+def choose(scores: Weights, density: float | str, by: str = "layer") -> Mask:
+    """Return the mask of the largest scores; of equal ones the first are kept.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (out, d)
+        One score a weight.
+    density : float or str
+        Share to keep of the whole matrix, exactly `density_count`; or "N:M": the N largest of every M
+        consecutive ones of a row, of r < M at its end min(N, r).
+    by : str
+        Where scores are compared: in the "layer", or in each "row", whose counts then differ by at most one.
+        Without meaning for N:M.
+
+    Returns
+    -------
+    ndarray of bool, shape (out, d)
+
+    Raises
+    ------
+    ValueError
+        If the density is neither in (0, 1] nor a pattern N:M.
+    """
+    rows, d = scores.shape
+    if isinstance(density, str):
+        n, m = pattern(density)
+        padded = np.full((rows, -(-d // m) * m), -np.inf)
+        padded[:, :d] = scores
+        kept = _first(padded.reshape(-1, m), n).reshape(rows, -1)[:, :d]
+        return np.ascontiguousarray(kept)
+    if by == "layer":
+        return largest(scores, density_count(density, scores.size))
+    return _first(scores, row_counts(density, rows, d))
+
+
+def largest(scores: Weights, count: int) -> Mask:
+    """Return the mask of the `count` largest of all scores; of equal ones the first are kept."""
+    return _first(scores.reshape(1, -1), count).reshape(scores.shape)
+
+
+def row_counts(density: float, rows: int, d: int) -> NDArray[np.int64]:
+    """Return how many weights each row keeps: they sum to `density_count` and differ by at most one."""
+    ends = density_count(density, rows * d) * np.arange(rows + 1, dtype=np.int64) // rows
+    return np.diff(ends)
+
+
+def pattern(density: str) -> tuple[int, int]:
+    """Return (N, M) of a pattern "N:M".
+
+    Raises
+    ------
+    ValueError
+        If it is none, or keeps all.
+    """
+    pair = n_and_m(density.replace(" ", ""))
+    if pair is None or not 1 <= pair[0] < pair[1]:
+        raise ValueError(f'a density is a share in (0, 1] or a pattern N:M such as "2:4", got {density!r}')
+    return pair
+
+
+def _first(scores: Weights, counts: int | NDArray[np.int64]) -> Mask:
+    """Return the masks of the largest `counts` scores in each row, ties by index."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.arange(scores.shape[1])[None, :], axis=1)
+    return rank < np.reshape(counts, (-1, 1))
+
+
+def damped(gram: Weights, ridge: float) -> Weights:
+    """Return gram + ridge * mean(diag gram) * I, shape (d, d).
+
+    Raises
+    ------
+    ValueError
+        If the result cannot be positive definite: no input was ever different from zero, or no ridge.
+    """
+    mean = float(np.trace(gram)) / len(gram)
+    if not (np.isfinite(mean) and mean > 0 and ridge >= 0):
+        raise ValueError(f"a layer's inputs need a positive mean square, got {mean:g} (ridge {ridge:g})")
+    result = gram.copy()
+    result[np.diag_indices_from(result)] += ridge * mean
+    return result
+
+
+def refit(weights: Weights, gram: Weights, mask: Mask) -> Weights:
+    """Return the minimiser of tr((V - W) G (V - W)') over V that vanish outside the mask.
+
+    Row by row G_SS v_S = (G w)_S, by a Cholesky factorisation of G_SS.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (out, d)
+        Dense weights W.
+    gram : ndarray, shape (d, d)
+        Damped Gram matrix G: positive definite.
+    mask : ndarray of bool, shape (out, d)
+
+    Returns
+    -------
+    ndarray, shape (out, d)
+
+    Raises
+    ------
+    ValueError
+        If the Gram matrix is singular on a support.
+    """
+    right = weights @ gram
+    result = np.zeros_like(weights)
+    for i, kept in enumerate(mask):
+        places = np.flatnonzero(kept)
+        if len(places) == 0:
+            continue
+        _, values, code = lapack.dposv(gram[np.ix_(places, places)], right[i, places], lower=1)
+        if code != 0:
+            raise ValueError(f"the inputs of row {i} depend linearly on each other; raise the ridge")
+        result[i, places] = values
+    return result
+
+
+def relative_error(weights: Weights, pruned: Weights, gram: Weights) -> float:
+    """Return tr((V - W) G (V - W)') / tr(W G W'): the error of the outputs relative to the outputs."""
+    change = pruned - weights
+    return float(np.vdot(change @ gram, change) / np.vdot(weights @ gram, weights))
