@@ -1,4 +1,4 @@
-"""Variants of the concave mask that were tried on validation data, each against the default with the same seeds.
+"""Variants of the concave mask, tried on validation data, each against the default with the same seeds.
 
 python -m figures.mask_variants run DATA [--minutes M]   play what is missing, seed by seed
 python -m figures.mask_variants table                    print the table of the documentation
@@ -140,6 +140,7 @@ class VariedMask(Hook):
         return h
 
     def update(self, loop: Loop) -> None:
+        """Set lam for the density wanted now, and the mask by the penalty's proximal operator."""
         v = self.variant
         self.h = self.rank(loop)
         self.squares.mul_(self.keep)
@@ -206,7 +207,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], Penalty]] = {
 #: By data set: densities, epochs of the search, and what its plays have in common.
 GROUNDS: dict[str, tuple[tuple[float, ...], int, dict[str, Any]]] = {
     "mnist": ((0.02, 0.005), 2, {"epochs": 5, "weight_decay": 5e-4}),
-    "digits": ((0.02, 0.005), 20, {"epochs": 20, "weight_decay": 5e-4}),
+    "digits": ((0.01, 0.005), 20, {"epochs": 20, "weight_decay": 5e-4}),
 }
 ROWS = Path(os.environ.get("FIGURES_RUNS", "runs")) / "mask_variants.jsonl"
 
