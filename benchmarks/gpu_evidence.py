@@ -109,7 +109,7 @@ class Task:
             yield replace(self, densities=(density,))
 
 
-def _ground(seed: int, **place: str) -> Iterator[Task]:
+def _ground(seed: int, **place: Any) -> Iterator[Task]:
     """Yield the tasks of one seed: the dense network, then method by method."""
     yield Task("dense", (1.0,), seed, **place)
     for name in ("concave", "l1", "gmp"):
@@ -187,7 +187,7 @@ def images(task: Task, setting: Setting) -> Dataset:
     if place not in _loaded:
         if setting.tiny:
             generator = torch.Generator().manual_seed(0)
-            parts: dict[str, torch.Tensor] = {}
+            parts: dict[str, Any] = {}
             for part, n in (("train", 48), ("validation", 16), ("test", 16)):
                 shape = (n, 3, 32, 32)
                 parts[f"x_{part}"] = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)

@@ -3,29 +3,24 @@
 python -m figures.front run [--minutes M]   make the runs that are missing, by priority; stops between runs
 python -m figures.front table               print the tables of the documentation from the stored results
 
-LeNet-300-100 on MNIST, usual training; every ticket, whatever its search, is retrained for five epochs from the
-same initial weights. A setting (a method, its options, the epochs of one training of its search) is chosen by the mean
-accuracy on held-out validation data among those that a budget pays for; what is shown is its accuracy on the
-test data. Every finished run is stored at once: the command may be stopped and started again at any moment.
+LeNet-300-100 on MNIST, usual training; every ticket, whatever its search, is retrained for five epochs from
+the same initial weights. A setting (a method, its options, the epochs of one training of its search) is
+chosen by its mean accuracy on held-out validation data among those that a budget pays for; what is shown is
+its accuracy on the test data. Every finished run is stored at once: the command may be stopped and started
+again at any moment.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from figures import stored, style
-
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from nets import Play
 
 #: Finished runs are kept here.
@@ -62,7 +57,7 @@ def _imp(epochs: int, keep: float) -> Setting:
 
 
 #: What is run, in this order: (settings, seeds). The methods that the claim is about come first; one training
-#: of five epochs, and IMP by five epochs a round, are read from `mnist_all_methods`, which has the same plays.
+#: of five epochs, and IMP by five epochs a round, are read from `mnist_all_methods`: its plays are the same.
 PLAN: tuple[tuple[tuple[Setting, ...], tuple[int, ...]], ...] = (
     ((Setting("concave", 20), _imp(5, 0.55), Setting("gmp", 20), _imp(1, 0.55)), (0, 1, 2)),
     ((Setting("concave", 2), Setting("gmp", 2), _imp(2, 0.55)), (0, 1, 2)),

@@ -40,7 +40,7 @@ def test_the_smoke_run_stores_every_row_once(gpu_evidence, tmp_path):
     ]
     assert all(0 <= row["test_accuracy"] <= 1 and row["seconds"] > 0 for row in rows)
     searched = {row["asked_density"]: row["search_epochs_spent"] for row in rows}
-    assert searched[0.7] == 2 and searched[0.5] == 4  # rounds of one epoch, keep 0.8
+    assert (searched[0.7], searched[0.5]) == (2, 4)  # rounds of one epoch, keep 0.8
     # A second call makes only what is missing, here the row that was being written when the first one died.
     path.write_text("".join(json.dumps(row) + "\n" for row in rows[:-1]) + '{"method": "im')
     second = smoke(path, "--smoke")
