@@ -75,10 +75,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"nets.{_WHERE[name]}"), name)
         globals()[name] = value
         return value
-    if name in ("data", "models", "methods"):
+    if name in ("data", "export", "models", "methods"):
         return importlib.import_module(f"nets.{name}")
     raise AttributeError(f"module 'nets' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "data", "methods", "models"})
+    return sorted({*globals(), *__all__, "data", "export", "methods", "models"})

@@ -46,7 +46,7 @@ def reinitialise(ticket: Ticket, seed: int, draw: Draw | None = None, layout: La
         raise ValueError("the control reinitialise needs a way to draw new weights")
     weights = dict(draw(derive(seed, "control", "weights")))
     said = {name: value for name, value in ticket.metadata.items() if name != "fine_tune"}
-    return replace(ticket, weights=weights, metadata={**said, "rewind": 0})
+    return replace(ticket, weights=weights, metadata={**said, "rewind": 0}, whole=True)
 
 
 def invert(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None) -> Ticket:
@@ -66,7 +66,7 @@ def invert(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout |
 
 def random(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None) -> Ticket:
     """Return a random sparse network of the same layer-wise densities: masks and weights drawn anew."""
-    return reinitialise(shuffle(ticket, seed, draw, layout), seed, draw)
+    return shuffle(reinitialise(ticket, seed, draw, layout), seed, draw, layout)
 
 
 def draws(model: ModelSpec, data: Dataset) -> Draw:
@@ -217,4 +217,9 @@ def _redrawn(ticket: Ticket, seed: int, layout: Layout, groups: Groups, others: 
 
 
 def _with_masks(ticket: Ticket, masks: Mapping[str, Tensor]) -> Ticket:
+    if not ticket.whole:
+        raise ValueError(
+            "this ticket was read from a file without its pruned weights, which other masks need: save it "
+            "with save(path, whole=True)"
+        )
     return replace(ticket, masks=dict(masks))

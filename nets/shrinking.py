@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 
 from nets.granularity.coupling import Coupling, coupling
 from nets.granularity.slicing import refuse_other_outputs, without
-from nets.parametrization import make_permanent
 from nets.tickets import Ticket
 
 
@@ -42,15 +40,7 @@ def shrink(model: nn.Module, ticket: Ticket, x: Tensor | None = None) -> nn.Modu
         If the ticket is for another network, the network mixes samples, or its forward pass does not follow
         the shapes of its tensors.
     """
-    masked = make_permanent(copy.deepcopy(model))
-    parameters = dict(masked.named_parameters())
-    with torch.no_grad():
-        for name, mask in ticket.masks.items():
-            if name not in parameters or parameters[name].shape != mask.shape:
-                raise ValueError(
-                    f"this ticket is for another network: it masks {name} of {tuple(mask.shape)}"
-                )
-            parameters[name].mul_(mask.to(parameters[name].device))
+    masked = ticket.masked(model)
     parameter = next(masked.parameters())
     x = _inputs(ticket).to(parameter) if x is None else x.to(parameter.device)
     units = coupling(masked, tuple(ticket.masks), x)

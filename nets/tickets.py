@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nets import parametrization
 from nets.layout import Layout
-from nets.storage import tensor_file
+from nets.storage import packed, tensor_file
 
 FORMAT = "concave-sparsity ticket"
-VERSION = 1
+#: Version 1 held every weight; it is still read.
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,9 @@ class Ticket:
         Plain values: method, penalty, density asked for, seed, cost of the search, what the search reported.
     trace : mapping of str to sequence of float
         Curves of the search, e.g. lam at every update of the mask.
+    whole : bool
+        Whether `weights` holds the values of pruned weights too. A ticket read from a file has zeros there,
+        unless it was saved whole.
     """
 
     masks: Mapping[str, Tensor]
@@ -41,6 +45,7 @@ class Ticket:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     trace: Mapping[str, Sequence[float]] = field(default_factory=dict)
     seconds: float = 0.0
+    whole: bool = True
 
     def __post_init__(self) -> None:
         if not self.masks:
@@ -126,12 +131,54 @@ class Ticket:
         """
         return parametrization.attach(self.apply(model), self.masks)
 
+    def masked(self, model: nn.Module) -> nn.Module:
+        """Return a plain copy of a network of any weights, trained or not, with exact zeros where pruned.
+
+        Parameters
+        ----------
+        model : Module
+            A network of the architecture that the ticket was found for, masked by `attach` or not; left as it
+            is.
+
+        Raises
+        ------
+        ValueError
+            If the network lacks a masked parameter or has it in another shape.
+        """
+        plain = parametrization.make_permanent(copy.deepcopy(model))
+        parameters = dict(plain.named_parameters())
+        with torch.no_grad():
+            for name, mask in self.masks.items():
+                if name not in parameters or parameters[name].shape != mask.shape:
+                    raise ValueError(
+                        f"this ticket is for another network: it masks {name} of {tuple(mask.shape)}"
+                    )
+                parameters[name].masked_fill_(~mask.to(parameters[name].device), 0)
+        return plain
+
     def masked_weights(self) -> dict[str, Tensor]:
-        """Return the rewound state with exact zeros at the pruned weights."""
+        """Return the rewound state with exact zeros at the pruned weights, under all names of tied ones."""
+        masks = {**self.masks, **self._twins()}
         return {
-            name: torch.where(self.masks[name], tensor, 0) if name in self.masks else tensor.clone()
+            name: torch.where(masks[name], tensor, 0) if name in masks else tensor.clone()
             for name, tensor in self.weights.items()
         }
+
+    def _twins(self) -> dict[str, Tensor]:
+        """Return the masks of weights that the network has under other names too: tied ones.
+
+        A state holds a tied weight once a name; masks go by the first.
+        """
+        twins = {}
+        for name, tensor in self.weights.items():
+            if name in self.masks or tensor.numel() < 2:
+                continue
+            for masked, mask in self.masks.items():
+                if mask.shape == tensor.shape and torch.equal(self.weights[masked], tensor):
+                    if bool((tensor != tensor.reshape(-1)[0]).any()):  # constants are equal by chance
+                        twins[name] = mask
+                    break
+        return twins
 
     def flat_mask(self, layout: Layout) -> Tensor:
         """Return the masks as one flat vector in the order of a layout.
@@ -146,31 +193,43 @@ class Ticket:
             raise ValueError(f"the ticket masks other tensors than the network's rule: {', '.join(odd)}")
         return layout.join(self.masks)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the ticket as a safetensors file, atomically; masks take one bit a weight.
+    def save(self, path: str | os.PathLike[str], *, whole: bool = False) -> Path:
+        """Write the ticket as a safetensors file, atomically: packed masks and the surviving weights.
+
+        The file (its layout: docs/files.md) has hardly more bytes than the surviving weights, the entropy of
+        the masks and the unmasked tensors have.
 
         Parameters
         ----------
         path : path
             Where to write; an existing file is replaced.
+        whole : bool
+            Keep what no training of the ticket needs, too: the values of pruned weights, which the controls
+            "shuffle" and "invert" need, and the curves of the search (`trace`).
 
         Returns
         -------
         Path
             The file written.
+
+        Raises
+        ------
+        ValueError
+            If the pruned weights are to be kept and this ticket was read from a file without them.
         """
         path = Path(path)
-        tensors = {f"weight:{name}": tensor for name, tensor in self.weights.items()}
-        for name, mask in self.masks.items():
-            bits = np.packbits(mask.cpu().numpy().reshape(-1))
-            tensors[f"mask:{name}"] = torch.from_numpy(bits)
-        said = {"metadata": dict(self.metadata), "trace": {k: list(v) for k, v in self.trace.items()}}
-        tensor_file.write(path, FORMAT, VERSION, tensors, said)
+        metadata: dict[str, Any] = {"metadata": dict(self.metadata)}
+        if whole:
+            if not self.whole:
+                raise ValueError("this ticket was read from a file without its pruned weights: find it again")
+            metadata["trace"] = {name: list(values) for name, values in self.trace.items()}
+        state = self.weights if whole else self.masked_weights()
+        packed.write(path, FORMAT, VERSION, state, self.masks, metadata, whole=whole)
         return path
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Ticket:
-        """Read a ticket written by `save`; nothing is unpickled.
+        """Read a ticket written by `save`, also by earlier versions; nothing is unpickled.
 
         Raises
         ------
@@ -180,19 +239,26 @@ class Ticket:
             If the file is not a ticket, is truncated, or was changed since it was written.
         """
         path = Path(path)
-        tensors, said = tensor_file.read(path, FORMAT, VERSION)
-        weights = {k.removeprefix("weight:"): t for k, t in tensors.items() if k.startswith("weight:")}
-        packed = {k.removeprefix("mask:"): t for k, t in tensors.items() if k.startswith("mask:")}
+        if tensor_file.version(path, FORMAT) == 1:
+            return cls._load_dense(path)
+        weights, masks, said = packed.read(path, FORMAT, VERSION)
         try:
-            masks = {name: _unpacked(bits, weights[name].shape) for name, bits in packed.items()}
-            return cls(masks, weights, said["metadata"], said["trace"])
+            return cls(masks, weights, said["metadata"], said.get("trace", {}), whole=said["whole"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a ticket that this library wrote ({error!r})") from None
 
-
-def _unpacked(bits: Tensor, shape: torch.Size) -> Tensor:
-    """Return the mask that one bit a weight stands for."""
-    if bits.dtype != torch.uint8 or bits.numel() != -(-shape.numel() // 8):
-        raise ValueError(f"its mask has {bits.numel()} bytes for {shape.numel()} weights")
-    flat = np.unpackbits(bits.numpy(), count=shape.numel()).astype(bool)
-    return torch.from_numpy(flat).reshape(shape)
+    @classmethod
+    def _load_dense(cls, path: Path) -> Ticket:
+        """Read a ticket of version 1."""
+        tensors, said = tensor_file.read(path, FORMAT, 1)
+        weights = {k.removeprefix("weight:"): t for k, t in tensors.items() if k.startswith("weight:")}
+        bits = {k.removeprefix("mask:"): t for k, t in tensors.items() if k.startswith("mask:")}
+        try:
+            masks = {}
+            for name, row in bits.items():
+                shape = weights[name].shape
+                code = packed.Code("bits", row.numpy().tobytes())
+                masks[name] = torch.from_numpy(packed.decode(code, shape.numel())).reshape(shape)
+            return cls(masks, weights, said["metadata"], said["trace"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is not a ticket that this library wrote ({error!r})") from None

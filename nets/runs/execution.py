@@ -261,7 +261,7 @@ def _store_ticket(run: _Run, search: Path) -> None:
         "trace": {name: list(values) for name, values in run.ticket.trace.items()},
     }
     write_json(run.folder.path / "details.json", _finite(details), durable=False)
-    run.ticket.save(run.folder.path / "ticket.safetensors")
+    run.ticket.save(run.folder.path / "ticket.safetensors", whole=True)  # the controls need it whole
 
 
 def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> Ticket | None:

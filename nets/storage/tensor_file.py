@@ -70,15 +70,11 @@ def read(path: Path, kind: str, version: int) -> Contents:
     """
     what = kind.rpartition(" ")[2]
     content = _content(path, what)
+    header = _header(path, content, kind)
     try:
         tensors = safetensors.torch.load(content)
-        (length,) = struct.unpack("<Q", content[:8])
-        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-        header = json.loads(metadata.get(KEY, "{}"))
-    except (safetensors.SafetensorError, ValueError, RecursionError, struct.error) as error:
+    except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is truncated or not a {what} at all ({error})") from None
-    if not isinstance(header, dict) or header.get("format") != kind:
-        raise ValueError(f"{path} is a safetensors file but not a {what}")
     if header.get("version") != version:
         raise ValueError(
             f"{path} is a {what} of version {header.get('version')!r}, this library reads version {version}"
@@ -88,8 +84,26 @@ def read(path: Path, kind: str, version: int) -> Contents:
     return Contents(tensors, header["said"])
 
 
-def _content(path: Path, what: str) -> bytes:
-    """Return the content of a file if its first bytes are those of a tensor file."""
+def version(path: Path, kind: str) -> Any:
+    """Return the version that a file of this kind says it has; errors as `read`."""
+    return _header(path, _content(path, kind.rpartition(" ")[2], tensors=False), kind).get("version")
+
+
+def _header(path: Path, content: bytes, kind: str) -> dict[str, Any]:
+    what = kind.rpartition(" ")[2]
+    try:
+        (length,) = struct.unpack("<Q", content[:8])
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+        header = json.loads(metadata.get(KEY, "{}"))
+    except (ValueError, RecursionError, AttributeError, TypeError, struct.error) as error:
+        raise ValueError(f"{path} is truncated or not a {what} at all ({error})") from None
+    if not isinstance(header, dict) or header.get("format") != kind:
+        raise ValueError(f"{path} is a safetensors file but not a {what}")
+    return header
+
+
+def _content(path: Path, what: str, tensors: bool = True) -> bytes:
+    """Return the content of a file if its first bytes are those of a tensor file; or its header alone."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is not a {what} at all: it is no plain file")
@@ -98,7 +112,7 @@ def _content(path: Path, what: str) -> bytes:
         # A giant of zeros is not read to its end.
         if len(start) < 8 or not 0 < struct.unpack("<Q", start)[0] <= status.st_size - 8:
             raise ValueError(f"{path} is truncated or not a {what} at all")
-        return start + file.read()
+        return start + (file.read() if tensors else file.read(struct.unpack("<Q", start)[0]))
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

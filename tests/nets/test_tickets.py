@@ -3,12 +3,15 @@
 import json
 import struct
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nets
+from nets.controls import control
+from nets.storage import tensor_file
 from nets.tickets import Ticket
 
 
@@ -70,19 +73,63 @@ def test_round_trip(tmp_path, ticket):
     path = ticket.save(tmp_path / "new" / "t.safetensors")
     again = nets.Ticket.load(path)
     assert {k: v.tolist() for k, v in again.masks.items()} == {k: v.tolist() for k, v in ticket.masks.items()}
-    assert all(torch.equal(v, ticket.weights[k]) for k, v in again.weights.items())
+    assert list(again.weights) == list(ticket.weights)
+    assert all(torch.equal(v, again.weights[k]) for k, v in ticket.masked_weights().items())
     assert again.weights["norm.num_batches_tracked"].dtype == torch.int64
     assert dict(again.metadata) == dict(ticket.metadata)
-    assert {k: list(v) for k, v in again.trace.items()} == {"lam": [1.0, 0.5]}
     assert path.read_bytes() == again.save(tmp_path / "u.safetensors").read_bytes()
     assert [p.name for p in path.parent.iterdir()] == ["t.safetensors"]
 
 
-def test_masks_take_one_bit_a_weight(tmp_path):
-    shape = (400, 500)
-    full = Ticket({"w": torch.ones(shape, dtype=torch.bool)}, {"w": torch.zeros(shape)})
-    size = full.save(tmp_path / "t.safetensors").stat().st_size
-    assert size - 4 * 200_000 < 200_000 / 8 + 2000
+def test_a_whole_ticket_keeps_pruned_weights_and_curves(tmp_path, ticket):
+    whole = Ticket.load(ticket.save(tmp_path / "whole", whole=True))
+    assert all(torch.equal(v, ticket.weights[k]) for k, v in whole.weights.items())
+    assert {k: list(v) for k, v in whole.trace.items()} == {"lam": [1.0, 0.5]}
+    part = Ticket.load(ticket.save(tmp_path / "part"))
+    assert whole.whole
+    assert not part.whole
+    with pytest.raises(ValueError, match="without its pruned weights: find it again"):
+        part.save(tmp_path / "again", whole=True)
+    for name in ("shuffle", "invert"):
+        with pytest.raises(ValueError, match="without its pruned weights, which other masks need"):
+            control(name, part, 0)
+    fresh = {k: torch.ones_like(v) for k, v in ticket.weights.items()}
+    drawn = control("random", part, 0, lambda seed: fresh)
+    assert drawn.whole
+    assert drawn.kept == ticket.kept
+
+
+def test_a_ticket_of_version_1_is_still_read(tmp_path, ticket):
+    tensors = {f"weight:{name}": tensor for name, tensor in ticket.weights.items()}
+    for name, mask in ticket.masks.items():
+        tensors[f"mask:{name}"] = torch.from_numpy(np.packbits(mask.numpy().reshape(-1)))
+    said = {"metadata": dict(ticket.metadata), "trace": {"lam": [1.0, 0.5]}}
+    tensor_file.write(tmp_path / "old", "concave-sparsity ticket", 1, tensors, said)
+    again = Ticket.load(tmp_path / "old")
+    assert again.whole
+    assert all(torch.equal(v, ticket.weights[k]) for k, v in again.weights.items())
+    assert all(torch.equal(v, ticket.masks[k]) for k, v in again.masks.items())
+    assert dict(again.trace) == {"lam": [1.0, 0.5]}
+
+
+def test_tied_weights_stay_pruned_under_both_names(tmp_path):
+    """A state holds tied weights twice, masks name them once: zeros must not be written over."""
+
+    def tied():
+        model = torch.nn.Sequential(torch.nn.Embedding(7, 5), torch.nn.Linear(5, 7, bias=False))
+        model[1].weight = model[0].weight
+        return model
+
+    model = tied()
+    mask = torch.rand(7, 5, generator=torch.Generator().manual_seed(0)) < 0.4
+    weights = {k: v.clone() for k, v in model.state_dict().items()}
+    ticket = Ticket({"0.weight": mask}, weights)
+    assert torch.equal(ticket.apply(tied())[1].weight, torch.where(mask, weights["0.weight"], 0))
+    once = ticket.save(tmp_path / "tied").stat().st_size
+    again = Ticket.load(tmp_path / "tied")
+    assert all(torch.equal(v, ticket.masked_weights()[k]) for k, v in again.weights.items())
+    del weights["1.weight"]
+    assert once < Ticket({"0.weight": mask}, weights).save(tmp_path / "one").stat().st_size + 60
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=3), st.integers(0, 2**32))
@@ -115,7 +162,7 @@ def test_every_changed_byte_is_refused(tmp_path, ticket):
 def test_changed_metadata_is_refused(tmp_path, ticket):
     content = ticket.save(tmp_path / "t.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
-    text = content[8 : 8 + length].replace(rb"\"concave\"", rb"\"convex!\"")
+    text = content[8 : 8 + length].replace(rb"\"said\": null", rb"\"said\": 1234")
     assert json.loads(text) != json.loads(content[8 : 8 + length])
     changed = tmp_path / "t2.safetensors"
     changed.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])

@@ -1,0 +1,144 @@
+"""A trained sparse network in a file: packed, as sparse CSR tensors, or as a plain state."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import torch
+from torch import Tensor, nn
+
+from nets.storage import packed, tensor_file
+from nets.storage.atomic import write_bytes
+from nets.tickets import Ticket
+
+FORMAT = "concave-sparsity network"
+#: Version 1 holds every weight: the networks of stored runs.
+VERSION = 2
+
+#: How a network may be written.
+FORMS = ("packed", "csr", "torch", "safetensors")
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+def save(
+    model: nn.Module,
+    ticket: Ticket,
+    path: str | os.PathLike[str],
+    *,
+    form: str = "packed",
+    dtype: torch.dtype | None = None,
+) -> Path:
+    """Write a trained network under its ticket's masks, atomically.
+
+    Parameters
+    ----------
+    model : Module
+        The network, trained or not, plain or masked by `Ticket.attach`; left as it is.
+    ticket : Ticket
+        Its ticket: what it prunes is zero, whatever the network has there.
+    path : path
+        Where to write; an existing file is replaced.
+    form : str
+        "packed": masks and surviving weights alone, a safetensors file (docs/files.md) that `load` reads;
+        "csr": a state with sparse CSR tensors for masked matrices (convolutions as matrices, one row an
+        output channel), and "torch": the plain state with zeros, both for
+        ``torch.load(path, weights_only=True)``; "safetensors": the plain state for any reader of
+        safetensors.
+    dtype : torch.dtype, optional
+        Turn floating weights into this dtype, e.g. torch.float16. Default: each as it is, to the bit.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    ValueError
+        If the form is unknown, or the ticket is for another network.
+    nets.storage.atomic.StorageError
+        If it cannot be written; the old file is untouched.
+    """
+    path = Path(path)
+    if form not in FORMS:
+        raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+    state = ticket.masked(model).state_dict()
+    if dtype is not None:
+        state = {name: t.to(dtype) if t.is_floating_point() else t for name, t in state.items()}
+    if form == "packed":
+        metadata = {"metadata": dict(ticket.metadata)}
+        packed.write(path, FORMAT, VERSION, state, ticket.masks, metadata)
+    elif form == "safetensors":
+        import safetensors.torch
+
+        apart = {name: t.detach().cpu().contiguous().clone() for name, t in state.items()}
+        write_bytes(path, safetensors.torch.save(apart))
+    else:
+        buffer = io.BytesIO()
+        torch.save(as_csr(state, ticket.masks) if form == "csr" else dict(state), buffer)
+        write_bytes(path, buffer.getvalue())
+    return path
+
+
+def as_csr(state: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state whose masked tensors are sparse CSR matrices, one row for the first dimension.
+
+    Weights under the mask that are zero by value are dropped; vectors stay dense.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        return {
+            name: tensor.flatten(1).to_sparse_csr() if name in masks and tensor.dim() > 1 else tensor
+            for name, tensor in state.items()
+        }
+
+
+@overload
+def load(path: str | os.PathLike[str]) -> dict[str, Tensor]: ...
+@overload
+def load(path: str | os.PathLike[str], model: _Network) -> _Network: ...
+def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> Any:
+    """Read a network that `save` packed, or the network of a stored run; nothing is unpickled.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    model : Module, optional
+        A network of the same architecture, which takes the weights. Its own dtype stays.
+
+    Returns
+    -------
+    dict of str to Tensor, or Module
+        The plain dense state, on the CPU; or `model`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no such file, is truncated, was changed since it was written, or is of another network (which
+        is then left unchanged).
+    """
+    path = Path(path)
+    if tensor_file.version(path, FORMAT) == 1:
+        state = dict(tensor_file.read(path, FORMAT, 1).tensors)
+    else:
+        state = packed.read(path, FORMAT, VERSION).state
+    if model is None:
+        return state
+    own = model.state_dict()
+    odd = sorted(own.keys() ^ state.keys())
+    odd += [name for name in own if name in state and own[name].shape != state[name].shape]
+    if odd:
+        raise ValueError(
+            f"{path} is of another network than {type(model).__name__}: see {', '.join(odd[:5])}"
+        )
+    model.load_state_dict(state)
+    return model
