@@ -13,7 +13,11 @@ from convex_analysis.constants.strong_convexity import eigenvalue_margin
 
 
 def restricted_eigenvalue(
-    matrix: Matrix, support: NDArray[np.bool_], alpha: float = np.inf, shift: float = 0.0
+    matrix: Matrix,
+    support: NDArray[np.bool_],
+    alpha: float = np.inf,
+    shift: float = 0.0,
+    rows: int = 0,
 ) -> Constant:
     """Return a certified lower bound of ``(h'Bh - shift ||h||^2) / ||h||^2`` over the cone of known signs.
 
@@ -31,6 +35,8 @@ def restricted_eigenvalue(
         Opening of the cone; inf for the whole orthant.
     shift
         A multiple of the identity to subtract.
+    rows
+        Number of rows of C if the matrix was computed as C'C: the rounding of that is allowed for.
 
     Notes
     -----
@@ -42,12 +48,16 @@ def restricted_eigenvalue(
     v = np.where(support, alpha, -1.0) if np.isfinite(alpha) else None
     scale = float(np.abs(signed).max()) or 1.0
     Y, u = _solve(signed / scale, v)
-    remainder = signed - scale * Y
+    remainder, size_of_terms = signed - scale * Y, np.abs(signed) + scale * Y
     if v is not None and u is not None:
-        remainder = remainder - 0.5 * scale * (np.outer(v, u) + np.outer(u, v))
-    margin = eigenvalue_margin(size, size, float(np.abs(remainder).sum(axis=1).max()))
+        product = 0.5 * scale * (np.outer(v, u) + np.outer(u, v))
+        remainder = remainder - product
+        size_of_terms = size_of_terms + np.abs(product)
+    # Of the terms, not of their difference: what cancels was rounded before.
+    margin = eigenvalue_margin(size, size + rows, float(size_of_terms.sum(axis=1).max()))
     certified = float(np.linalg.eigvalsh(remainder)[0]) - margin
-    plain = float(np.linalg.eigvalsh(signed)[0]) - margin
+    size_of_matrix = max(float(np.abs(signed).sum(axis=1).max()), float(np.trace(np.abs(signed))))
+    plain = float(np.linalg.eigvalsh(signed)[0]) - eigenvalue_margin(size, size + rows, size_of_matrix)
     best = max(certified, plain)
     return Constant(best - shift, True, "doubly nonnegative relaxation, certified by an eigenvalue")
 

@@ -29,6 +29,8 @@ _COARSENESS = 0.02
 _EXPLAINED = 0.5
 _REPEATS = 3
 _REPEATS_UNSPLIT = 30
+# A box is given up where its bound is not far off, and rounding accounts for this share of what it lacks.
+_LOST = 0.2
 # The curvature is computed anew where fewer than this share of the coordinates are still free.
 _STILL_FREE = 0.8
 
@@ -141,7 +143,11 @@ class Search:
         splittable = distance.max(axis=1) > 0.0
         allowed = np.where(splittable, _REPEATS, _REPEATS_UNSPLIT)
         needed = missing > 0.0
-        again = needed & (total <= _EXPLAINED * missing) & (batch.repeats < allowed)
+        coarse = total <= _EXPLAINED * missing
+        # What rounding takes from the bound no split gives back.
+        lost = self.relaxation.rounding(batch.lower, batch.upper, self.cutoff)
+        splittable &= ~(coarse & (lost >= _LOST * missing))
+        again = needed & coarse & (batch.repeats < allowed)
         split = needed & ~again & splittable
         hopeless = needed & ~again & ~split
         if not needed.all():

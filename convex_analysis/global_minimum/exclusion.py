@@ -14,6 +14,8 @@ from convex_analysis.losses.loss import Vector
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
 
+_SLOPE_ROUNDING = 1e-13
+
 
 def tighten(
     stiffness: Vector,
@@ -71,19 +73,21 @@ def exclude_nonstationary(
     """
     slack = np.maximum(cutoff - bounds.bound, 0.0)
     radius = reach * np.sqrt(slack)[:, None]
-    radius = radius * (1.0 + 1e-9) + relaxation.rounding
+    radius = radius * (1.0 + 1e-9) + bounds.rounding
     slopes = np.asarray(penalty.derivative(np.abs(np.stack([lower, upper]))))
     with np.errstate(invalid="ignore"):
         slopes = np.where(relaxation.scale > 0, relaxation.scale * slopes, 0.0)
+    # Slopes are rounded, too: the steepest ones (at the near ends) up, the others down.
+    steepest, flattest = slopes * (1.0 + _SLOPE_ROUNDING), slopes * (1.0 - _SLOPE_ROUNDING)
     highest, lowest = bounds.gradient + radius, bounds.gradient - radius
     outer_lower, outer_upper = box
     right, left = upper > 0, lower < 0
     # Right of zero: the objective rises (falls) all along the interval.
-    rises = right & (lowest + slopes[1] > 0)
-    falls = right & (lower >= 0) & (highest + slopes[0] < 0)
+    rises = right & (lowest + flattest[1] > 0)
+    falls = right & (lower >= 0) & (highest + steepest[0] < 0)
     # Left of zero, mirrored.
-    rises_left = left & (highest - slopes[0] < 0)
-    falls_left = left & (upper <= 0) & (lowest - slopes[1] > 0)
+    rises_left = left & (highest - flattest[0] < 0)
+    falls_left = left & (upper <= 0) & (lowest - steepest[1] > 0)
     if not (rises.any() or falls.any() or rises_left.any() or falls_left.any()):
         return
     nearest = np.clip(0.0, outer_lower, outer_upper)

@@ -43,7 +43,9 @@ class LossRelaxation(Relaxation):
         # Fenchel-Young with a loss of curvature at most L: the excess is at least |change of slope|^2 / 2L.
         norms = problem.squared_norms[free]
         reach = np.sqrt(2.0 * problem.loss.smoothness * norms)
-        self.rounding = 1e-13 * float(reach.max(initial=0.0))
+        # A product with n residuals of this size at most (`Loss.smoothness` bounds slopes by the loss).
+        self._unit = 4.0 * np.finfo(np.float64).eps * (problem.n_samples + problem.n_features)
+        self._norms = np.sqrt(norms)
         self._curvature = Curvature(np.zeros(d), np.zeros(d), reach, 0)
         self._intercept = 0.0
 
@@ -67,13 +69,13 @@ class LossRelaxation(Relaxation):
             )
             for i in range(lower.shape[0])
         ]
-        x, reduced, gradient = (np.array(part) for part in list(zip(*rows))[:3])
-        bound = np.array([row[3] for row in rows]) + envelope.constant.sum(axis=1) + self._fixed_penalty
-        return Bounds(x, reduced, gradient, bound)
+        x, reduced, gradient, rounding = (np.array(part) for part in list(zip(*rows))[:4])
+        bound = np.array([row[4] for row in rows]) + envelope.constant.sum(axis=1) + self._fixed_penalty
+        return Bounds(x, reduced, gradient, bound, rounding)
 
     def _solve_one(
         self, weights: Vector, linear: Vector, lower: Vector, upper: Vector, start: Vector, tolerance: float
-    ) -> tuple[Vector, Vector, Vector, float]:
+    ) -> tuple[Vector, Vector, Vector, Vector, float]:
         full_lower, full_upper, full_start = self.fixed.copy(), self.fixed.copy(), self.fixed.copy()
         full_lower[self.free], full_upper[self.free], full_start[self.free] = lower, upper, start
         full_weights, full_linear = np.zeros_like(full_lower), np.zeros_like(full_lower)
@@ -85,4 +87,8 @@ class LossRelaxation(Relaxation):
         )
         self._intercept = step.intercept
         gradient = -self.problem.design.rmatvec(step.nu)[self.free]
-        return step.x[self.free], gradient + linear, gradient, step.dual
+        weight = self.problem.row_weights
+        length = float(
+            np.sqrt(np.sum(np.divide(step.nu**2, weight, out=np.zeros_like(weight), where=weight > 0)))
+        )
+        return step.x[self.free], gradient + linear, gradient, self._unit * length * self._norms, step.dual

@@ -10,10 +10,19 @@ import numpy as np
 from concave_sparsity.compilation import compiled
 from convex_analysis.kernels.gram_descent import minimise
 
+# Rounding of a sum of two terms or of a penalty's value, with room to spare.
+_UNIT = 2e-15
+# Share of the data fit's curvature that pays for the rounding of residuals (`relax_nodes`): a fiftieth.
+RESERVE = 0.02
+
 
 @compiled
 def relax_nodes(
+    factor: Any,
+    target: Any,
+    triangular: bool,
     gram: Any,
+    norms: Any,
     linear: Any,
     weights: Any,
     shift: Any,
@@ -26,13 +35,22 @@ def relax_nodes(
     x: Any,
     reduced: Any,
     bound: Any,
+    allowance: Any,
 ) -> None:
-    """Bound ``x'(gram - diag(shift))x/2 + linear'x + weights'|x| + constant`` from below on each box.
+    """Bound a relaxation from below on each box.
+
+    It is ``|factor x - target|^2/2 - shift'x^2/2 + linear'x + weights'|x| + constant``. Points are
+    moved by means of the Gram matrix, but bounds come from the residual at the point, whose rounding costs
+    ``eps |a_j| |x_j|`` times the residual; that of the Gram matrix would cost ``eps (|a_j| |x_j|)^2``.
 
     Parameters
     ----------
+    factor, target, triangular
+        Matrix of shape (m, d) and vector of shape (m,); whether the matrix is zero below its diagonal.
     gram
-        Gram matrix, shape (d, d); ``gram - diag(shift)`` must be positive semidefinite.
+        ``factor'factor``, shape (d, d); less ``diag(shift)`` it must exceed `RESERVE` of itself.
+    norms
+        Euclidean norms of the columns of the factor, shape (d,).
     linear, weights, shift, lower, upper
         One row a node, shape (n_nodes, d).
     constant
@@ -48,17 +66,25 @@ def relax_nodes(
         gradients there, without the weighted |x|.
     bound
         Shape (n_nodes,): overwritten by the dual values, less an allowance for rounding.
+    allowance
+        Shape (n_nodes,): overwritten by an allowance for the gradients, as a multiple of the norms.
     """
     n_nodes, d = x.shape
+    rows = target.size
     curvature = np.empty(d)
-    factor = np.empty((d, d))
+    scratch = np.empty((d, d))
     free = np.empty(d, dtype=np.int64)
     work = np.empty((4, d))
+    residual = np.empty(rows)
+    unit = 2.3e-16 * (rows + d + 8)
+    level = 0.0
+    for i in range(rows):
+        level += target[i] * target[i]
+    level = math.sqrt(level)
     for i in range(n_nodes):
         v, c, w, low, high = reduced[i], linear[i], weights[i], lower[i], upper[i]
         for j in range(d):
             curvature[j] = gram[j, j] - shift[i, j]
-            v[j] = c[j]
             if gram[j, j] <= 0.0:
                 # A column of zeros: its term is minimal at an end of the box or at zero.
                 t = low[j]
@@ -67,20 +93,32 @@ def relax_nodes(
                 if low[j] < 0.0 < high[j] and c[j] * t + w[j] * abs(t) > 0.0:
                     t = 0.0
                 x[i, j] = t
-        for j in range(d):
-            t = x[i, j]
-            if t != 0.0:
-                row = gram[j]
-                for k in range(d):
-                    v[k] += t * row[k]
-                v[j] -= t * shift[i, j]
         epochs = 0
         block = 3
         while True:
-            smooth = 0.0  # x'(gram - shift)x
+            # The residual at x, and the gradient from it.
+            for k in range(rows):
+                total = -target[k]
+                row = factor[k]
+                for j in range(k if triangular else 0, d):
+                    total += row[j] * x[i, j]
+                residual[k] = total
+            square = 0.0
+            for j in range(d):
+                v[j] = c[j] - shift[i, j] * x[i, j]
+            for k in range(rows):
+                total = residual[k]
+                square += total * total
+                row = factor[k]
+                for j in range(k if triangular else 0, d):
+                    v[j] += total * row[j]
+            length = math.sqrt(square)
+            smooth = 0.0  # value of the smooth part at x, less its tangent at zero
             least = 0.0  # minimum of v'x + weights'|x| over the box
             here = 0.0  # its value at x
-            size = 0.0
+            size = 0.5 * square
+            span = level  # what the residual's rounding is a multiple of
+            farthest = 0.0
             for j in range(d):
                 a, b, t = low[j], high[j], x[i, j]
                 best = min(v[j] * a + w[j] * abs(a), v[j] * b + w[j] * abs(b))
@@ -88,13 +126,22 @@ def relax_nodes(
                     best = min(best, 0.0)
                 least += best
                 here += v[j] * t + w[j] * abs(t)
-                smooth += t * (v[j] - c[j])
-                size += abs(c[j] * t) + abs(v[j] * t) + abs(best)
+                bent = 0.5 * shift[i, j] * t * t
+                smooth += c[j] * t - bent - v[j] * t
+                size += abs(c[j] * t) + abs(v[j] * t) + abs(best) + bent
+                span += norms[j] * abs(t)
+                farthest += norms[j] * max(b - t, t - a)
+            # The residual computed may be off by this much. The tangent at it still lies below the data
+            # fit, as the square that the reserve leaves makes up for the slope that is missing.
+            error = unit * span
+            lost = error * length + error * error / (2.0 * RESERVE) + unit * farthest * length
+            allowance[i] = unit * length + error
             # The dual value at x itself, not the best on the way: what is excluded later is measured from x.
-            bound[i] = constant[i] - 0.5 * smooth + least - 4e-16 * (abs(constant[i]) + size)
+            bound[i] = constant[i] + (0.5 * square + smooth + least)
+            bound[i] -= lost + _UNIT * (abs(constant[i]) + size)
             if here - least <= tolerance[i] or bound[i] >= cutoff or epochs >= max_epochs:
                 break
-            minimise(gram, curvature, v, x[i], w, low, high, d, 0.0, block, False, factor, free, work)
+            minimise(gram, curvature, v, x[i], w, low, high, d, 0.0, block, False, scratch, free, work)
             epochs += block
             block = min(2 * block, 50)
 

@@ -25,12 +25,15 @@ class Bounds:
         Gradient of the data fit (what stationarity is judged by), shape (n_nodes, d).
     bound
         Dual values at these gradients: lower bounds of the objective on each box, shape (n_nodes,).
+    rounding
+        How far the gradients may be from the exact ones, shape (n_nodes, d).
     """
 
     x: Vector
     reduced: Vector
     gradient: Vector
     bound: Vector
+    rounding: Vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +67,20 @@ class Relaxation(ABC):
     ----------
     scale
         ``lam`` times the penalty factor of each free coordinate, shape (d,).
-    rounding
-        Rounding error to allow for in a gradient.
     batch
         Number of nodes that it pays to solve in one call.
     """
 
     scale: Vector
-    rounding: float
     batch: int
 
     @abstractmethod
     def curvature(self, free: np.ndarray) -> Curvature:
         """Return the curvature along the coordinates of a mask, shape (d,), when all others stand still."""
+
+    def rounding(self, lower: Vector, upper: Vector, cutoff: float) -> Vector:
+        """Return what rounding of the data takes from the bounds of boxes, shape (n_nodes,)."""
+        return np.zeros(lower.shape[0])
 
     @abstractmethod
     def solve(

@@ -303,7 +303,7 @@ class Case:
             return plain
         size = factor.shape[1]
         if size <= self.semidefinite_limit:
-            signed = restricted_eigenvalue(factor.T @ factor, self.support)
+            signed = restricted_eigenvalue(factor.T @ factor, self.support, rows=len(factor))
         elif size <= self.quadratic_limit:
             signed = orthant_minimum(factor, self.support)
         else:

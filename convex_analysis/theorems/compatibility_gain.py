@@ -20,7 +20,9 @@ class ConeMinimum:
         self.alpha, self.k = alpha, case.k
         self.plain = sign_cone_minimum(factor, case.support, alpha)
         small = factor.shape[1] <= case.semidefinite_limit
-        self.relaxed = restricted_eigenvalue(factor.T @ factor, case.support, alpha) if small else None
+        self.relaxed = (
+            restricted_eigenvalue(factor.T @ factor, case.support, alpha, rows=len(factor)) if small else None
+        )
 
     def shifted(self, shift: float) -> Constant:
         """Return the bound for one shift."""

@@ -102,11 +102,17 @@ class EffectivePenalty:
 
     def _search(self, size: Vector) -> Vector:
         """Return the global minimiser over a geometric grid, refined by golden sections in its cell."""
-        grid = np.concatenate([np.geomspace(1e-8, 1e-2, 300)[:-1], np.geomspace(1e-2, 1.0, 700)])
+        # Below b sqrt(alpha / (lam r(1))) the decay alone costs more than the whole mask.
+        share = np.sqrt(self.weight_decay / (self.lam * float(self.penalty.value(1.0))))
+        with np.errstate(under="ignore"):
+            least = max(float(np.min(size[size > 0.0], initial=1.0)) * share, 1e-300)
+        least = min(least, 1e-8)
+        fine = int(40.0 * np.log10(1e-2 / least))
+        grid = np.concatenate([np.geomspace(least, 1e-2, fine)[:-1], np.geomspace(1e-2, 1.0, 700)])
         penalty = self.lam * np.asarray(self.penalty.value(grid))
         best = np.empty(size.size)
-        for begin in range(0, size.size, 2000):
-            part = size[begin : begin + 2000]
+        for begin in range(0, size.size, 1000):
+            part = size[begin : begin + 1000]
             values = penalty + 0.5 * self.weight_decay * (part[:, None] / grid) ** 2
             index = values.argmin(axis=1)
             low, high = grid[np.maximum(index - 1, 0)], grid[np.minimum(index + 1, grid.size - 1)]
@@ -117,7 +123,7 @@ class EffectivePenalty:
             middle = 0.5 * (low + high)
             ends = np.stack([middle, grid[index], np.ones_like(middle)])
             chosen = np.argmin(np.stack([self._bracket(m, part) for m in ends]), axis=0)
-            best[begin : begin + 2000] = ends[chosen, np.arange(part.size)]
+            best[begin : begin + 1000] = ends[chosen, np.arange(part.size)]
         return best
 
     def _bracket(self, m: Vector, size: Vector) -> Vector:

@@ -181,35 +181,34 @@ def _at_bounds(points: Vector) -> Vector:
     return np.where(points < 1e-12, 0.0, np.where(points > 1.0 - 1e-12, 1.0, points))
 
 
-def _number_of_slopes(case: Case) -> int | None:
-    from concave_sparsity import L1, SCAD, CappedL1
-
+def _slopes_within_pieces(case: Case) -> tuple[Vector, Vector, Vector] | None:
+    """Return the ends of a pieces of a piecewise quadratic penalty on [0, 1], and two slopes in each."""
     penalty = case.problem.penalty
-    if isinstance(penalty, L1):
-        return 1
-    if isinstance(penalty, CappedL1):
-        return 2 if penalty.cap < 1 else 1
-    if isinstance(penalty, SCAD) and penalty.knee >= 1:
-        return 1
-    return None
+    if not penalty.is_piecewise_quadratic:
+        return None
+    ends = np.array([0.0, *(knot for knot in penalty.breakpoints if knot < 1.0), 1.0])
+    third = np.diff(ends) / 3.0
+    return ends, case.penalty.slope(ends[:-1] + third), case.penalty.slope(ends[:-1] + 2.0 * third)
+
+
+def _number_of_slopes(case: Case) -> int | None:
+    """Return how many slopes a piecewise linear penalty has on [0, 1], None for other penalties."""
+    pieces = _slopes_within_pieces(case)
+    if pieces is None or not np.allclose(pieces[1], pieces[2], rtol=1e-12, atol=1e-12):
+        return None
+    return np.unique(np.round(pieces[1], 12)).size
 
 
 def _bends(case: Case) -> Vector | None:
-    """Return the knots of a piecewise quadratic penalty inside (0, 1), None for other penalties."""
-    from concave_sparsity import MCP, SCAD
-
-    penalty = case.problem.penalty
-    if isinstance(penalty, MCP):
-        knots = np.array([penalty.gamma])
-    elif isinstance(penalty, SCAD):
-        knots = np.array([penalty.knee, penalty.a * penalty.knee])
-    else:
+    """Return the knots inside (0, 1) of a piecewise quadratic penalty whose slope does not jump."""
+    pieces = _slopes_within_pieces(case)
+    if pieces is None or any(kink < 1.0 for kink in case.problem.penalty.kinks):
         return None
-    return knots[knots < 1.0]
+    return pieces[0][1:-1]
 
 
 def _second_derivative(case: Case, t: Vector) -> Vector:
-    """Return r'' of MCP or SCAD at points that are not knots, by an exact difference on the piece."""
+    """Return r'' of a piecewise quadratic penalty between knots, by an exact difference."""
     bends = _bends(case)
     assert bends is not None
     ends = np.concatenate([[0.0], bends, [1.0]])

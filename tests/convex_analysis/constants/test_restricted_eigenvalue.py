@@ -1,6 +1,7 @@
 """The doubly nonnegative relaxation: certified, at least the smallest eigenvalue, exact on small cones."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -62,3 +63,26 @@ def test_it_holds_on_the_cone_and_beats_the_plain_constants(d, alpha, seed):
         assert h @ matrix @ h >= cone.value * (h @ h) - 1e-12 * scale
     shifted = restricted_eigenvalue(matrix, support, alpha, shift=0.3)
     assert shifted.value == pytest.approx(cone.value - 0.3, abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["shifted", "near-duplicate", "huge"]))
+def test_it_is_below_what_rational_arithmetic_finds_for_bad_columns(seed, kind):
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(2, 6)), int(rng.integers(2, 5))
+    factor = np.round(8.0 * rng.standard_normal((n, d)))
+    if kind == "shifted":
+        factor += np.round(10.0 ** rng.uniform(4, 9))
+    elif kind == "near-duplicate":
+        factor = factor[:, :1] * 2.0**20 + np.round(rng.standard_normal((n, d)))
+    else:
+        factor *= np.round(10.0 ** rng.uniform(4, 9, d))
+    support = rng.random(d) < 0.5
+    bound = restricted_eigenvalue(factor.T @ factor, support, rows=n).value
+    sign = np.where(support, -1, 1)
+    flat = np.linalg.svd(factor)[2][-1]
+    for h in [np.abs(flat), *np.abs(rng.standard_normal((20, d))), *np.eye(d), np.ones(d)]:
+        signed = [Fraction(float(value)) * int(s) for value, s in zip(h, sign)]
+        image = [sum(Fraction(float(a)) * value for a, value in zip(row, signed)) for row in factor]
+        quotient = sum(value * value for value in image) / sum(value * value for value in signed)
+        assert Fraction(bound) <= quotient

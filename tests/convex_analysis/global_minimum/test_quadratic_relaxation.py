@@ -75,6 +75,7 @@ def test_fixed_coordinates_count_as_data_and_penalty():
     whole = fixed.copy()
     whole[free] = point
     intercept = float((y - X @ whole).mean())
-    value = relaxation.base + 0.5 * point @ relaxation.gram @ point - relaxation.q @ point
+    residual = relaxation.factor @ point - relaxation.target
+    value = relaxation.base + 0.5 * residual @ residual
     value += problem.lam * float(problem.penalty.value(np.abs(point)).sum())
     assert abs(value - problem.objective(whole, intercept)) <= 1e-12

@@ -122,3 +122,14 @@ def test_steps_that_were_not_allowed_are_no_failure_and_many_features_no_overflo
     assert verdict.conclusion is None
     assert verdict.status == "applies"
     assert "give more steps" in verdict.remark
+
+
+@pytest.mark.parametrize("penalty", [MCP(0.4), SCAD(3.0, 0.2), CappedL1(0.4)])
+def test_a_penalty_counts_by_its_pieces_not_by_its_class(penalty):
+    problem = MaskProblem(np.eye(2), np.array([1.0, 0.2]), penalty=penalty, lam=0.1)
+    plain = theorems.T16.check(problem)
+    scaled = theorems.T16.check(problem.with_penalty(penalty.scaled(amplitude=2.0)).with_lam(0.05))
+    assert scaled.hypotheses[0].holds  # the one on pieces
+    assert [one.holds for one in scaled.hypotheses] == [one.holds for one in plain.hypotheses]
+    assert scaled.formula == plain.formula
+    assert scaled.bound == pytest.approx(plain.bound, nan_ok=True)

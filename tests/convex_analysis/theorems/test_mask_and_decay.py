@@ -95,3 +95,21 @@ def test_it_does_not_apply_without_a_weight_decay():
     problem = orthogonal([1.0], [0.0], 1.0, L1(), 0.1)
     assert not theorems.T11.check(problem).applies
     assert theorems.T11.check(problem, weight_decay=0.1).holds
+
+
+@pytest.mark.parametrize("penalty", [Log(0.1), MCP(0.5), Exponential(0.2), Arctan(0.3), Fraction(0.1)])
+@pytest.mark.parametrize("b", [1e-12, 1e-15, 1e-30, 1e-90])
+def test_psi_tends_to_zero_like_its_limit_however_small_the_product(penalty, b):
+    psi = EffectivePenalty(penalty, 0.3, 0.01)
+    limit = 1.5 * (psi.lam * penalty.slope_at_zero) ** (2.0 / 3.0) * (psi.weight_decay * b**2) ** (1.0 / 3.0)
+    both = psi.value(np.array([b, 1.0]))  # beside a large product, too
+    assert both[0] == pytest.approx(limit, rel=1e-3)
+    assert psi.value(np.array([b]))[0] == pytest.approx(limit, rel=1e-3)
+    assert psi.value(np.array([0.0]))[0] == 0.0
+
+
+def test_psi_tends_to_zero_with_an_infinite_slope_too():
+    psi = EffectivePenalty(Lq(0.5, 1e-30), 0.3, 0.01)
+    closed = EffectivePenalty(Lq(0.5), 0.3, 0.01)
+    b = np.array([1e-3, 1e-6, 1e-10])
+    np.testing.assert_allclose(psi.value(b), closed.value(b), rtol=1e-6)
