@@ -13,6 +13,7 @@ from nets.concave_masks.relaxations import Clipped, Relaxation, Sigmoid
 from nets.concave_masks.slopes import Slopes, usual_start
 from nets.concave_masks.trained_mask import TrainedMask
 from nets.concave_masks.updates import GradientUpdate, ProximalUpdate, Update
+from nets.configuration import Scalar
 from nets.methods.method import Option
 from nets.relaxed_mask import RelaxedMask
 
@@ -39,10 +40,36 @@ OPTIONS = (
     Option("trained", "joint", "gradient and proximal train joint, alternating, or the mask alone"),
     Option("period", 10, "steps of a turn of the alternating training"),
     Option("rounds", 1, "trainings: each extracts a sparser network and rewinds the survivors"),
+    Option("preset", "", "named options, for those left at their defaults: paper or paper-steered"),
 )
+
+#: The algorithm as the paper writes it: projected gradient steps on mask and weights together, lam given, the
+#: entries above a threshold survive, are rewound and trained again; "paper-steered" leads lam to the density.
+PRESETS: dict[str, dict[str, Scalar]] = {
+    "paper": {"update": "gradient", "optimiser": "sgd", "rounds": 3, "lam": 1e-4},
+    "paper-steered": {"update": "gradient", "optimiser": "sgd", "rounds": 3},
+}
 
 #: Options that an update has besides those that all have.
 _OWN = ("law", "gain_memory", "optimiser", "step", "start", "temperature", "reweight", "trained", "period")
+
+
+def with_preset(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options with those of their preset in place of defaults.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown.
+    """
+    name = options.get("preset")
+    if not name:
+        return options
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
+    defaults = {option.name: option.default for option in OPTIONS}
+    left = {key: value for key, value in PRESETS[name].items() if options[key] == defaults[key]}
+    return {**options, **left}
 
 
 def relaxed_mask(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import Penalty
-from nets.concave_masks.forms import OPTIONS, chosen_update, relaxed_mask
+from nets.concave_masks.forms import OPTIONS, chosen_update, relaxed_mask, with_preset
 from nets.concave_masks.trained_mask import TrainedMask
 from nets.configuration import Scalar
 from nets.distributions import select
@@ -37,7 +37,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
 
     Round k of R ends at the density p^(k/R) for a density p asked for; a given lam decides it by itself.
     """
-    o = search.options
+    o = with_preset(search.options)
     if o["rounds"] < 1:
         raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
 
@@ -59,7 +59,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
             count = max(search.count(density), round(aim * search.n))
             hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
             loop = _train(search, hook, alive, first=number == 1)
-            alive, report = _extract(search, loop, hook, count, alive)
+            alive, report = _extract(search, o, loop, hook, count, alive)
             append_curves(trace, hook.trace, loop.steps * (number - 1))
             origin = int(alive.sum()) / search.n
         assert alive is not None
@@ -74,7 +74,12 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
 
 def follows(options: Mapping[str, Any]) -> bool:
     """Tell whether the density follows from a lam that is given."""
-    return bool(options["lam"])
+    return bool(with_preset(options)["lam"])
+
+
+def cost(density: float, epochs: float, options: Mapping[str, Any]) -> float:
+    """Return the epochs of a search."""
+    return float(epochs * with_preset(options)["rounds"])
 
 
 def _train(search: Search, hook: RelaxedMask | TrainedMask, alive: Tensor | None, first: bool) -> Loop:
@@ -91,10 +96,14 @@ def _train(search: Search, hook: RelaxedMask | TrainedMask, alive: Tensor | None
 
 
 def _extract(
-    search: Search, loop: Loop, hook: RelaxedMask | TrainedMask, count: int, alive: Tensor | None
+    search: Search,
+    o: Mapping[str, Any],
+    loop: Loop,
+    hook: RelaxedMask | TrainedMask,
+    count: int,
+    alive: Tensor | None,
 ) -> tuple[Tensor, dict[str, Scalar]]:
     """Cut the mask to the count, or where lam is given at the threshold; tell what that costs."""
-    o = search.options
 
     def choose(final: Tensor) -> Tensor:
         if follows(o):
@@ -126,7 +135,7 @@ METHOD = Method(
     summary="relaxed mask with a concave penalty, trained with the weights, lam steered to the density",
     reference="Fracastoro et al., Playing the lottery with concave regularizers, IEEE TNNLS 2024",
     find=find,
-    cost=lambda density, epochs, options: epochs * options["rounds"],
+    cost=cost,
     needs=("penalty",),
     options=OPTIONS,
     density_follows=follows,

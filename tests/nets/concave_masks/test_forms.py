@@ -4,7 +4,7 @@ import pytest
 
 from concave_sparsity import Log
 from nets.concave_masks import DualAscent, Given, GradientUpdate, ProximalUpdate, Sigmoid, TrainedMask
-from nets.concave_masks.forms import OPTIONS, relaxed_mask
+from nets.concave_masks.forms import OPTIONS, PRESETS, relaxed_mask, with_preset
 from nets.relaxed_mask import RelaxedMask
 
 DEFAULTS = {option.name: option.default for option in OPTIONS}
@@ -45,3 +45,17 @@ def test_parts_follow_the_options():
 def test_what_does_not_go_together(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         made(**options)
+
+
+def test_a_preset_fills_what_is_at_its_default():
+    paper = with_preset(DEFAULTS | {"preset": "paper"})
+    assert {name: paper[name] for name in PRESETS["paper"]} == PRESETS["paper"]
+    own = with_preset(DEFAULTS | {"preset": "paper", "lam": 1e-3, "rounds": 2})
+    assert (own["lam"], own["rounds"], own["update"]) == (1e-3, 2, "gradient")
+    assert with_preset(own) == own
+    assert with_preset(DEFAULTS) == DEFAULTS
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="preset must be one of paper, paper-steered, got 'thesis'"):
+        with_preset(DEFAULTS | {"preset": "thesis"})

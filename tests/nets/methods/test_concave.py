@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq, Penalty
+from nets.concave_masks.forms import PRESETS
 from nets.configuration import Play, Training
 from nets.hooks import Hook
 from nets.methods import method
@@ -176,3 +177,16 @@ def test_n_of_m_in_every_form(blobs, conv_net, form):
 def test_n_of_m_fixes_the_density(blobs, conv_net):
     with pytest.raises(ValueError, match=r"granularity 2:4 fixes the density: leave lam=0.01 out"):
         find(blobs, conv_net(), granularity="2:4", options={"lam": 0.01})
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_preset_finds_the_ticket_of_its_options(blobs, conv_net, preset):
+    lam = {"lam": 1e-7} if preset == "paper" else {}
+    named = find(blobs, conv_net(), options={"preset": preset, **lam})
+    spelled = find(blobs, conv_net(), options=PRESETS[preset] | lam)
+    assert all(torch.equal(named.masks[name], spelled.masks[name]) for name in named.masks)
+    assert named.metadata["search_epochs"] == spelled.metadata["search_epochs"] == 3 * TRAINING.epochs
+    assert named.metadata.get("density_follows") == (True if preset == "paper" else None)
+    options = method("concave").settle({"preset": preset})
+    assert method("concave").density_follows(options) == (preset == "paper")
+    assert method("concave").cost(0.2, 2.0, options) == 6.0
