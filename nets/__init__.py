@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nets.configuration import Play, Training
     from nets.evaluation import evaluate
     from nets.hooks import Hook
+    from nets.layerwise import prune
     from nets.parametrization import attach, make_permanent
     from nets.playing import find_ticket, find_tickets, play, retrain
     from nets.querying import query
@@ -38,6 +39,7 @@ __all__ = [
     "find_tickets",
     "make_permanent",
     "play",
+    "prune",
     "query",
     "results",
     "retrain",
@@ -60,6 +62,7 @@ _WHERE = {
     "find_tickets": "playing",
     "make_permanent": "parametrization",
     "play": "playing",
+    "prune": "layerwise",
     "query": "querying",
     "results": "runs.results",
     "retrain": "playing",

@@ -67,8 +67,12 @@ def largest(scores: Weights, count: int) -> Mask:
 
 def row_counts(density: float, rows: int, d: int) -> NDArray[np.int64]:
     """Return how many weights each row keeps: they sum to `density_count` and differ by at most one."""
-    ends = density_count(density, rows * d) * np.arange(rows + 1, dtype=np.int64) // rows
-    return np.diff(ends)
+    return evenly(density_count(density, rows * d), rows)
+
+
+def evenly(count: int, rows: int) -> NDArray[np.int64]:
+    """Return counts a row that sum to `count` and differ by at most one."""
+    return np.diff(count * np.arange(rows + 1, dtype=np.int64) // rows)
 
 
 def pattern(density: str) -> tuple[int, int]:

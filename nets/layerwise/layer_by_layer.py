@@ -1,0 +1,272 @@
+"""Prune a trained network block by block, each layer so that it keeps its outputs; nothing is trained."""
+
+from __future__ import annotations
+
+import copy
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from concave_sparsity import Log, Penalty
+from nets.distributions import layer_counts
+from nets.granularity.names import density_under, granularity_name, n_and_m
+from nets.layerwise.moments import Calibration, Listener, SiteMoments, gather
+from nets.layerwise.rows import LayerProblem, path_support
+from nets.layerwise.sites import Site, find_sites
+from nets.layerwise.solvers import layer_solver
+from nets.layerwise.support import Weights, density_count, evenly, refit
+from nets.layout import Layout
+from nets.tickets import Ticket
+
+#: How the weights that a density keeps are shared out.
+ALLOCATIONS = ("row", "layer")
+
+
+def prune(
+    model: nn.Module,
+    calibration: Any,
+    density: float = 0.5,
+    penalty: Penalty = Log(0.1),  # noqa: B008 - frozen
+    granularity: str = "weight",
+    allocation: str = "layer",
+    *,
+    solver: str = "concave",
+    ridge: float = 0.01,
+    sequential: bool = True,
+    fit_bias: bool | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    precision: str = "float32",
+) -> Ticket:
+    """Prune a trained network layer by layer with the convex solver; nothing is trained.
+
+    Every row of a layer becomes a problem of sparse least squares on the calibration data: keep the layer's
+    outputs with fewer weights. `docs/layerwise.md` has the mathematics.
+
+    Parameters
+    ----------
+    model : Module
+        The trained network; left as it is. A copy is made, so that memory holds it twice.
+    calibration : iterable of batches, Tensor or Calibration
+        Inputs: tensors, tuples (labels behind the inputs are ignored) or mappings of named inputs, whose
+        "attention_mask" tells which tokens count. Each block of layers takes one pass over them. A single
+        tensor is cut into batches.
+    density : float
+        Share of the prunable weights to keep, in (0, 1]: exactly ``round(density * n)``.
+    penalty : Penalty
+        Concave penalty of ``|v_i| sqrt(G_ii)``.
+    granularity : str
+        "weight", or "N:M": N of every M consecutive weights of a row.
+    allocation : str
+        Where the weights of a density are shared out: "row" (every row of every layer keeps as many),
+        "layer" (every layer does, its rows as they need).
+    solver : str
+        "concave", or a rival: "magnitude", "wanda", "sparsegpt", "obc", "alps"; "+refit" behind a name asks
+        for least squares on its support.
+    ridge : float
+        Damping of the Gram matrices, relative to the mean of their diagonals.
+    sequential : bool
+        Whether a layer's inputs are those of the network pruned so far (and its wanted outputs those of the
+        dense one); otherwise both are the dense network's, and all layers take one pass together.
+    fit_bias : bool, optional
+        Whether biases are fitted as well; default: with the concave solver.
+    include, exclude : sequence of str
+        Glob patterns over names of parameters; default: all that can be pruned.
+    precision : str
+        "float32" or "float64", for the products of a batch; sums are double in any case.
+
+    Returns
+    -------
+    Ticket
+        Masks of the pruned parameters, and the pruned network's weights. ``metadata["left_out"]`` tells which
+        weights were not pruned and why.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; there are no calibration data, or too few for the ridge; a layer never
+        sees data, or sees NaN.
+    """
+    began = time.perf_counter()
+    granularity = granularity_name(granularity)
+    if granularity == "channel":
+        raise ValueError("granularity channel is not available here yet: prune by weight or N:M")
+    if allocation not in ALLOCATIONS:
+        raise ValueError(f"allocation must be one of {', '.join(ALLOCATIONS)}, got {allocation!r}")
+    if not 0 <= ridge < np.inf:
+        raise ValueError(f"ridge must be finite and not negative, got {ridge!r}")
+    if precision not in ("float32", "float64"):
+        raise ValueError(f'precision must be "float32" or "float64", got {precision!r}')
+    asked = density_under(granularity, density)
+    density_count(asked, 1)  # in (0, 1]
+    fit_bias = solver == "concave" if fit_bias is None else fit_bias
+    data = Calibration.of(calibration, getattr(torch, precision))
+    sites, left_out = find_sites(model, include, exclude)
+    pruned = copy.deepcopy(model).eval()
+    counts = _counts(model, sites, asked)
+    masks: dict[str, Tensor] = {}
+    report: dict[str, dict[str, Any]] = {}
+    with evaluation_mode(model), torch.no_grad():
+        for block, calls in _blocks(model, sites, data, sequential):
+            found = gather(model, pruned if sequential else model, block, data, calls)
+            for site in block:
+                moments = found[site.name]
+                refuse_too_few(site, moments, ridge)
+                report[site.name] = _prune_site(
+                    pruned, masks, site, moments, asked, counts[site.name], granularity, allocation, penalty,
+                    solver, ridge, fit_bias,
+                )  # fmt: skip
+    state = {name: tensor.detach().cpu().clone() for name, tensor in pruned.state_dict().items()}
+    metadata = {
+        "method": "layerwise" if solver == "concave" else solver,
+        "model": type(model).__name__,
+        "asked_density": asked,
+        "granularity": granularity,
+        "allocation": allocation,
+        "penalty": repr(penalty),
+        "ridge": ridge,
+        "search_epochs": 0.0,
+        "report": {},
+        "left_out": left_out,
+        "layers": report,
+    }
+    return Ticket(masks, state, metadata, seconds=time.perf_counter() - began)
+
+
+def _counts(model: nn.Module, sites: Sequence[Site], density: float) -> dict[str, list[int]]:
+    """Return how many weights each matrix keeps (one a group), which add up to the density exactly."""
+    parameters = dict(model.named_parameters())
+    parts = [(site.name, site.matrix(parameters[site.parameter]).shape) for site in sites]
+    pieces = [(name, shape[1:]) for name, shape in parts for _ in range(shape[0])]
+    layout = Layout(tuple(f"{i}" for i in range(len(pieces))), tuple(shape for _, shape in pieces))
+    counts: dict[str, list[int]] = {}
+    for (name, _), count in zip(pieces, layer_counts(layout, layout.count(density), "uniform")):
+        counts.setdefault(name, []).append(count)
+    return counts
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and each module back into its own."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _blocks(
+    model: nn.Module, sites: Sequence[Site], data: Calibration, sequential: bool
+) -> Iterator[tuple[list[Site], int | None]]:
+    """Yield the sites that are pruned in one pass, in the order of the forward pass, and their calls in one.
+
+    One pass serves the layers of one repeated block (an encoder layer, a residual block: names up to their
+    first number), and any other layer alone.
+    """
+    listener = Listener(model, sites)
+    for call, _ in data.calls(model):
+        listener.run(call)
+        break
+    heard: dict[str, int] = {}
+    for path, *_ in listener.heard:
+        heard[path] = heard.get(path, 0) + 1
+    first = {path: place for place, path in enumerate(heard)}
+    ordered = sorted(sites, key=lambda site: first.get(site.module, len(first)))
+    if not sequential:
+        yield ordered, None
+        return
+    blocks: dict[str, list[Site]] = {}
+    for site in ordered:
+        blocks.setdefault(_block(site), []).append(site)
+    for block in blocks.values():
+        paths = {path for site in block for path in (site.module, *site.ties)}
+        counts = [heard.get(path, 0) for path in paths]
+        yield block, len(paths) if all(count == 1 for count in counts) else None
+
+
+def _block(site: Site) -> str:
+    match = re.match(r"(.*?\.)?\d+(?=\.)", site.module)
+    return match.group(0) if match and not site.layer else site.module + site.layer.removesuffix("_reverse")
+
+
+def refuse_too_few(site: Site, moments: SiteMoments, ridge: float) -> None:
+    """Raise ValueError if a layer saw fewer samples than its ridge can carry.
+
+    A ridge of 1% of the mean of the diagonal carries ten times as many inputs as samples; one of 0 none more.
+    """
+    n, d = moments.inputs.count, moments.inputs.gram.shape[-1]
+    needed = d if ridge == 0 else min(d, int(np.ceil(1e-3 * d / ridge)))
+    if n < needed:
+        raise ValueError(
+            f"{site.module} saw {n} samples for {d} inputs, too few for a ridge of {ridge:g}: give {needed} "
+            f"or more, or a ridge of {1e-3 * d / max(n, 1):.2g}"
+        )
+
+
+def _prune_site(
+    pruned: nn.Module,
+    masks: dict[str, Tensor],
+    site: Site,
+    moments: SiteMoments,
+    density: float,
+    counts: Sequence[int],
+    granularity: str,
+    allocation: str,
+    penalty: Penalty,
+    solver: str,
+    ridge: float,
+    fit_bias: bool,
+) -> dict[str, Any]:
+    """Prune one matrix in the copy, note its mask, and return what there is to tell."""
+    parameters = dict(pruned.named_parameters())
+    parameter = parameters[site.parameter]
+    centred = fit_bias and bool(site.bias)
+    gram, cross, squares, x, y = moments.means(centred)
+    dense = site.matrix(parameter.detach()).double().cpu().numpy()
+    new, kept = np.empty_like(dense), np.empty(dense.shape, dtype=bool)
+    error = energy = 0.0
+    for g in range(site.groups):
+        problem = LayerProblem.of(gram[g], dense[g], ridge=ridge, cross=cross[g], squares=squares[g])
+        if solver == "concave":
+            limit: Any = counts[g]
+            if n_and_m(granularity):
+                limit = granularity
+            elif allocation == "row":
+                limit = evenly(counts[g], len(dense[g]))
+            kept[g] = path_support(problem, penalty, limit, device=parameter.device)
+            new[g] = values_on(problem, kept[g])
+        else:
+            asked = granularity if n_and_m(granularity) else density
+            new[g] = layer_solver(solver)(dense[g], gram[g], asked, ridge=ridge)
+            kept[g] = new[g] != 0
+        change = np.einsum("od,od->o", new[g] @ gram[g] - 2.0 * cross[g], new[g]) + squares[g]
+        error += float(change.sum())
+        energy += float(squares[g].sum())
+    mask_of = masks.setdefault(site.parameter, torch.zeros(parameter.shape, dtype=torch.bool))
+    site.put(mask_of, torch.from_numpy(kept))
+    site.put(parameter.data, torch.from_numpy(new).to(parameter))
+    if centred:
+        bias = site.part_of_bias(parameters[site.bias].data)
+        fitted = y - np.einsum("god,gd->go", new, x)
+        old = site.part_of_bias(dict(pruned.named_parameters())[site.bias].data)
+        bias.copy_(torch.from_numpy(fitted.reshape(-1)).to(bias) + old)
+    return {
+        "error": max(error, 0.0) / energy if energy > 0 else 0.0,
+        "kept": int(kept.sum()),
+        "total": kept.size,
+        "samples": moments.inputs.count,
+    }
+
+
+def values_on(problem: LayerProblem, mask: Any) -> Weights:
+    """Return the least squares values of every row on its support."""
+    target = np.asarray(np.linalg.solve(problem.gram, problem.correlations.T).T, dtype=np.float64)
+    return refit(target, problem.gram, mask)

@@ -1,0 +1,350 @@
+"""Second moments of a layer's inputs and outputs, streamed from calibration data; no activation is kept."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nets.layerwise.sites import Call, Site
+
+#: Numbers that the patches of a convolution take up at most at a time.
+CHUNK = 1 << 24
+
+
+@dataclass(eq=False)
+class InputMoments:
+    """Sums over the inputs x of one or several matrices, in double precision.
+
+    Parameters
+    ----------
+    gram : Tensor
+        Sum of x x', shape (groups, d, d).
+    total : Tensor
+        Sum of x, shape (groups, d).
+    count : int
+        Number of inputs n.
+    """
+
+    gram: Tensor
+    total: Tensor
+    count: int = 0
+
+
+@dataclass(eq=False)
+class SiteMoments:
+    """What a layer's problem is made of: moments of its inputs x and of its wanted outputs y.
+
+    Parameters
+    ----------
+    inputs : InputMoments
+        Shared by the matrices that are applied to the same inputs.
+    cross : Tensor
+        Sum of y x', shape (groups, out, d).
+    total, squares : Tensor
+        Sums of y and of y^2, shape (groups, out).
+    """
+
+    inputs: InputMoments
+    cross: Tensor
+    total: Tensor
+    squares: Tensor
+
+    def means(self, centred: bool) -> tuple[NDArray[np.float64], ...]:
+        """Return X'X / n, Y'X / n, the means of y^2, and the means of x and of y, per group.
+
+        Centred ones are about the means, for a layer whose bias is fitted; the means are zero otherwise.
+        """
+        n = self.inputs.count
+        gram, cross = self.inputs.gram / n, self.cross / n
+        squares, x, y = self.squares / n, self.inputs.total / n, self.total / n
+        if centred:
+            gram = gram - x[:, :, None] * x[:, None, :]
+            cross = cross - y[:, :, None] * x[:, None, :]
+            squares = squares - y * y
+        else:
+            x, y = torch.zeros_like(x), torch.zeros_like(y)
+        return tuple(t.cpu().numpy() for t in (gram, cross, squares.clamp_min(0.0), x, y))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Batches that a network is run on, as often as they are asked for.
+
+    Parameters
+    ----------
+    batches : iterable
+        Tensors, tuples or lists (as many entries as the network requires are passed, so that labels behind
+        the inputs are left out), or mappings of named inputs.
+    precision : torch.dtype
+        In which the products of a batch are formed; their sums are always in double precision.
+    """
+
+    batches: Iterable[Any]
+    precision: torch.dtype = torch.float32
+
+    @classmethod
+    def of(cls, data: Any, precision: torch.dtype = torch.float32, batch_size: int = 256) -> Calibration:
+        """Take any iterable of batches; a single tensor is cut into batches, an iterator read once."""
+        if isinstance(data, Calibration):
+            return data
+        if isinstance(data, np.ndarray):
+            data = torch.from_numpy(data)
+        if isinstance(data, Tensor):
+            data = torch.split(data, batch_size)
+        if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
+            raise TypeError(
+                f"calibration must be an iterable of batches (tensors, tuples, mappings), got "
+                f"{type(data).__name__}"
+            )
+        if iter(data) is data:  # an iterator: it would be empty the second time
+            data = list(data)
+        return cls(data, precision)
+
+    def calls(self, model: nn.Module) -> Iterator[tuple[Call, Tensor | None]]:
+        """Yield the arguments of every call of the network, and which tokens of a padded batch count."""
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        required = _required(model)
+        for batch in self.batches:
+            moved = _to(batch, device)
+            if isinstance(moved, Mapping):
+                mask = moved.get("attention_mask")
+                valid = mask.bool() if isinstance(mask, Tensor) and mask.dim() == 2 else None
+                yield ((), dict(moved)), valid
+            elif isinstance(moved, tuple | list):
+                yield (tuple(moved[:required]), {}), None
+            else:
+                yield ((moved,), {}), None
+
+
+def _required(model: nn.Module) -> int:
+    """Return how many inputs the network requires."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(model.forward).parameters.values()
+    return max(1, sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters))
+
+
+def _to(batch: Any, device: torch.device) -> Any:
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, np.ndarray):
+        return torch.from_numpy(batch).to(device)
+    if isinstance(batch, Mapping):
+        return {str(name): _to(value, device) for name, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return type(batch)(_to(value, device) for value in batch) if type(batch) in (tuple, list) else batch
+    return batch.to(device) if hasattr(batch, "to") else batch
+
+
+class Enough(Exception):
+    """Ends a forward pass when all that was wanted has been seen."""
+
+
+@dataclass
+class Listener:
+    """Hooks that note what the modules of some sites are called with, in one forward pass.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    sites : sequence of Site
+        Whose modules are listened to.
+    calls : int, optional
+        Ends the pass after so many calls of them.
+    """
+
+    model: nn.Module
+    sites: Sequence[Site]
+    calls: int | None = None
+    heard: list[tuple[str, nn.Module, Call, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def _hooks(self) -> Iterator[None]:
+        modules = dict(self.model.named_modules())
+        paths = dict.fromkeys(path for site in self.sites for path in (site.module, *site.ties))
+
+        def hook(path: str) -> Callable[..., None]:
+            def note(module: nn.Module, args: Any, named: dict[str, Any], output: Any) -> None:
+                self.heard.append((path, module, (args, named), output))
+                if self.calls is not None and len(self.heard) >= self.calls:
+                    raise Enough
+
+            return note
+
+        fused = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # it would not call the modules
+        with ExitStack() as stack:
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
+            for path in paths:
+                handle = modules[path].register_forward_hook(hook(path), with_kwargs=True)
+                stack.callback(handle.remove)
+            yield
+
+    def run(self, call: Call) -> Any:
+        """Run the network once; return its output, or None where the pass was ended."""
+        self.heard = []
+        with self._hooks():
+            try:
+                return self.model(*call[0], **call[1])
+            except Enough:
+                return None
+
+
+def outputs_of(site: Site, module: nn.Module, call: Call, output: Any, weight: Tensor) -> Tensor:
+    """Return what a site's matrix puts out without its bias, shape (n, groups * out)."""
+    if site.kind in ("linear", "conv1d"):
+        y = output.reshape(-1, output.shape[-1])
+    elif site.kind == "convolution":
+        y = output.movedim(-len(module.kernel_size) - 1, -1)  # type: ignore[arg-type]
+        y = y.reshape(-1, y.shape[-1])
+    else:
+        x = site.inputs(module, call)
+        made: Tensor = x.reshape(-1, x.shape[-1]) @ site.matrix(weight)[0].T
+        return made
+    bias = getattr(module, "bias", None)
+    plain: Tensor = y if bias is None else y - bias
+    return plain
+
+
+@torch.no_grad()
+def gather(
+    dense: nn.Module,
+    pruned: nn.Module,
+    sites: Sequence[Site],
+    calibration: Calibration,
+    calls: int | None = None,
+) -> dict[str, SiteMoments]:
+    """Return the moments of some sites, in one pass: inputs from one network, wanted outputs from another.
+
+    Parameters
+    ----------
+    dense, pruned : Module
+        The networks, in evaluation mode; they may be the same one.
+    sites : sequence of Site
+        Whose moments are wanted.
+    calibration : Calibration
+        The data.
+    calls : int, optional
+        How many calls of the sites' modules one pass makes, if that is known: it ends there.
+
+    Returns
+    -------
+    dict
+        By name of the site.
+
+    Raises
+    ------
+    ValueError
+        If there are no data, or a layer sees none, or sees NaN or infinity.
+    """
+    moments: dict[str, SiteMoments] = {}
+    weights = dict(dense.named_parameters())
+    wanted, met = Listener(dense, sites, calls), Listener(pruned, sites, calls)
+    empty = True
+    for call, valid in calibration.calls(dense):
+        empty = False
+        wanted.run(call)
+        if pruned is dense:
+            met.heard = wanted.heard
+        else:
+            met.run(call)
+        by_path: dict[str, list[Site]] = {}
+        for site in sites:
+            for path in (site.module, *site.ties):
+                by_path.setdefault(path, []).append(site)
+        fresh: dict[tuple[Any, ...], tuple[Tensor, InputMoments]] = {}
+        for (path, old, old_call, output), (other, new, new_call, _) in zip(wanted.heard, met.heard):
+            assert path == other
+            for site in by_path[path]:
+                y = outputs_of(site, old, old_call, output, weights[site.parameter])
+                x = site.inputs(new, new_call)
+                _add(moments, fresh, site, new, x, y, valid, calibration.precision)
+        wanted.heard, met.heard = [], []
+    if empty:
+        raise ValueError("there are no calibration data: calibration yields no batch")
+    for site in sites:
+        if site.name not in moments or moments[site.name].inputs.count == 0:
+            raise ValueError(
+                f"{site.module} never saw data: no calibration batch reaches it; exclude {site.parameter!r}"
+            )
+        found = moments[site.name]
+        if not (torch.isfinite(found.inputs.gram).all() and torch.isfinite(found.squares).all()):
+            raise ValueError(
+                f"the inputs or outputs of {site.module} are NaN or infinite on the calibration data: look "
+                "at the data, or at the layers before it"
+            )
+    return moments
+
+
+def _add(
+    moments: dict[str, SiteMoments],
+    fresh: dict[tuple[Any, ...], tuple[Tensor, InputMoments]],
+    site: Site,
+    module: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    valid: Tensor | None,
+    precision: torch.dtype,
+) -> None:
+    """Add the inputs and outputs of one call; matrices that meet the very same tensor share its sums."""
+    key = (id(x), *_form(site, module))
+    raw = x
+    if valid is not None and x.dim() == 3 and x.shape[:2] == valid.shape and site.kind != "convolution":
+        keep = valid.reshape(-1)
+        x, y = x.reshape(-1, x.shape[-1])[keep], y[keep]
+    parts = _parts(site, module, x, y)
+    own = moments.get(site.name)
+    if own is None:
+        first = site.spread(module, parts[0][0])
+        groups, _, d = first.shape
+        out = y.shape[-1] // groups
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.float64, device=x.device)
+
+        shared = fresh[key][1] if key in fresh else InputMoments(zeros(groups, d, d), zeros(groups, d))
+        own = SiteMoments(shared, zeros(groups, out, d), zeros(groups, out), zeros(groups, out))
+        moments[site.name] = own
+    # The tensor is held until the pass ends, so that no other can take its place in memory.
+    known = fresh.get(key)
+    is_new = known is None or known[1] is not own.inputs
+    fresh[key] = (raw, own.inputs)
+    for a, b in parts:
+        inputs = site.spread(module, a).to(precision)
+        outputs = b.reshape(len(b), inputs.shape[0], -1).transpose(0, 1).to(precision)
+        if is_new:
+            own.inputs.gram += inputs.transpose(1, 2) @ inputs
+            own.inputs.total += inputs.sum(1, dtype=torch.float64)
+            own.inputs.count += inputs.shape[1]
+        own.cross += outputs.transpose(1, 2) @ inputs
+        own.total += outputs.sum(1, dtype=torch.float64)
+        own.squares += outputs.square().sum(1, dtype=torch.float64)
+
+
+def _parts(site: Site, module: nn.Module, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Cut inputs and outputs alike, so that the patches of a convolution stay small."""
+    if site.kind != "convolution":
+        return [(x, y)]
+    samples = len(x) if x.dim() == len(module.kernel_size) + 2 else 1  # type: ignore[arg-type]
+    if samples == 1:
+        return [(x, y)]
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    patch = weight[0].numel() * site.groups * (len(y) // samples)
+    size = max(1, CHUNK // patch)
+    return list(zip(torch.split(x, size), torch.split(y, size * (len(y) // samples))))
+
+
+def _form(site: Site, module: nn.Module) -> tuple[Any, ...]:
+    if site.kind != "convolution":
+        return (site.kind == "attended" or site.kind == "state",)
+    names = ("kernel_size", "stride", "padding", "dilation", "padding_mode", "groups")
+    return tuple(getattr(module, name) for name in names)

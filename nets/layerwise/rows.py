@@ -1,0 +1,206 @@
+"""The rows of one layer: sparse least squares with one Gram matrix, solved for all rows at once.
+
+Majorize-minimize on the Gram matrix: every step replaces the concave penalty by its tangent, a weighted l1
+norm, and takes one step of the splitting ``V = Z`` for it, which is a matrix product with an inverse that is
+formed once. lam grows from nearly nothing, warm from the dense weights, until the support has the count that
+is asked for; then least squares on it is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from concave_sparsity import Penalty
+from nets.layerwise.support import Mask, Weights, pattern
+
+#: Penalty parameter of the splitting, for a Gram matrix of unit diagonal, and how lam starts and grows.
+RHO = 0.3
+FIRST_LAM = 1e-4
+GROWTH = 1.08
+LARGEST_LAM = 1e6
+
+
+@dataclass(frozen=True)
+class LayerProblem:
+    """All rows of a layer: minimise 1/2 v'G v - c'v in each row under a limit on its nonzeros.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (d, d)
+        Damped Gram matrix G = X'X / n + ridge: positive definite.
+    correlations : ndarray, shape (out, d)
+        Rows c = X'y / n, plus ridge times the dense weights.
+    squares : ndarray, shape (out,)
+        Constants: v'G v - 2 c'v + squares is the mean squared error of a row plus its damping.
+    weights : ndarray, shape (out, d)
+        Dense weights: where the search starts.
+    """
+
+    gram: Weights
+    correlations: Weights
+    squares: Weights
+    weights: Weights
+
+    @classmethod
+    def of(
+        cls, gram: Weights, weights: Weights, *, ridge: float = 0.01, cross: Weights | None = None,
+        squares: Weights | None = None,
+    ) -> LayerProblem:  # fmt: skip
+        """Return the problem of a layer from moments of its inputs and wanted outputs.
+
+        Parameters
+        ----------
+        gram : ndarray, shape (d, d)
+            X'X / n.
+        weights : ndarray, shape (out, d)
+            Dense weights W.
+        ridge : float
+            Relative to the mean of the diagonal of `gram`; it draws to the dense weights.
+        cross : ndarray, shape (out, d), optional
+            Y'X / n; default W X'X / n.
+        squares : ndarray, shape (out,), optional
+            Means of y^2; default those of X W'.
+        """
+        product = weights @ gram
+        cross = product if cross is None else cross
+        squares = np.einsum("od,od->o", product, weights) if squares is None else squares
+        damping = ridge * float(np.trace(gram)) / len(gram)
+        return cls(
+            gram + damping * np.eye(len(gram)),
+            cross + damping * weights,
+            squares + damping * np.einsum("od,od->o", weights, weights),
+            weights,
+        )
+
+    @property
+    def total(self) -> int:
+        """Number of weights."""
+        return self.weights.size
+
+    def errors(self, weights: Weights) -> Weights:
+        """Return v'G v - 2 c'v + squares of each row, shape (out,)."""
+        inner: Weights = np.einsum("od,od->o", weights @ self.gram - 2.0 * self.correlations, weights)
+        return np.maximum(inner + self.squares, 0.0)
+
+
+def path_support(
+    problem: LayerProblem,
+    penalty: Penalty,
+    counts: int | Sequence[int] | NDArray[np.int64] | str,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Mask:
+    """Return the support that majorize-minimize leaves where lam has grown until the count is reached.
+
+    Parameters
+    ----------
+    problem : LayerProblem
+        The layer.
+    penalty : Penalty
+        Of ``|v_i| sqrt(G_ii)`` relative to its root mean square over the dense weights of the layer, or of
+        the row where counts are given row by row.
+    counts : int, sequence of int, or str
+        How many weights the layer keeps; or each row, shape (out,); or a pattern "N:M".
+    device, dtype
+        Where and how precisely the steps are done.
+    """
+    scale = np.sqrt(np.diag(problem.gram))
+    u = problem.weights * scale
+    per_layer = isinstance(counts, int)
+    size = np.sqrt(np.mean(u * u, axis=None if per_layer else 1, keepdims=True))
+    size = np.where(size > 0, size, 1.0)
+
+    def tensor(a: Weights) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(a)).to(device=device, dtype=dtype)
+
+    gram = torch.from_numpy(problem.gram / np.outer(scale, scale))
+    inverse = torch.linalg.inv(gram + RHO * torch.eye(len(gram), dtype=gram.dtype))
+    inverse = inverse.to(device=device, dtype=dtype)
+    right = tensor(problem.correlations / scale / size)
+    z = tensor(u / size)
+    groups = _Groups(z, counts)
+    dual = torch.zeros_like(z)
+    lam = FIRST_LAM
+    while not groups.close(z) and lam < LARGEST_LAM:
+        weights = groups.weigh(lam * penalty.derivative(z.abs()))
+        v = (right + RHO * (z - dual)) @ inverse + dual
+        z = v.sign() * (v.abs() - weights / RHO).clamp_min_(0.0)
+        dual = v - z
+        lam *= GROWTH
+    return groups.mask()
+
+
+class _Groups:
+    """Which weights are counted together: the layer, each row, or M consecutive ones.
+
+    A group closes when it has no more nonzeros than it may keep: its support is then the largest of the step
+    before, and bears no penalty any more, while the others go on.
+    """
+
+    def __init__(self, z: Tensor, counts: int | Sequence[int] | NDArray[np.int64] | str) -> None:
+        self.rows, self.width = z.shape
+        self.padding, size = 0, self.width
+        if isinstance(counts, str):
+            n, size = pattern(counts)
+            self.padding = -self.width % size
+            kept = torch.full(((self.width + self.padding) // size,), n).repeat(self.rows)
+        elif isinstance(counts, int):
+            kept, size = torch.tensor([counts]), z.numel()
+        else:
+            kept = torch.as_tensor(np.asarray(counts), dtype=torch.int64)
+        self.size, self.kept = size, kept.to(z.device)
+        self.last = self._grouped(z.abs())
+        self.closed = torch.zeros(len(self.last), dtype=torch.bool, device=z.device)
+        self.support = torch.zeros_like(self.last, dtype=torch.bool)
+
+    def _grouped(self, values: Tensor) -> Tensor:
+        """Return the values by group, shape (groups, size); what pads the last group of a row is zero."""
+        return functional.pad(values, (0, self.padding)).reshape(-1, self.size)
+
+    def _flat(self, values: Tensor) -> Tensor:
+        return values.reshape(self.rows, -1)[:, : self.width]
+
+    def close(self, z: Tensor) -> bool:
+        """Close the groups that are down to their counts; tell whether all are closed."""
+        values = self._grouped(z.abs())
+        down = ((values != 0).sum(1) <= self.kept) & ~self.closed
+        self._fix(down)
+        self.closed |= down
+        self.last = values
+        return bool(self.closed.all())
+
+    def _fix(self, which: Tensor) -> None:
+        chosen = which.nonzero().flatten()
+        if not len(chosen):
+            return
+        # A padded entry comes last, as its value is below every other.
+        values = self.last[chosen].clone()
+        if self.padding:
+            own = self._grouped(torch.ones((self.rows, self.width), device=values.device))[chosen]
+            values[own == 0] = -1.0
+        order = values.argsort(dim=1, descending=True, stable=True)
+        first = torch.arange(self.size, device=values.device) < self.kept[chosen, None]
+        self.support[chosen] = torch.zeros_like(first.expand_as(order)).scatter(
+            1, order, first.expand_as(order)
+        )
+
+    def weigh(self, weights: Tensor) -> Tensor:
+        """Return the weights of the l1 norm: in closed groups none on the support, infinite off it."""
+        if not self.closed.any():
+            return weights
+        fixed = torch.where(self.support, 0.0, torch.inf).to(weights.dtype)
+        return self._flat(torch.where(self.closed[:, None], fixed, self._grouped(weights)))
+
+    def mask(self) -> Mask:
+        """Return the support, boolean, shape (out, d)."""
+        self._fix(~self.closed)
+        mask: Mask = self._flat(self.support).cpu().numpy().copy()
+        return mask
