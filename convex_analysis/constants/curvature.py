@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from convex_analysis.losses import Linear, Logistic
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
 Matrix = NDArray[np.float64]
+
+EPS = float(np.finfo(float).eps)
 
 LARGEST_DENSE_DESIGN = 50_000_000
 """Entries of A up to which the theorems hold it as a dense array (400 MB)."""
@@ -39,17 +40,34 @@ def dense_design(problem: Problem) -> Matrix:
 def row_curvature_on_box(problem: Problem, design: Matrix) -> Vector:
     """Return lower bounds of each sample's second derivative over the whole box, shape (n_samples,).
 
-    Zero where none is known: other losses, a logistic loss with an intercept (which is unbounded).
+    Zero where none is known: losses whose second derivative is not unimodal, an intercept (which is
+    unbounded) with any loss but the linear one.
     """
-    if isinstance(problem.loss, Linear):
+    if problem.loss.quadratic:
         return np.ones(problem.n_samples)
-    if isinstance(problem.loss, Logistic) and not problem.fit_intercept:
-        with np.errstate(invalid="ignore"):
-            at_lower, at_upper = design * problem.lower, design * problem.upper
-        low = np.nansum(np.minimum(at_lower, at_upper), axis=1)
-        high = np.nansum(np.maximum(at_lower, at_upper), axis=1)
-        return problem.loss.second_derivative(np.maximum(np.abs(low), np.abs(high)), problem.y)
-    return np.zeros(problem.n_samples)
+    if not has_unimodal_curvature(problem):
+        return np.zeros(problem.n_samples)
+    with np.errstate(invalid="ignore"):
+        at_lower, at_upper = design * problem.lower, design * problem.upper
+    low = np.nansum(np.minimum(at_lower, at_upper), axis=1)
+    high = np.nansum(np.maximum(at_lower, at_upper), axis=1)
+    # A unimodal function is least at an end of an interval.
+    return np.minimum(_second_derivative(problem, low), _second_derivative(problem, high))
+
+
+def has_unimodal_curvature(problem: Problem) -> bool:
+    """Say whether T12 applies: a second derivative that rises, then falls, and no intercept.
+
+    The linear loss, whose second derivative is constant, may have an intercept.
+    """
+    return problem.loss.quadratic or (problem.loss.unimodal_curvature and not problem.fit_intercept)
+
+
+def _second_derivative(problem: Problem, z: Vector) -> Vector:
+    """Return the second derivatives; zero where the predictor is unbounded or nothing can be computed."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        second = problem.loss.second_derivative(np.where(np.isfinite(z), z, 0.0), problem.y)
+    return np.where(np.isfinite(z) & np.isfinite(second), second, 0.0)
 
 
 def predictor_range(design: Matrix, support: NDArray[np.bool_]) -> tuple[Vector, Vector]:
@@ -62,76 +80,62 @@ def predictor_range(design: Matrix, support: NDArray[np.bool_]) -> tuple[Vector,
 
 def row_curvature_at_target(problem: Problem, design: Matrix, support: NDArray[np.bool_]) -> Vector:
     """Return omega with ``f(m) - f(target) - g'h >= 1/2 sum s_i omega_i (a_i'h)^2`` on [0, 1]^d."""
-    return _row_curvature(problem, design, support, _logistic_average)
+    return _row_curvature(problem, design, support, average_curvature)
 
 
 def row_monotonicity_at_target(problem: Problem, design: Matrix, support: NDArray[np.bool_]) -> Vector:
     """Return omega with ``<grad f(m) - g, h> >= sum s_i omega_i (a_i'h)^2`` on [0, 1]^d."""
-    return _row_curvature(problem, design, support, _logistic_secant)
+    return _row_curvature(problem, design, support, secant_curvature)
 
 
 def _row_curvature(
     problem: Problem,
     design: Matrix,
     support: NDArray[np.bool_],
-    ratio: Callable[[Vector, Vector], Vector],
+    ratio: Callable[[Problem, Vector, Vector], Vector],
 ) -> Vector:
-    if isinstance(problem.loss, Linear):
+    if problem.loss.quadratic:
         return np.ones(problem.n_samples)
-    if isinstance(problem.loss, Logistic) and not problem.fit_intercept:
-        z = design[:, support].sum(axis=1)
-        low, high = predictor_range(design, support)
-        here = problem.loss.second_derivative(z, problem.y)
-        # Each ratio rises, then falls, away from zero: its minimum over [low, high] is at an end or at zero.
-        least = np.minimum(here, np.minimum(ratio(z, low), ratio(z, high)))
-        # What rounding was allowed for must not push it below the bound on the whole box.
-        floor: Vector = np.maximum(least, row_curvature_on_box(problem, design))
-        return floor
-    return np.zeros(problem.n_samples)
+    if not has_unimodal_curvature(problem):
+        return np.zeros(problem.n_samples)
+    z = design[:, support].sum(axis=1)
+    low, high = predictor_range(design, support)
+    here = _second_derivative(problem, z)
+    # Each ratio rises, then falls, away from zero: its minimum over [low, high] is at an end or at zero.
+    least = np.minimum(here, np.minimum(ratio(problem, z, low), ratio(problem, z, high)))
+    # What rounding was allowed for must not push it below the bound on the whole box.
+    floor: Vector = np.maximum(least, row_curvature_on_box(problem, design))
+    return floor
 
 
-def _softplus(z: Vector) -> Vector:
-    return np.logaddexp(0.0, z)
+def average_curvature(problem: Problem, z: Vector, u: Vector) -> Vector:
+    """Return ``2 [phi(z + u) - phi(z) - phi'(z) u] / u^2`` from below, sample by sample."""
+    loss, y = problem.loss, problem.y
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        here, there = loss.value(z, y), loss.value(z + u, y)
+        slope, far = loss.derivative(z, y), loss.derivative(z + u, y)
+        size = np.abs(here) + np.abs(there) + np.abs(slope) * (np.abs(z) + np.abs(u))
+        size += np.abs(far) * (np.abs(z) + np.abs(u)) + (np.abs(slope) + np.abs(far)) * np.abs(y)
+        quotient = 2.0 * (there - here - slope * u - 8.0 * EPS * size) / u**2
+    return _no_less_than_the_ends(problem, z, u, quotient)
 
 
-def _sigmoid(z: Vector) -> Vector:
-    e = np.exp(-np.abs(z))
-    return np.where(z > 0, 1.0, e) / (1.0 + e)
+def secant_curvature(problem: Problem, z: Vector, u: Vector) -> Vector:
+    """Return ``(phi'(z + u) - phi'(z)) / u`` from below, sample by sample."""
+    loss, y = problem.loss, problem.y
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        here, there = loss.derivative(z, y), loss.derivative(z + u, y)
+        second = loss.second_derivative(z, y) + loss.second_derivative(z + u, y)
+        size = np.abs(here) + np.abs(there) + second * (np.abs(z) + np.abs(u) + np.abs(y))
+        quotient = (there - here) / u - 8.0 * EPS * size / np.abs(u)
+    return _no_less_than_the_ends(problem, z, u, quotient)
 
 
-def _self_concordant(z: Vector, u: Vector, factor: Vector) -> Vector:
-    e = np.exp(-np.abs(z))
-    bound: Vector = e / (1.0 + e) ** 2 * factor
-    return bound
-
-
-def _logistic_average(z: Vector, u: Vector) -> Vector:
-    """Return ``2 [phi(z + u) - phi(z) - phi'(z) u] / u^2`` from below, for ``phi = log(1 + e^z)``."""
-    size = np.abs(u)
-    small = size < 1e-2
-    wide = np.where(small, 1.0, u)
-    exact = 2.0 * (_softplus(z + wide) - _softplus(z) - _sigmoid(z) * wide) / wide**2
-    # The quotient loses digits by cancellation: subtract what rounding may have added.
-    scale = np.abs(z) + np.abs(wide) + 1.0
-    exact -= 2.0 * 8.0 * np.finfo(float).eps * scale / wide**2
-    # Self-concordance (Bach 2010) where the quotient is 0/0, and never less than it elsewhere.
-    factor = np.where(
-        small, 1.0 - size / 3.0, 2.0 * (np.exp(-size) + size - 1.0) / np.where(small, 1.0, size**2)
-    )
-    bound = _self_concordant(z, u, factor * (1.0 - 1e-11))
-    return np.where(small, bound, np.maximum(exact, bound))
-
-
-def _logistic_secant(z: Vector, u: Vector) -> Vector:
-    """Return ``(phi'(z + u) - phi'(z)) / u`` from below."""
-    size = np.abs(u)
-    small = size < 1e-4
-    wide = np.where(small, 1.0, u)
-    exact = (_sigmoid(z + wide) - _sigmoid(z)) / wide
-    exact -= 8.0 * np.finfo(float).eps / np.abs(wide)
-    factor = np.where(small, 1.0 - size / 2.0, -np.expm1(-size) / np.where(small, 1.0, size))
-    bound = _self_concordant(z, u, factor * (1.0 - 1e-11))
-    return np.where(small, bound, np.maximum(exact, bound))
+def _no_less_than_the_ends(problem: Problem, z: Vector, u: Vector, quotient: Vector) -> Vector:
+    """Return the quotient, or the smaller end of the range if that is more: near u = 0 it is 0/0."""
+    ends = np.minimum(_second_derivative(problem, z), _second_derivative(problem, z + u))
+    usable = np.isfinite(quotient) & (u != 0.0)
+    return np.where(usable, np.maximum(quotient, ends), ends)
 
 
 def curvature_factor(problem: Problem, design: Matrix, row_curvature: Vector) -> Matrix:

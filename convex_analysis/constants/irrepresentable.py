@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from convex_analysis.constants.curvature import Matrix
+from convex_analysis.constants.curvature import Matrix, curvature_factor
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def irrepresentable(
         Strength of the normalised penalty, positive.
     """
     root = np.sqrt(problem.row_weights)
-    weighted, noise = root[:, None] * design, root * residual
+    if problem.fit_intercept:
+        residual = residual - problem.row_weights @ residual
+    # With an intercept columns and residual are centred: it takes what they have in common.
+    weighted, noise = curvature_factor(problem, design, np.ones(problem.n_samples)), root * residual
     if free.size == 0:
         empty = np.zeros((0, design.shape[1]))
         return Irrepresentable(empty, weighted.T @ noise / lam, free, np.inf)

@@ -24,6 +24,7 @@ class Huber(Loss):
 
     delta: float = 1.0
     name = "huber"
+    unimodal_curvature = True
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.delta) and self.delta > 0):

@@ -15,6 +15,7 @@ class Linear(Loss):
     """Half the squared error, ``phi(z, y) = (z - y)^2 / 2``."""
 
     name = "linear"
+    unimodal_curvature = True
     quadratic = True
 
     def check_targets(self, y: Vector) -> Vector:

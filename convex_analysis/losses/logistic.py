@@ -20,6 +20,7 @@ class Logistic(Loss):
     """Logistic loss ``phi(z, y) = log(1 + exp(-y z))``, labels in {-1, 1} (or {0, 1}, converted)."""
 
     name = "logistic"
+    unimodal_curvature = True
 
     def check_targets(self, y: Vector) -> Vector:
         """Accept two classes, -1 and 1 or 0 and 1; return them as -1 and 1."""

@@ -21,6 +21,8 @@ class Loss(ABC):
     name: str
     quadratic: bool = False
     """True where ``second_derivative`` is 1 everywhere: the Gram matrix then never changes."""
+    unimodal_curvature: bool = False
+    """True where ``second_derivative`` rises, then falls (or does only one of them) as z grows: T12 holds."""
 
     @abstractmethod
     def check_targets(self, y: Vector) -> Vector:

@@ -47,6 +47,8 @@ class Case:
         Where majorize-minimize starts in T7, T8 and T16: what `majorize_minimize` accepts as a vector.
     mask, weights, weight_decay
         A mask and weights trained together, and the weight decay (T11, T17).
+    gaussian
+        Standard deviation of X, if its entries are independent draws from a normal distribution (T22).
     steps
         Largest number of majorize-minimize steps that T7 and T16 take.
     support_floor
@@ -73,6 +75,7 @@ class Case:
         mask: Any = None,
         weights: Any = None,
         weight_decay: float | None = None,
+        gaussian: float | None = None,
         steps: int = 100,
         support_floor: float = 0.0,
         signs: str = "auto",
@@ -89,6 +92,9 @@ class Case:
             raise ValueError(f"support_floor must lie in [0, 1), got {support_floor!r}.")
         if signs not in ("auto", "always", "never"):
             raise ValueError(f'signs must be "auto", "always" or "never", got {signs!r}.')
+        if gaussian is not None and not (np.isfinite(gaussian) and gaussian > 0):
+            raise ValueError(f"gaussian must be a positive standard deviation, got {gaussian!r}.")
+        self.gaussian = gaussian
         self.support_floor, self.signs = support_floor, signs
         self.semidefinite_limit, self.quadratic_limit = semidefinite_limit, quadratic_limit
 

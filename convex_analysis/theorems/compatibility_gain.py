@@ -100,7 +100,7 @@ class CompatibilityStationary(Theorem):
         "cone, and a compatibility constant bounds it also with fewer samples than parameters."
     )
     quantity = "||m - target||_1"
-    formula = "(1 + alpha) (a + kappa_S)_+ lam k / phi_b^2"
+    formula = "(1 + alpha_b) (a + kappa_S)_+ lam k / phi_b^2"
 
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
         lam, penalty = case.lam, case.penalty
@@ -129,7 +129,7 @@ class CompatibilityStationary(Theorem):
             return self._verdict(hypotheses)
         alpha = max(0.0, first.value + noise_on) / (last.value - noise_off)
         factor = case.monotone_factor
-        best, least = np.inf, -np.inf
+        best, least, narrow = np.inf, -np.inf, alpha
         constants: dict[str, Constant] = {}
         cone = ConeMinimum(case, factor, alpha)
         for line in case.slope_lines:
@@ -138,9 +138,15 @@ class CompatibilityStationary(Theorem):
             minimum = cone.shifted(lam * line.b)
             least = max(least, minimum.value)
             if minimum.value > 0:
-                root = max(0.0, line.a + noise_on) * lam / minimum.value
-                if (1.0 + alpha) * root < best:
-                    best = (1.0 + alpha) * root
+                pull = max(0.0, line.a + noise_on)
+                # As in T15: the same inequality puts the error in a cone of its own, often a narrower one.
+                opening = min(alpha, pull / (line.a0 - noise_off)) if line.a0 > noise_off else alpha
+                if opening < alpha:
+                    tight = ConeMinimum(case, factor, opening).shifted(lam * line.b)
+                    minimum = tight if tight.value > minimum.value else minimum
+                bound = (1.0 + opening) * pull * lam / minimum.value
+                if bound < best:
+                    best, narrow = bound, opening
                     constants = {
                         "phi_b^2 / k": minimum,
                         "a": Constant(line.a, line.certified, line.method),
@@ -149,5 +155,9 @@ class CompatibilityStationary(Theorem):
         hypotheses.append(Hypothesis.above("phi_b^2 / k, for some admissible (a, b)", least, 0.0))
         parts = {} if case.point is None else {"measured": float(np.abs(case.error).sum())}
         return self._verdict(
-            hypotheses, bound=best, constants=constants, quantities={"alpha": alpha}, **parts
+            hypotheses,
+            bound=best,
+            constants=constants,
+            quantities={"alpha": alpha, "alpha_b": narrow},
+            **parts,
         )

@@ -14,6 +14,8 @@ from convex_analysis.theorems.euclidean_norm import euclidean_norm
 from convex_analysis.theorems.theorem import Theorem, no_worse_than_target
 from convex_analysis.theorems.verdict import Hypothesis, Verdict
 
+_KINKS = 64  # tried at most
+
 
 def sharp_bound(
     gradient: Vector,
@@ -24,9 +26,21 @@ def sharp_bound(
     excess: float = 0.0,
     rounding: Vector | float = 0.0,
 ) -> tuple[float, float]:
-    """Return the smallest bound of T2 (2) over c' in [0, c], and that c'; (inf, 0) if mu is not positive."""
+    """Return the smallest bound of T2 (2) over c' in [0, c], and that c'; (inf, 0) if mu is not positive.
+
+    Any c' will do. Tried are a grid and the kinks, where an entry of w vanishes: with one noise level on S
+    the best is ``min(c, (1 + kappa_S)_+)``, a kink.
+    """
     best, chosen = math.inf, 0.0
-    for c in np.linspace(0.0, curvature, 33):
+    grid = np.linspace(0.0, curvature, 33)
+    if lam > 0:
+        with np.errstate(over="ignore"):
+            kinks = np.where(support, 1.0 + (gradient + rounding) / lam, (rounding - gradient) / lam - 1.0)
+        kinks = kinks[(kinks > 0.0) & (kinks < curvature)]
+        if kinks.size > _KINKS:
+            kinks = np.quantile(kinks, np.linspace(0.0, 1.0, _KINKS))
+        grid = np.union1d(grid, kinks)
+    for c in grid:
         strength = mu - 2.0 * lam * c
         if strength <= 0:
             break

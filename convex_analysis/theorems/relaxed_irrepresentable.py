@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from convex_analysis.constants import irrepresentable
-from convex_analysis.losses import Linear
+from convex_analysis.intercept import best_intercept
+from convex_analysis.losses.loss import Vector
 from convex_analysis.majorize_minimize import majorize_minimize
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
@@ -28,10 +29,7 @@ class RelaxedIrrepresentable(Theorem):
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
         problem = case.problem
         assert case.target is not None
-        linear = isinstance(problem.loss, Linear)
-        hypotheses.append(
-            Hypothesis.true("the linear loss without intercept", linear and not problem.fit_intercept)
-        )
+        hypotheses.append(Hypothesis.true("the linear loss", problem.loss.quadratic))
         hypotheses.append(Hypothesis.above("lam", case.lam, 0.0))
         if not all(hypothesis.holds for hypothesis in hypotheses):
             return self._verdict(hypotheses)
@@ -52,7 +50,7 @@ class RelaxedIrrepresentable(Theorem):
             Hypothesis.at_most("q_j = beta_j' r'(m_F) + <A_j, (I - P_F) e> / lam off S", largest, first)
         )
         violations = (
-            np.maximum(-(problem.gradient(x) + case.lam * first), 0.0)
+            np.maximum(-(self._gradient(case, x) + case.lam * first), 0.0)
             if np.isfinite(first)
             else np.zeros_like(x)
         )
@@ -61,7 +59,7 @@ class RelaxedIrrepresentable(Theorem):
         # How far q is known: the solver's residual on S travels through beta, rounding through the
         # condition number.
         travel = float(np.abs(found.coefficients).sum(axis=0).max(initial=0.0)) * violation_on
-        rounding = float(case.rounding_of_gradient(x, 0.0).max())
+        rounding = float(case.rounding_of_gradient(x, case.target_intercept).max())
         condition = float(np.trace(case.design[:, free].T @ case.design[:, free])) / (
             problem.n_samples * found.smallest_eigenvalue
         )
@@ -104,5 +102,11 @@ class RelaxedIrrepresentable(Theorem):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the violation reached enters the tolerance
                 x = majorize_minimize(face, start=case.target, tol=1e-12, max_iter=case.steps).x
-        violations = problem.violations(x, problem.gradient(x), problem.weights(x))
+        violations = problem.violations(x, RelaxedIrrepresentable._gradient(case, x), problem.weights(x))
         return x, float(violations[case.support].max(initial=0.0))
+
+    @staticmethod
+    def _gradient(case: Case, x: Vector) -> Vector:
+        problem = case.problem
+        intercept = best_intercept(problem, problem.predictor(x)) if problem.fit_intercept else 0.0
+        return problem.gradient(x, intercept)

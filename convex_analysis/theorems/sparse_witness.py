@@ -6,8 +6,9 @@ import warnings
 
 import numpy as np
 
-from convex_analysis.constants import strong_convexity
-from convex_analysis.losses import Linear, Logistic
+from convex_analysis.constants import curvature_factor, strong_convexity
+from convex_analysis.constants.curvature import has_unimodal_curvature
+from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
 from convex_analysis.majorize_minimize import majorize_minimize
 from convex_analysis.theorems.case import Case
@@ -30,8 +31,12 @@ class SparseWitness(Theorem):
 
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
         problem = case.problem
-        known = isinstance(problem.loss, Linear | Logistic) and not problem.fit_intercept
-        hypotheses.append(Hypothesis.true("the linear or logistic loss without intercept", known))
+        known = has_unimodal_curvature(problem) and np.isfinite(problem.loss.smoothness)
+        hypotheses.append(
+            Hypothesis.true(
+                "a smooth loss with unimodal second derivative, no intercept unless it is linear", known
+            )
+        )
         if not known:
             return self._verdict(hypotheses)
         assert case.target is not None
@@ -55,7 +60,7 @@ class SparseWitness(Theorem):
             return self._verdict(hypotheses)
         x, violation = self._witness(case)
         distance = float(np.linalg.norm(x - case.target))
-        full = problem.violations(x, problem.gradient(x), self._weights(case, x))
+        full = self._violations(case, x)
         rounding = float(case.rounding_of_gradient(x, 0.0).max())
         outside = float(full[off].max(initial=0.0))
         return self._verdict(
@@ -77,9 +82,12 @@ class SparseWitness(Theorem):
         )
 
     @staticmethod
-    def _weights(case: Case, x: Vector) -> Vector:
+    def _violations(case: Case, x: Vector) -> Vector:
+        problem = case.problem
         with np.errstate(invalid="ignore"):
-            return np.where(case.lam > 0, case.lam * case.penalty.slope(x), 0.0)
+            weights = np.where(case.lam > 0, case.lam * case.penalty.slope(x), 0.0)
+        intercept = best_intercept(problem, problem.predictor(x)) if problem.fit_intercept else 0.0
+        return problem.violations(x, problem.gradient(x, intercept), weights)
 
     @staticmethod
     def _witness(case: Case) -> tuple[Vector, float]:
@@ -91,14 +99,13 @@ class SparseWitness(Theorem):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what was reached is measured and reported
             x = majorize_minimize(face, start=case.target, tol=1e-12, max_iter=case.steps).x
-        violations = case.problem.violations(x, case.problem.gradient(x), SparseWitness._weights(case, x))
-        return x, float(violations[case.support].max(initial=0.0))
+        return x, float(SparseWitness._violations(case, x)[case.support].max(initial=0.0))
 
     @staticmethod
     def _cross(case: Case) -> Vector:
         """Return M_j with ``|grad_j f(m) - g_j| <= M_j ||h||`` on the face."""
         problem = case.problem
-        root = np.sqrt(problem.row_weights)[:, None] * case.design
+        root = curvature_factor(problem, case.design, np.ones(problem.n_samples))  # centred for an intercept
         size = float(np.abs(root).max(initial=0.0))
         if case.k == 0 or size == 0.0:
             return np.zeros(problem.n_features)

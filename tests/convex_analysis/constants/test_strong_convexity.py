@@ -49,6 +49,6 @@ def test_the_diagonal_follows_the_scale_of_the_columns():
 def test_no_feature_and_no_curvature():
     assert strong_convexity(np.zeros((3, 0))).value == np.inf
     assert strong_convexity(np.zeros((3, 2))).value == 0.0
-    problem = MaskProblem(np.eye(2), np.zeros(2), loss="huber")
+    problem = MaskProblem(np.eye(2), np.full(2, 3.0), loss="huber")  # linear on the whole box
     design = dense_design(problem)
     assert not curvature_factor(problem, design, row_curvature_on_box(problem, design)).any()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
 from convex_analysis import MaskProblem, majorize_minimize
+from convex_analysis.losses import Huber
 
 DESIGNS = (
     "gaussian",
@@ -132,8 +133,10 @@ def cases(
         y = np.where(y >= 0, 1.0, -1.0)
     weighted = draw(st.integers(0, 9)) == 0
     sample_weight = rng.uniform(0.1, 2.0, n) if weighted else None
+    if loss == "huber":
+        loss = Huber(float(rng.choice([0.1, 1.0, 10.0])) * max(1e-3, float(np.abs(y).max())))
     problem = MaskProblem(X, y, theta, loss=loss, penalty=r, lam=lam, sample_weight=sample_weight)
-    story = f"{kind} {n}x{d}, theta {scale}, {loss}, noise {noise:g}, lam {lam:.3g}, k {k}, {r!r}"
+    story = f"{kind} {n}x{d}, theta {scale}, {loss!s}, noise {noise:g}, lam {lam:.3g}, k {k}, {r!r}"
     return Given(problem, target, rng, story)
 
 

@@ -1,4 +1,4 @@
-"""T12: lower bounds of the curvature of the logistic loss, from the whole box down to one error."""
+"""T12: lower bounds of the curvature of a loss, from the whole box down to one error."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import math
 
 import numpy as np
 
-from convex_analysis.losses import Linear, Logistic
+from convex_analysis.constants.curvature import has_unimodal_curvature
+from convex_analysis.losses import Logistic
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
 from convex_analysis.theorems.verdict import Hypothesis, Verdict
 
 
-class LogisticCurvature(Theorem):
-    """T12 Curvature of the logistic loss."""
+class LossCurvature(Theorem):
+    """T12 Curvature of the loss."""
 
     name = "T12"
-    title = "Curvature of the logistic loss"
+    title = "Curvature of the loss"
     statement = (
-        "The logistic loss is curved on the box: the larger the predictors can be, the less; seen from the "
-        "target the loss of curvature is only like one over the range, not exponential in it."
+        "A loss whose second derivative rises, then falls (logistic, Huber) is curved on the box; its "
+        "average seen from the target is least at an end of the range, and much larger than the least value."
     )
     quantity = "1/2 h'Bh, B the curvature matrix at the target"
     formula = "f(m) - f(target) - g'h"
@@ -27,10 +28,10 @@ class LogisticCurvature(Theorem):
 
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
         problem = case.problem
-        known = isinstance(problem.loss, Logistic | Linear) and not (
-            isinstance(problem.loss, Logistic) and problem.fit_intercept
+        known = has_unimodal_curvature(problem)
+        hypotheses.append(
+            Hypothesis.true("a loss with unimodal second derivative, no intercept unless it is linear", known)
         )
-        hypotheses.append(Hypothesis.true("the logistic loss without intercept, or the linear loss", known))
         if not known:
             return self._verdict(hypotheses)
         quantities = {

@@ -1,16 +1,37 @@
-"""T12: curvature of the logistic loss."""
+"""T12: curvature of the loss, logistic and Huber."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from theorem_strategies import cases, level_points, margin_record, search, thorough
+from theorem_strategies import cases, level_points, margin_record, search, solve, thorough
 
 from convex_analysis import MaskProblem, theorems
 from convex_analysis.constants import row_curvature_at_target, row_curvature_on_box
-from convex_analysis.constants.curvature import _logistic_average, _logistic_secant
+from convex_analysis.constants.curvature import average_curvature, secant_curvature
+from convex_analysis.losses import Huber
 
 REAL = st.floats(-60, 60)
+
+
+def _one_sample(loss, y):
+    return MaskProblem(np.ones((1, 1)), np.array([y]), loss=loss)
+
+
+@thorough(30)
+def test_the_bounds_hold_everywhere_in_the_box_for_hubers_loss(count, record_property):
+    """Also T2, T4, T13, T14 and T18, which say something as soon as there is curvature."""
+
+    def attempt(case):
+        for point in (case.rng.uniform(0, 1, case.target.size), 1 - case.target):
+            yield theorems.T12.check(case.problem, case.target, point)
+        solution = solve(case.problem, case.target)
+        for theorem in (theorems.T2, theorems.T4, theorems.T13, theorems.T14, theorems.T18):
+            yield theorem.check(case.problem, case.target, solution)
+
+    margins = search(cases(losses=("huber",), samples_per_feature=(1.0, 2.0, 6.0)), attempt, count)
+    record_property(*margin_record("T12 Huber", margins))
+    assert len(margins) > 2 * count
 
 
 @thorough(30)
@@ -45,21 +66,28 @@ def test_the_ratios_are_bounded_from_below_and_closely(z, u):
         else:
             average = 2 * (loss(zz + uu) - loss(zz) - slope(zz) * uu) / uu**2
             secant = (slope(zz + uu) - slope(zz)) / uu
+    problem = _one_sample("logistic", -1.0)
     z, u = np.array([z]), np.array([u])
-    for computed, exact in ((_logistic_average(z, u)[0], average), (_logistic_secant(z, u)[0], secant)):
+    for ratio, exact in ((average_curvature, average), (secant_curvature, secant)):
+        computed = ratio(problem, z, u)[0]
         assert computed <= exact * (1 + 1e-15) + 1e-300
         assert computed >= float(exact) * 0.99 - 1e-10
 
 
-@given(st.floats(-30, 30), st.floats(-40, 0), st.floats(0, 40))
-def test_the_minimum_over_a_range_is_at_an_end_or_at_zero(z, low, high):
+@given(
+    st.sampled_from(["logistic", Huber(1.0), Huber(7.5)]),
+    st.floats(-30, 30),
+    st.floats(-40, 0),
+    st.floats(0, 40),
+)
+def test_the_minimum_over_a_range_is_at_an_end_or_at_zero(loss, z, low, high):
     u = np.linspace(low, high, 801)
-    u[np.abs(u) < 0.011] = 0.0  # there the computed ratio is a bound, off by up to 0.3%
-    zz = np.full(801, z)
-    for ratio in (_logistic_average, _logistic_secant):
-        here = ratio(np.array([z]), np.array([0.0]))[0]
-        ends = min(here, ratio(zz[:1], u[:1])[0], ratio(zz[:1], u[-1:])[0])
-        assert ratio(zz, u).min() >= ends * (1 - 1e-6) - 1e-12
+    u[np.abs(u) < 0.011] = 0.0  # there the computed ratio is a bound, off by up to 1%
+    problem = MaskProblem(np.ones((801, 1)), np.ones(801), loss=loss)
+    for ratio in (average_curvature, secant_curvature):
+        values = ratio(problem, np.full(801, z), u)
+        here = ratio(problem, np.full(801, z), np.zeros(801))[0]
+        assert values.min() >= min(here, values[0], values[-1]) * (1 - 1e-6) - 1e-10
 
 
 def test_seen_from_the_target_much_more_curvature_is_left():
