@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nets.evaluation import evaluate
     from nets.hooks import Hook
     from nets.layerwise import prune
+    from nets.metric import Metric
     from nets.parametrization import attach, make_permanent
     from nets.playing import find_ticket, find_tickets, play, retrain
     from nets.querying import query
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
     from nets.runs.running import run
     from nets.shrinking import shrink
     from nets.sweeps.sweeping import sweep
+    from nets.tasks import Task
     from nets.ticket_connectivity import connectivity
     from nets.tickets import Ticket
 
 __all__ = [
     "Hook",
+    "Metric",
     "Play",
     "Result",
+    "Task",
     "Ticket",
     "Training",
     "attach",
@@ -50,8 +54,10 @@ __all__ = [
 
 _WHERE = {
     "Hook": "hooks",
+    "Metric": "metric",
     "Play": "configuration",
     "Result": "result",
+    "Task": "tasks",
     "Ticket": "tickets",
     "Training": "configuration",
     "attach": "parametrization",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from torch import nn
+
 from nets.configuration import Training
 from nets.data import Dataset
 from nets.flat_model import FlatModel
@@ -41,12 +43,13 @@ def train(
     start: int = 0,
     until: int | None = None,
     checkpoint: Checkpoint | None = None,
+    teacher: nn.Module | None = None,
 ) -> Loop:
     """Train through the one loop, from the state that the checkpoint holds, if it holds one.
 
     Parameters
     ----------
-    flat, data, training, seed, hooks, start, name
+    flat, data, training, seed, hooks, start, name, teacher
         See `nets.training.Loop`.
     until : int, optional
         See `Loop.run`.
@@ -59,7 +62,8 @@ def train(
         Finished.
     """
     storing: Sequence[Hook] = checkpoint.hooks(name) if checkpoint else ()
-    loop = Loop(flat, data, training, seed=seed, hooks=(*hooks, *storing), start=start, name=name)
+    every = (*hooks, *storing)
+    loop = Loop(flat, data, training, seed=seed, hooks=every, start=start, name=name, teacher=teacher)
     stored = checkpoint.load(name) if checkpoint else None
     if stored is not None:
         loop.load_state_dict(stored)

@@ -15,6 +15,7 @@ from nets.configuration import CONTROLS, Play, Scalar
 from nets.job_pool import Progress, run_jobs
 from nets.jobs import Job, jobs
 from nets.matching import judge, largest_matching_sparsity
+from nets.metric import ACCURACY, Metric
 from nets.result import Result
 from nets.storage.atomic import write_bytes
 
@@ -58,24 +59,30 @@ class Comparison:
 
     results: tuple[Result, ...]
 
+    @property
+    def metric(self) -> Metric:
+        """What the scores are: one metric, that of the task."""
+        return self.results[0].metric if self.results else ACCURACY
+
     def table(self) -> list[dict[str, Any]]:
         """Return one row for every method, penalty, options, granularity, control and density.
 
-        Each holds these, seeds, accuracy (mean over the seeds, test), interval (half width of its 95%
+        Each holds these, seeds, accuracy (or what the task's metric is called: its mean over the seeds,
+        test), interval (half width of its 95%
         confidence interval by Student's t; NaN for one seed), verdict ("winning", "matching" or "not shown",
         see `nets.matching`; "" for the dense network and the controls), validation_accuracy (mean), search
         epochs, search and inference FLOPs, and seconds (means; seconds count the search and the retraining).
         """
-        groups = self._groups()
+        groups, name = self._groups(), self.metric.name
         rows = []
         for (series, control, density), group in groups.items():
-            accuracy, interval = mean_interval([r.test_accuracy for r in group])
+            score, interval = mean_interval([r.test_score for r in group])
             verdict = ""
             dense = _dense_by_seed(group)
             if series.method != "dense" and not control and dense:
                 again = groups.get((series, "reinitialise", density))
                 reinitialised = None if again is None else _by_seed(again)
-                verdict = judge(_by_seed(group), dense, reinitialised).word
+                verdict = judge(_by_seed(group), dense, reinitialised, metric=self.metric).word
             rows.append(
                 {
                     "method": series.method,
@@ -85,10 +92,10 @@ class Comparison:
                     "control": control,
                     "density": density,
                     "seeds": len(group),
-                    "accuracy": accuracy,
+                    name: score,
                     "interval": interval,
                     "verdict": verdict,
-                    "validation_accuracy": _mean([r.validation_accuracy for r in group]),
+                    self.metric.column("validation"): _mean([r.validation_score for r in group]),
                     "search_epochs": _mean([r.search_epochs for r in group]),
                     "search_flops": _mean([r.search_flops for r in group]),
                     "inference_flops": _mean([r.inference_flops for r in group]),
@@ -109,8 +116,8 @@ class Comparison:
         found = {}
         for series, by_density in tickets.items():
             if dense := _dense_by_seed([result for group in by_density.values() for result in group]):
-                accuracies = {density: _by_seed(group) for density, group in by_density.items()}
-                found[series.label] = largest_matching_sparsity(accuracies, dense)
+                scores = {density: _by_seed(group) for density, group in by_density.items()}
+                found[series.label] = largest_matching_sparsity(scores, dense, metric=self.metric)
         return found
 
     def _groups(self) -> dict[tuple[Series, str, float], list[Result]]:
@@ -240,13 +247,13 @@ def versions() -> dict[str, str]:
 
 
 def _by_seed(results: Sequence[Result]) -> dict[int, float]:
-    return {result.play.seed: result.test_accuracy for result in results}
+    return {result.play.seed: result.test_score for result in results}
 
 
 def _dense_by_seed(results: Sequence[Result]) -> dict[int, float]:
-    """Return the accuracies of the dense networks, of those that were trained."""
-    known = [result for result in results if math.isfinite(result.dense_test_accuracy)]
-    return {result.play.seed: result.dense_test_accuracy for result in known}
+    """Return the scores of the dense networks, of those that were trained."""
+    known = [result for result in results if math.isfinite(result.dense_test_score)]
+    return {result.play.seed: result.dense_test_score for result in known}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Accuracy against density, one line a method, the dense network as a band."""
+"""The metric against density, one line a method, the dense network as a band."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nets.comparison import Comparison, row_label
+from nets.metric import Metric
 
 #: Okabe and Ito's colours (colour-blind safe), each with its own marker and dashes, to be told apart in grey.
 STYLES: tuple[tuple[str, str, Any], ...] = (
@@ -23,7 +24,7 @@ STYLES: tuple[tuple[str, str, Any], ...] = (
 
 
 def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
-    """Draw mean test accuracy with 95% intervals against density (logarithmic) and write it as a picture."""
+    """Draw the mean of the test metric with 95% intervals against density (logarithmic) as a picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -32,11 +33,12 @@ def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
     figure = Figure(figsize=(7.2, 4.5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    rows = comparison.table()
+    rows, metric = comparison.table(), comparison.metric
+    scale, name = metric.scale, metric.name
     lines: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["method"] == "dense":
-            mean, half = 100 * row["accuracy"], 100 * _or_zero(row["interval"])
+            mean, half = scale * row[name], scale * _or_zero(row["interval"])
             axes.axhspan(mean - half, mean + half, color="#999999", alpha=0.3, linewidth=0)
             axes.axhline(mean, color="#555555", linewidth=1.2, label="dense")
         else:
@@ -48,8 +50,8 @@ def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
         x = [100 * row["density"] * 1.025 ** (i - (len(lines) - 1) / 2) for row in points]
         axes.errorbar(
             x,
-            [100 * row["accuracy"] for row in points],
-            yerr=[100 * _or_zero(row["interval"]) for row in points],
+            [scale * row[name] for row in points],
+            yerr=[scale * _or_zero(row["interval"]) for row in points],
             color=colour,
             marker=marker,
             linestyle=dashes,
@@ -64,16 +66,16 @@ def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
         axes.set_xscale("log")
         axes.set_xticks(densities, [f"{d:g}" for d in densities])
         axes.set_xticks([], minor=True)
-    axes.set_ylim(*_limits(rows))
+    axes.set_ylim(*_limits(rows, metric))
     play = comparison.results[0].play
     seeds = max(row["seeds"] for row in rows)
     axes.set_xlabel("density of the ticket: weights kept, % (logarithmic)")
-    axes.set_ylabel("test accuracy, %")
+    axes.set_ylabel(f"test {metric.name}, {metric.unit}".strip(", "))
     axes.set_title(
         f"{play.model} on {play.data}: mean of {seeds} seeds, 95% intervals", fontsize=10, loc="left"
     )
     axes.grid(alpha=0.3, linewidth=0.6)
-    axes.legend(loc="lower right", framealpha=0.9)
+    axes.legend(loc="lower right" if metric.higher_is_better else "upper right", framealpha=0.9)
     figure.savefig(path)
     return path
 
@@ -82,10 +84,17 @@ def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def _limits(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    """Return limits that show the good methods well; what lies far below may leave the picture."""
-    values = sorted(100 * row["accuracy"] for row in rows)
-    top = max(100 * (row["accuracy"] + _or_zero(row["interval"])) for row in rows)
+def _limits(rows: list[dict[str, Any]], metric: Metric) -> tuple[float, float]:
+    """Return limits that show the good methods well; what lies far off may leave the picture."""
+    sign = metric.scale if metric.higher_is_better else -metric.scale
+    values = sorted(sign * row[metric.name] for row in rows)
+    top = max(sign * row[metric.name] + metric.scale * _or_zero(row["interval"]) for row in rows)
     middle = values[len(values) // 2]
-    floor = max(values[0] - 2.0, middle - max(8.0, 6.0 * (top - middle)))
-    return floor, min(100.0, top + 0.05 * (top - floor))
+    least = (8.0, 2.0) if metric.unit == "%" else (0.0, 0.05 * (top - values[0]))
+    floor = max(values[0] - least[1], middle - max(least[0], 6.0 * (top - middle)))
+    if floor >= top:
+        floor, top = floor - 0.05 * (abs(floor) or 1.0), top + 0.05 * (abs(top) or 1.0)
+    end = top + 0.05 * (top - floor)
+    if metric.unit == "%" and metric.higher_is_better:
+        end = min(100.0, end)
+    return (floor, end) if metric.higher_is_better else (-end, -floor)

@@ -7,12 +7,11 @@ import math
 from rich.table import Table
 
 from nets.comparison import Comparison, row_label
-from nets.matching import TOLERANCE
 
 
 def rich_table(comparison: Comparison) -> Table:
-    """Return the table: density, accuracy with its 95% interval, verdict and costs, by method."""
-    rows = comparison.table()
+    """Return the table: density, metric with its 95% interval, verdict and costs, by method."""
+    rows, metric = comparison.table(), comparison.metric
     seeds = max((row["seeds"] for row in rows), default=0)
     play = comparison.results[0].play
     table = Table(
@@ -20,7 +19,8 @@ def rich_table(comparison: Comparison) -> Table:
         title_justify="left",
     )
     table.add_column("method")
-    for heading in ("density %", "test accuracy %", "ticket", "search epochs", "seconds"):
+    score = f"test {metric.name} {metric.unit}".strip()
+    for heading in ("density %", score, "ticket", "search epochs", "seconds"):
         table.add_column(heading, justify="right")
     previous = None
     for row in rows:
@@ -32,7 +32,8 @@ def rich_table(comparison: Comparison) -> Table:
         table.add_row(
             row_label(row),
             f"{100 * row['density']:g}",
-            f"{100 * row['accuracy']:.2f}" + ("" if math.isnan(interval) else f" ± {100 * interval:.2f}"),
+            metric.number(row[metric.name])
+            + ("" if math.isnan(interval) else f" ± {metric.number(interval)}"),
             row["verdict"],
             f"{row['search_epochs']:g}",
             f"{row['seconds']:.2f}",
@@ -47,7 +48,8 @@ def matching_lines(comparison: Comparison) -> list[str]:
         return []
     width = max(map(len, found))
     return [
-        f"matching: shown with 95% confidence to lose less than {100 * TOLERANCE:g} point against dense; "
+        f"matching: shown with 95% confidence to lose less than {comparison.metric.tolerance_text} against "
+        "dense; "
         "winning: better, too, than with new initial weights (--controls reinitialise)",
         "largest matching sparsity:",
         *(

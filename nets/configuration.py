@@ -154,6 +154,11 @@ class Play(Training):
     control : str
         Sanity check instead of the ticket itself: "shuffle", "reinitialise", "invert", "random" or
         "small-dense" (see `nets.controls`); the search is that of the play without it.
+    task : str
+        What the targets mean, how outputs are trained and judged: "classification", "regression",
+        "multi-label", "per-pixel" or "language-model", with settings in brackets if need be, e.g.
+        "regression(huber)", or "package.module:TASK"; "": regression for targets of floats, else
+        classification.
     device : str
         Where to train.
     data_dir : str, optional
@@ -177,6 +182,7 @@ class Play(Training):
     granularity: str = "weight"
     options: tuple[tuple[str, Scalar], ...] = ()
     control: str = ""
+    task: str = ""
     device: str = field(default="cpu", compare=False)
     data_dir: str | None = field(default=None, compare=False)
 

@@ -159,8 +159,9 @@ def linear_connectivity(
     Returns
     -------
     dict
-        "share" (0 at the first), "error" (1 - accuracy), "loss", and "barrier": the largest error above the
-        straight line between the errors of the ends (Frankle et al., ICML 2020, instability).
+        "share" (0 at the first), "error" (1 - accuracy; of a metric of which lower is better the metric, of
+        another its negative), "loss", and "barrier": the largest error above the straight line between the
+        errors of the ends (Frankle et al., ICML 2020, instability).
     """
     if points < 3:
         raise ValueError(f"points must be at least 3, got {points}")
@@ -177,7 +178,7 @@ def linear_connectivity(
         )
         _estimate_batch_statistics(model, data)
         evaluation = evaluate(model, data, part)
-        errors.append(1.0 - evaluation.accuracy)
+        errors.append(evaluation.error)
         losses.append(evaluation.loss)
     line = [errors[0] + (errors[-1] - errors[0]) * share for share in shares]
     barrier = max(error - straight for error, straight in zip(errors, line))

@@ -1,15 +1,15 @@
-"""Accuracy and loss of a network on a part of the data."""
+"""Metric and loss of a network on a part of the data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from nets import distributed
 from nets.data import Dataset
+from nets.metric import ACCURACY, Metric, accuracy_of
 
 #: Samples in one forward pass; nothing is shuffled, so the result does not depend on it but for rounding.
 BATCH = 2500
@@ -21,14 +21,33 @@ class Evaluation:
 
     Parameters
     ----------
-    accuracy : float
-        Share of samples classified correctly, in [0, 1].
+    score : float
+        The task's metric.
     loss : float
-        Mean cross-entropy.
+        The task's loss, its mean.
+    metric : Metric
+        What `score` is.
     """
 
-    accuracy: float
+    score: float
     loss: float
+    metric: Metric = ACCURACY
+
+    def column(self, part: str) -> dict[str, float]:
+        """Return the score under the name that columns have: {"search_accuracy": 0.97}."""
+        return {self.metric.column(part): self.score}
+
+    @property
+    def error(self) -> float:
+        """What is the smaller the better: 1 - score of shares, else the score or its negative."""
+        if not self.metric.higher_is_better:
+            return self.score
+        return 1.0 - self.score if self.metric.unit == "%" else -self.score
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples classified correctly, in [0, 1]; of tasks that are judged by it."""
+        return accuracy_of(self.score, self.metric)
 
 
 @torch.no_grad()
@@ -37,16 +56,21 @@ def evaluate(model: nn.Module, data: Dataset, part: str = "validation") -> Evalu
     x, y = data.part(part)
     if len(y) == 0:
         raise ValueError(f"the {part} part of {data.name} is empty")
+    task = data.task
     was_training = model.training
     model.eval()
-    right = torch.zeros((), dtype=torch.int64, device=x.device)
     loss = torch.zeros((), dtype=torch.float64, device=x.device)
-    whole = len(y)
+    count = torch.zeros((), dtype=torch.float64, device=x.device)
+    sums: Tensor | None = None
+    task.metric.reset()
     x, y = distributed.share(x), distributed.share(y)
     for a, b in zip(torch.split(x, BATCH), torch.split(y, BATCH)):
         output = model(data.normalise(a))
-        right += (output.argmax(1) == b).sum()
-        loss += functional.cross_entropy(output, b, reduction="sum")
-    distributed.add_up(right, loss)
+        found = task.metric.sums(output, b)
+        sums = found if sums is None else sums + found
+        loss += task.total(output, b)
+        count += task.count(b)
+    assert sums is not None
+    distributed.add_up(sums, loss, count)
     model.train(was_training)
-    return Evaluation(right.item() / whole, loss.item() / whole)
+    return Evaluation(task.metric.value(sums), (loss / count).item(), task.metric.described())

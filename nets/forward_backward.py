@@ -7,18 +7,16 @@ optimiser) is a few calls on flat vectors and needs none of this.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nets import distributed
 from nets.configuration import Training
 from nets.flat_model import FlatModel
-
-#: (inputs, labels, output of the network) -> loss, shape ().
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+from nets.tasks import Task
 
 #: Passes before a CUDA graph is captured, in which libraries choose their algorithms.
 WARM_UP = 3
@@ -31,22 +29,26 @@ class ForwardBackward:
     ----------
     flat : FlatModel
         The network.
-    loss : callable
-        Loss of a batch.
+    task : Task
+        Its loss is that of a batch.
     training : Training
         precision, channels_last, compile, graphs, accumulate.
-    fixed_loss : bool
-        Whether the loss is the same function at every step; only then can a graph replay it.
+    teacher : Module, optional
+        A network whose outputs take the place of the targets; the loss is then the task's divergence from
+        them.
 
     Raises
     ------
     ValueError
-        If graphs are asked for where there are none: not on CUDA, or the loss changes.
+        If graphs are asked for where there are none: not on CUDA.
     """
 
-    def __init__(self, flat: FlatModel, loss: Loss, training: Training, *, fixed_loss: bool = True) -> None:
+    def __init__(
+        self, flat: FlatModel, task: Task, training: Training, *, teacher: nn.Module | None = None
+    ) -> None:
         self._flat = flat
-        self._loss = loss
+        self._teacher = teacher
+        self._task = task if teacher is None else task.taught()
         self._device = flat.parameter.device
         self._parts = training.accumulate
         self._format = torch.channels_last if training.channels_last else torch.preserve_format
@@ -56,10 +58,6 @@ class ForwardBackward:
         if training.graphs:
             if self._device.type != "cuda":
                 raise ValueError(f"graphs need a CUDA device, the network is on {self._device}")
-            if not fixed_loss:
-                raise ValueError(
-                    "a method that defines its own loss cannot be replayed as a graph: leave it out"
-                )
             self._graphs = {}
         self._forward: Callable[[Tensor, Tensor], Tensor] = self._network_loss
         if training.compile:
@@ -82,29 +80,36 @@ class ForwardBackward:
 
         Several processes each take their share, and the loss and the gradient are those of the whole batch.
         """
-        whole = len(y)
+        if self._teacher is not None:
+            with torch.no_grad(), self._cast():
+                y = self._teacher(x)
         if x.dim() == 4 and self._format is torch.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         if distributed.size() == 1 and self._parts == 1:
             return self._pass(x, y, 1.0)
-        if whole < distributed.size() * self._parts:
+        size = len(y)
+        if size < distributed.size() * self._parts:
             raise ValueError(
-                f"a batch of {whole} is too small for {distributed.size()} processes with "
+                f"a batch of {size} is too small for {distributed.size()} processes with "
                 f"{self._parts} parts each; make it larger"
             )
+        whole = float(self._task.count(y))
         x, y = distributed.share(x), distributed.share(y)
         loss = torch.zeros((), device=self._device)
         for a, b in zip(x.tensor_split(self._parts), y.tensor_split(self._parts)):
-            loss += self._pass(a, b, len(b) / whole)
+            loss += self._pass(a, b, float(self._task.count(b)) / whole)
         distributed.add_up(loss, self._flat.gradients_of_all)
         return loss
 
     def _network_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        with self._cast():
+            return self._task.loss(self._flat.model(x), y)
+
+    def _cast(self) -> AbstractContextManager[Any]:
         if self._dtype is None:
-            return self._loss(x, y, self._flat.model(x))
+            return nullcontext()
         # Cast weights are not cached: a captured graph must cast them anew at every step.
-        with torch.autocast(self._device.type, self._dtype, cache_enabled=False):
-            return self._loss(x, y, self._flat.model(x))
+        return torch.autocast(self._device.type, self._dtype, cache_enabled=False)
 
     def _pass(self, x: Tensor, y: Tensor, weight: float) -> Tensor:
         if self._graphs is None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nets.layout import Layout
 from nets.search import Search, timed
@@ -37,20 +36,21 @@ def snip(search: Search, samples: int = 1280) -> Tensor:
     seconds = timed()
     model, tensors = _working_copy(search)
     gradient = torch.zeros(search.n, device=search.data.device)
-    total = 0
+    task, total, seen = search.data.task, 0, 0
     for x, y in _sample(search, samples):
-        loss = functional.cross_entropy(_output(search, model, x), y, reduction="sum")
+        loss = task.total(_output(search, model, x), y)
         gradient += search.layout.join(dict(zip(tensors, torch.autograd.grad(loss, list(tensors.values())))))
-        total += len(y)
-    search.charge(total, seconds())
-    return (search.flat.weights * gradient).abs_().div_(total)
+        total += task.count(y)
+        seen += len(y)
+    search.charge(seen, seconds())
+    return (search.flat.weights * gradient).abs_().div_(float(total))
 
 
 def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Tensor:
     """Return theta_i (H g)_i, large where removing the weight would lower the norm of the gradient.
 
-    H and g are the Hessian and the gradient of the loss at logits divided by `temperature` (Wang, Zhang,
-    Grosse, ICLR 2020, eq. 8; the paper removes the largest of -theta H g).
+    H and g are the Hessian and the gradient of the task's loss, at logits divided by `temperature` (Wang,
+    Zhang, Grosse, ICLR 2020, eq. 8; the paper removes the largest of -theta H g).
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Te
     samples : int
         Training samples, drawn by the seed, over which the loss is averaged.
     temperature : float
-        Divides the logits.
+        Divides the logits; outputs that are none stay as they are.
 
     Returns
     -------
@@ -72,19 +72,20 @@ def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Te
     model, tensors = _working_copy(search)
     parameters = list(tensors.values())
     gradient = [torch.zeros_like(p) for p in parameters]
-    total = 0
+    task, total, seen = search.data.task, 0, 0
     for x, y in _sample(search, samples):
-        loss = functional.cross_entropy(_output(search, model, x) / temperature, y, reduction="sum")
+        loss = task.total(task.cooled(_output(search, model, x), temperature), y)
         for g, part in zip(gradient, torch.autograd.grad(loss, parameters)):
             g += part
-        total += len(y)
+        total += task.count(y)
+        seen += len(y)
     product = torch.zeros(search.n, device=search.data.device)
     for x, y in _sample(search, samples):
-        loss = functional.cross_entropy(_output(search, model, x) / temperature, y, reduction="sum")
+        loss = task.total(task.cooled(_output(search, model, x), temperature), y)
         parts = torch.autograd.grad(loss, parameters, create_graph=True)
         inner = torch.stack([(g * part).sum() for g, part in zip(gradient, parts)]).sum()
         product += search.layout.join(dict(zip(tensors, torch.autograd.grad(inner, parameters))))
-    search.charge(3 * total, seconds())
+    search.charge(3 * seen, seconds())
     return (search.flat.weights * product).div_(float(total) ** 2)
 
 

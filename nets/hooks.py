@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nets.training import Loop
 
 
@@ -36,10 +34,6 @@ class Hook:
 
     def before_step(self, loop: Loop) -> None:
         """Act before the forward pass."""
-
-    def loss(self, loop: Loop, x: Tensor, y: Tensor, output: Tensor) -> Tensor:
-        """Return the loss of a batch, shape (), instead of the cross-entropy; one hook at most may do so."""
-        raise NotImplementedError
 
     def after_backward(self, loop: Loop) -> None:
         """Act on the gradients before the optimiser sees them."""

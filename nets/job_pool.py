@@ -95,8 +95,8 @@ def run_jobs(
     compared = [
         replace(
             result,
-            dense_test_accuracy=dense_results[result.play.seed].test_accuracy,
-            dense_validation_accuracy=dense_results[result.play.seed].validation_accuracy,
+            dense_test_score=dense_results[result.play.seed].test_score,
+            dense_validation_score=dense_results[result.play.seed].validation_score,
         )
         for group in results[len(first) :]
         for result in group
@@ -105,7 +105,7 @@ def run_jobs(
 
 
 def work(task: _Task, tell: Tell) -> list[Result]:
-    """Do a task on a worker; the dense accuracies are filled in by the caller."""
+    """Do a task on a worker; the dense scores are filled in by the caller."""
     if task.folder is not None:
         return _stored(task.job, task.folder)
     from nets.playing import Untrained, is_dense, play_densities

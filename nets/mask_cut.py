@@ -30,7 +30,7 @@ class MaskHook(Protocol):
 def cut(
     search: Search, loop: Loop, hook: MaskHook, choose: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, dict[str, Scalar]]:
-    """Return the binary mask, and accuracies of the relaxed and of the cut network.
+    """Return the binary mask, and the task's metric of the relaxed and of the cut network.
 
     Parameters
     ----------
@@ -48,20 +48,21 @@ def cut(
     mask : Tensor
         Boolean, shape (n,).
     report : dict
-        relaxed_accuracy, cut_accuracy (both of the validation part), cut_loss (their difference), mean_mask,
-        lam.
+        relaxed_accuracy, cut_accuracy (both of the validation part, named by the task's metric), cut_loss (by
+        how much the cut is worse), mean_mask, lam.
     """
     flat, groups = search.flat, search.layout.groups
     final = hook.final(loop)
     hook.show(loop, final)
-    relaxed = evaluate(flat.model, search.data).accuracy
+    relaxed = evaluate(flat.model, search.data)
     mask = choose(final)
     hook.show(loop, mask)
-    accuracy = evaluate(flat.model, search.data).accuracy
+    after = evaluate(flat.model, search.data)
+    metric = relaxed.metric
     report: dict[str, Scalar] = {
-        "relaxed_accuracy": relaxed,
-        "cut_accuracy": accuracy,
-        "cut_loss": relaxed - accuracy,
+        metric.column("relaxed"): relaxed.score,
+        metric.column("cut"): after.score,
+        "cut_loss": metric.gain(relaxed.score, after.score),
         "lam": hook.lam,
         "mean_mask": float((final if groups is None else groups.show(final)).mean()),
     }

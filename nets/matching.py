@@ -8,20 +8,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nets.configuration import check
+from nets.metric import ACCURACY, Metric
 
-#: "Matching" in the literature (Ma et al. 2021): within half a point of the dense accuracy on CIFAR-10.
-TOLERANCE = 0.005
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A one-sided test that one mean accuracy exceeds another by more than `needed`.
+    """A one-sided test that one mean score is better than another by more than `needed`.
 
     Parameters
     ----------
     difference : float
-        Mean difference of the accuracies, in [-1, 1].
+        Mean gain of the first over the second, positive where it is better; in the metric's unit, for shares
+        in [-1, 1].
     lower : float
         Lower end of its one-sided confidence interval of level `level`; -inf with fewer than two seeds.
     needed : float
@@ -34,6 +34,8 @@ class Evidence:
         Whether differences were taken seed by seed.
     level : float
         Confidence level.
+    metric : Metric
+        What the scores are.
     """
 
     difference: float
@@ -43,6 +45,7 @@ class Evidence:
     seeds: int
     paired: bool
     level: float
+    metric: Metric = ACCURACY
 
     @property
     def holds(self) -> bool:
@@ -52,37 +55,42 @@ class Evidence:
     def explain(self) -> str:
         """Return the test in one sentence."""
         if self.seeds < 2:
-            return f"one seed cannot show it: difference {100 * self.difference:+.2f} points, no interval"
+            return (
+                f"one seed cannot show it: difference {self.metric.gain_text(self.difference)}, no interval"
+            )
         verdict = "passed" if self.holds else "not passed"
         return (
-            f"{verdict}: difference {100 * self.difference:+.2f} points over {self.seeds} seeds, with "
-            f"{100 * self.level:g}% confidence above {100 * self.lower:+.2f} "
-            f"(needed {100 * self.needed:+.2f}, p = {self.p_value:.3g})"
+            f"{verdict}: difference {self.metric.gain_text(self.difference)} over {self.seeds} seeds, with "
+            f"{100 * self.level:g}% confidence above {self.metric.gain_number(self.lower)} "
+            f"(needed {self.metric.gain_number(self.needed)}, p = {self.p_value:.3g})"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers and whether the test is passed, as plain values."""
-        return {**asdict(self), "holds": self.holds}
+        return {**asdict(self), "metric": self.metric.name, "holds": self.holds}
 
 
 def exceeds(
-    accuracy: Mapping[int, float] | Sequence[float],
+    score: Mapping[int, float] | Sequence[float],
     reference: Mapping[int, float] | Sequence[float],
     needed: float = 0.0,
     level: float = LEVEL,
+    metric: Metric = ACCURACY,
 ) -> Evidence:
-    """Test whether the mean of `accuracy` exceeds that of `reference` by more than `needed`.
+    """Test whether the mean of `score` is better than that of `reference` by more than `needed`.
 
     Student's test on the differences where both are given by seed and share at least two seeds, else Welch's.
 
     Parameters
     ----------
-    accuracy, reference : mapping of seed to float, or sequence of float
-        Accuracies in [0, 1], one a seed.
+    score, reference : mapping of seed to float, or sequence of float
+        Values of the metric, one a seed.
     needed : float
-        Difference to exceed; negative for "not worse by more than".
+        Gain to exceed; negative for "not worse by more than".
     level : float
         Confidence level of the one-sided test.
+    metric : Metric
+        What the scores are; it says whether higher is better.
 
     Raises
     ------
@@ -91,46 +99,55 @@ def exceeds(
     """
     check(0.5 < level < 1, "level", level, "in (0.5, 1)")
     check(math.isfinite(needed), "needed", needed, "finite")
-    for name, values in (("accuracy", accuracy), ("reference", reference)):
+    for name, values in (("score", score), ("reference", reference)):
         numbers = list(values.values()) if isinstance(values, Mapping) else list(values)
         check(len(numbers) > 0, name, values, "not empty")
         check(all(map(math.isfinite, numbers)), name, values, "finite")
-    if isinstance(accuracy, Mapping) and isinstance(reference, Mapping):
-        shared = sorted(set(accuracy) & set(reference))
+    if isinstance(score, Mapping) and isinstance(reference, Mapping):
+        shared = sorted(set(score) & set(reference))
         if len(shared) > 1:
-            differences = [accuracy[seed] - reference[seed] for seed in shared]
+            differences = [metric.gain(score[seed], reference[seed]) for seed in shared]
             mean, variance = _moments(differences)
-            return _evidence(mean, variance / len(shared), len(shared) - 1, needed, len(shared), True, level)
-    a, b = (list(v.values()) if isinstance(v, Mapping) else list(v) for v in (accuracy, reference))
+            n = len(shared)
+            return _evidence(mean, variance / n, n - 1, needed, n, True, level, metric)
+    a, b = (list(v.values()) if isinstance(v, Mapping) else list(v) for v in (score, reference))
     (mean_a, var_a), (mean_b, var_b) = _moments(a), _moments(b)
     seeds = min(len(a), len(b))
     if seeds < 2:
-        return Evidence(mean_a - mean_b, -math.inf, needed, math.nan, seeds, False, level)
+        gain = metric.gain(mean_a, mean_b)
+        return Evidence(gain, -math.inf, needed, math.nan, seeds, False, level, metric)
     part_a, part_b = var_a / len(a), var_b / len(b)
     spread = part_a + part_b
     freedom = spread**2 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1)) if spread else math.inf
-    return _evidence(mean_a - mean_b, spread, freedom, needed, seeds, False, level)
+    return _evidence(metric.gain(mean_a, mean_b), spread, freedom, needed, seeds, False, level, metric)
 
 
 def is_matching(
     ticket: Mapping[int, float] | Sequence[float],
     dense: Mapping[int, float] | Sequence[float],
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     level: float = LEVEL,
+    metric: Metric = ACCURACY,
 ) -> Evidence:
-    """Test whether a ticket matches: its mean accuracy is less than `tolerance` below the dense one.
+    """Test whether a ticket matches: its mean score is less than `tolerance` worse than the dense one.
 
     Parameters
     ----------
     ticket, dense : mapping of seed to float, or sequence of float
-        Accuracies of the retrained ticket and of the dense network, in [0, 1].
-    tolerance : float
-        Loss of accuracy that is tolerated; 0.005 is half a point.
+        Scores of the retrained ticket and of the dense network.
+    tolerance : float, optional
+        Loss that is tolerated, in the metric's unit; default: what the metric says (accuracy 0.005, which is
+        half a point; RMSE and perplexity 1% of the mean dense value).
     level : float
         Confidence level of the one-sided test.
+    metric : Metric
+        What the scores are.
     """
+    if tolerance is None:
+        values = list(dense.values()) if isinstance(dense, Mapping) else list(dense)
+        tolerance = metric.tolerated(math.fsum(values) / len(values)) if values else 0.0
     check(tolerance >= 0, "tolerance", tolerance, "0 or more")
-    return exceeds(ticket, dense, -tolerance, level)
+    return exceeds(ticket, dense, -tolerance, level, metric)
 
 
 @dataclass(frozen=True)
@@ -169,27 +186,29 @@ def judge(
     ticket: Mapping[int, float] | Sequence[float],
     dense: Mapping[int, float] | Sequence[float],
     reinitialised: Mapping[int, float] | Sequence[float] | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     level: float = LEVEL,
+    metric: Metric = ACCURACY,
 ) -> Verdict:
     """Judge whether a ticket is matching, and whether it is winning.
 
     Parameters
     ----------
     ticket, dense, reinitialised : mapping of seed to float, or sequence of float
-        Accuracies of the ticket, of the dense network and of the ticket's mask with new initial weights.
-    tolerance, level : float
+        Scores of the ticket, of the dense network and of the ticket's mask with new initial weights.
+    tolerance, level, metric
         See `is_matching`.
     """
-    better = None if reinitialised is None else exceeds(ticket, reinitialised, 0.0, level)
-    return Verdict(is_matching(ticket, dense, tolerance, level), better)
+    better = None if reinitialised is None else exceeds(ticket, reinitialised, 0.0, level, metric)
+    return Verdict(is_matching(ticket, dense, tolerance, level, metric), better)
 
 
 def largest_matching_sparsity(
     tickets: Mapping[float, Mapping[int, float] | Sequence[float]],
     dense: Mapping[int, float] | Sequence[float],
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     level: float = LEVEL,
+    metric: Metric = ACCURACY,
 ) -> float | None:
     """Return the largest sparsity down to which tickets match, or None if the densest does not.
 
@@ -199,14 +218,14 @@ def largest_matching_sparsity(
 
     Parameters
     ----------
-    tickets : mapping of density to accuracies
-        Accuracies by seed (or as a sequence) for every density.
-    dense, tolerance, level
+    tickets : mapping of density to scores
+        Scores by seed (or as a sequence) for every density.
+    dense, tolerance, level, metric
         See `is_matching`.
     """
     found = None
     for density in sorted(tickets, reverse=True):
-        if not is_matching(tickets[density], dense, tolerance, level).holds:
+        if not is_matching(tickets[density], dense, tolerance, level, metric).holds:
             break
         found = 1.0 - density
     return found
@@ -220,7 +239,14 @@ def _moments(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _evidence(
-    mean: float, variance: float, freedom: float, needed: float, seeds: int, paired: bool, level: float
+    mean: float,
+    variance: float,
+    freedom: float,
+    needed: float,
+    seeds: int,
+    paired: bool,
+    level: float,
+    metric: Metric,
 ) -> Evidence:
     from scipy.special import stdtr, stdtrit
 
@@ -231,4 +257,4 @@ def _evidence(
         p_value = float(stdtr(freedom, (needed - mean) / deviation))
     else:
         p_value = 0.0 if mean > needed else 1.0
-    return Evidence(mean, lower, needed, p_value, seeds, paired, level)
+    return Evidence(mean, lower, needed, p_value, seeds, paired, level, metric)

@@ -27,7 +27,7 @@ def parse_penalty(text: str | Penalty) -> Penalty:
     if isinstance(text, Penalty):
         return text
     if ":" in text:
-        from nets.data.factory import import_object
+        from nets.registry import import_object
 
         made = import_object(text)
         made = made if isinstance(made, Penalty) else made()

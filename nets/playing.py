@@ -25,6 +25,7 @@ from nets.hooks import Hook
 from nets.layout import Layout, maskable
 from nets.methods import Method
 from nets.methods import method as named_method
+from nets.metric import ACCURACY, Metric, accuracy_of
 from nets.models import build
 from nets.models.flops import FlopCount
 from nets.models.narrowing import width_for
@@ -34,6 +35,7 @@ from nets.rounds import fine_tuning
 from nets.search import Found, Search
 from nets.seeds import derive
 from nets.sparse_training import SparseTraining
+from nets.tasks import CLASSIFICATION, Task
 from nets.tickets import Ticket
 
 #: A data set's name, a pair (x, y) of arrays or tensors, a `nets.data.Dataset`, or "package.module:factory".
@@ -50,8 +52,8 @@ class Trained:
     ----------
     model : Module
         The network; its pruned weights are exactly zero.
-    test_accuracy, validation_accuracy : float
-        In [0, 1].
+    test_score, validation_score : float
+        Of the task's metric.
     epochs, seconds : float
         Spent.
     metrics : tuple of mapping
@@ -60,19 +62,32 @@ class Trained:
         Operations of one inference, with the ticket's masks and without.
     samples : int
         Training samples an epoch.
+    metric : Metric
+        What the scores are.
     """
 
     model: nn.Module
-    test_accuracy: float
-    validation_accuracy: float
+    test_score: float
+    validation_score: float
     epochs: float
     seconds: float
     metrics: tuple[Mapping[str, float], ...]
     flops: FlopCount | None = None
     samples: int = 0
+    metric: Metric = ACCURACY
+
+    @property
+    def test_accuracy(self) -> float:
+        """`test_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.test_score, self.metric)
+
+    @property
+    def validation_accuracy(self) -> float:
+        """`validation_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.validation_score, self.metric)
 
 
-#: Stands for a dense network that somebody else trains: its accuracies are NaN.
+#: Stands for a dense network that somebody else trains: its scores are NaN.
 Untrained = Trained(nn.Identity(), math.nan, math.nan, 0.0, 0.0, ())
 
 
@@ -81,6 +96,7 @@ def find_ticket(
     data: Data,
     method: str | Method = "concave",
     *,
+    task: str | Task | None = None,
     density: float = 0.05,
     **settings: Any,
 ) -> Ticket:
@@ -96,6 +112,9 @@ def find_ticket(
         data object.
     method : str
         Name of a method; ``lottery methods`` lists them.
+    task : str or Task, optional
+        What the targets mean, how outputs are trained and judged: a `nets.Task` or the name of one (see
+        `nets.tasks.named_task`); default: regression for targets of floats, else classification.
     density : float
         Share of the maskable weights to keep: exactly round(density * n) are, at granularity "weight".
     **settings
@@ -106,7 +125,7 @@ def find_ticket(
     -------
     Ticket
     """
-    return find_tickets(model, data, method, densities=(density,), **settings)[0]
+    return find_tickets(model, data, method, task=task, densities=(density,), **settings)[0]
 
 
 def find_tickets(
@@ -114,6 +133,7 @@ def find_tickets(
     data: Data,
     method: str | Method = "concave",
     *,
+    task: str | Task | None = None,
     densities: Sequence[float],
     penalty: Penalty | str = Log(0.02),  # noqa: B008 - frozen
     epochs: int | None = None,
@@ -134,7 +154,7 @@ def find_tickets(
 
     Parameters
     ----------
-    model, data, method
+    model, data, method, task
         See `find_ticket`.
     densities : sequence of float
         Densities, each in (0, 1].
@@ -172,7 +192,7 @@ def find_tickets(
         In the order of `densities`; their tensors lie on the CPU.
     """
     chosen = named_method(method)
-    dataset = load(data, seed=data_seed, data_dir=data_dir).to(device)
+    dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device)
     training = _training(training, dataset, epochs)
     settled = chosen.settle(options or {})
     penalty = parse_penalty(penalty)
@@ -202,6 +222,7 @@ def find_tickets(
     said = {
         "method": chosen.name,
         "data": dataset.name,
+        **({} if dataset.task == CLASSIFICATION else {"task": dataset.task.name}),
         "model": model if isinstance(model, str) else type(network).__name__,
         "seed": seed,
         "rewind": rewind,
@@ -245,6 +266,7 @@ def retrain(
     model: Model,
     data: Data,
     *,
+    task: str | Task | None = None,
     epochs: int | None = None,
     seed: int = 0,
     training: Training | None = None,
@@ -262,7 +284,7 @@ def retrain(
     ----------
     ticket : Ticket or None
         None trains the dense network from its initialisation: same seed, same batches.
-    model, data
+    model, data, task
         See `find_ticket`; a network is copied.
     rewind : int, optional
         Step at which the training starts; default: the one the ticket was rewound to.
@@ -275,7 +297,7 @@ def retrain(
     -------
     Trained
     """
-    dataset = load(data, seed=data_seed, data_dir=data_dir).to(device)
+    dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device)
     training = _training(training, dataset, epochs)
     network = build(model, dataset, seed=derive(seed, "initialisation"), width=width).to(device)
     sparse: list[Hook] = []
@@ -303,13 +325,14 @@ def retrain(
     )
     return Trained(
         model=network,
-        test_accuracy=evaluate(network, dataset, "test").accuracy,
-        validation_accuracy=evaluate(network, dataset, "validation").accuracy,
+        test_score=evaluate(network, dataset, "test").score,
+        validation_score=evaluate(network, dataset, "validation").score,
         epochs=(loop.steps - (rewind or 0)) / loop.steps_per_epoch,
         seconds=loop.seconds,
         metrics=tuple(loop.metrics),
         flops=inference_flops(network, dataset, {} if ticket is None else ticket.masks),
         samples=dataset.n_train,
+        metric=dataset.task.metric.described(),
     )
 
 
@@ -331,6 +354,7 @@ def search_tickets(
         play.model,
         play.data if data is None else data,
         play.method,
+        task=play.task or None if data is None else None,
         densities=densities,
         penalty=play.penalty,
         seed=play.seed,
@@ -357,7 +381,8 @@ def retrain_ticket(
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Retrain the ticket of a play, put to its control; None trains the dense network, the same for all."""
-    data = load(play.data, seed=play.data_seed, data_dir=play.data_dir) if data is None else data
+    if data is None:
+        data = load(play.data, task=play.task or None, seed=play.data_seed, data_dir=play.data_dir)
     width = 1.0
     if ticket is not None and play.control == "small-dense":
         width = width_for(play.model, data, ticket.kept, play.include, play.exclude)
@@ -403,12 +428,12 @@ class Scored(Protocol):
     """A network that was trained and tested, here or elsewhere."""
 
     @property
-    def test_accuracy(self) -> float:
-        """In [0, 1]."""
+    def test_score(self) -> float:
+        """Of the test part."""
 
     @property
-    def validation_accuracy(self) -> float:
-        """In [0, 1]."""
+    def validation_score(self) -> float:
+        """Of the validation part."""
 
 
 def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Result:
@@ -426,10 +451,10 @@ def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Re
         density=kept / ticket.total,
         kept=kept,
         total=ticket.total,
-        test_accuracy=trained.test_accuracy,
-        validation_accuracy=trained.validation_accuracy,
-        dense_test_accuracy=dense.test_accuracy,
-        dense_validation_accuracy=dense.validation_accuracy,
+        test_score=trained.test_score,
+        validation_score=trained.validation_score,
+        dense_test_score=dense.test_score,
+        dense_validation_score=dense.validation_score,
         search_epochs=epochs,
         search_seconds=ticket.seconds,
         retrain_epochs=trained.epochs,
@@ -440,6 +465,7 @@ def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Re
         dense_inference_flops=math.nan if flops is None else float(flops.dense),
         layer_densities=densities,
         metrics=trained.metrics,
+        metric=trained.metric,
     )
 
 

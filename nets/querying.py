@@ -25,7 +25,7 @@ NESTED = {"layer_densities": "JSON", "options": "JSON", "include": ["VARCHAR"], 
 #: The types of the columns that are known.
 KINDS = {
     **dict.fromkeys((*rows.TEXTS, *rows.OTHER_TEXTS), "VARCHAR"),
-    **dict.fromkeys((*rows.NUMBERS, *rows.OTHER_NUMBERS), "DOUBLE"),
+    **dict.fromkeys((*rows.NUMBERS, *rows.OTHER_NUMBERS, *rows.SCORES), "DOUBLE"),
     **dict.fromkeys(("seed", "kept", "total"), "BIGINT"),
 }
 

@@ -35,7 +35,7 @@ def find_by_regrowth(search: Search, grow: str) -> Iterable[Found]:
         start = select(criteria.random(search), search.layout, search.count(density), o["distribution"])
         hook = Regrowth(start, grow, o["drop"], o["end"], o["updates"])
         search.train(hook)
-        accuracy = evaluate(search.flat.model, search.data).accuracy
-        return search.found(hook.mask, density, report={"search_accuracy": accuracy})
+        report = evaluate(search.flat.model, search.data).column("search")
+        return search.found(hook.mask, density, report=report)
 
     return search.each(one)

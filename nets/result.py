@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nets.configuration import Play, Scalar
+from nets.metric import ACCURACY, Metric, accuracy_of
+
+#: What there are scores of.
+SCORED = ("test", "validation", "dense_test", "dense_validation")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one play gave; accuracies are shares in [0, 1].
+    """What one play gave; scores are those of the task's metric, shares in [0, 1] where it is one.
 
     Parameters
     ----------
@@ -22,9 +26,9 @@ class Result:
         Density of the ticket: kept / total.
     kept, total : int
         Weights kept, and maskable weights.
-    test_accuracy, validation_accuracy : float
+    test_score, validation_score : float
         Of the retrained ticket.
-    dense_test_accuracy, dense_validation_accuracy : float
+    dense_test_score, dense_validation_score : float
         Of the dense network with the same seed and training.
     search_epochs, search_seconds : float
         What the search for this ticket alone costs.
@@ -42,16 +46,18 @@ class Result:
         Share kept of each masked tensor.
     metrics : tuple of mapping
         Per epoch of the retraining.
+    metric : Metric
+        What the scores are: name, unit, direction.
     """
 
     play: Play
     density: float
     kept: int
     total: int
-    test_accuracy: float
-    validation_accuracy: float
-    dense_test_accuracy: float
-    dense_validation_accuracy: float
+    test_score: float
+    validation_score: float
+    dense_test_score: float
+    dense_validation_score: float
     search_epochs: float
     search_seconds: float
     retrain_epochs: float
@@ -62,6 +68,32 @@ class Result:
     report: Mapping[str, Scalar] = field(default_factory=dict)
     layer_densities: Mapping[str, float] = field(default_factory=dict)
     metrics: tuple[Mapping[str, float], ...] = ()
+    metric: Metric = ACCURACY
+
+    @property
+    def test_accuracy(self) -> float:
+        """`test_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.test_score, self.metric)
+
+    @property
+    def validation_accuracy(self) -> float:
+        """`validation_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.validation_score, self.metric)
+
+    @property
+    def dense_test_accuracy(self) -> float:
+        """`dense_test_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.dense_test_score, self.metric)
+
+    @property
+    def dense_validation_accuracy(self) -> float:
+        """`dense_validation_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.dense_validation_score, self.metric)
+
+    @property
+    def gain(self) -> float:
+        """By how much the ticket is better than the dense network on the test part."""
+        return self.metric.gain(self.test_score, self.dense_test_score)
 
     @property
     def asked_density(self) -> float:
@@ -71,10 +103,13 @@ class Result:
     def row(self) -> dict[str, Any]:
         """Return one flat row: the play's fields, the numbers, the search's report under "search_...".
 
-        The density asked for is "asked_density" (see the property); where data lie and per-epoch metrics are
-        left out.
+        The density asked for is "asked_density" (see the property); scores are named by the metric, e.g.
+        "test_accuracy", which is described by columns "metric..." unless it is the accuracy. Where data lie
+        and per-epoch metrics are left out.
         """
         row = asdict(self.play)
+        if not row["task"]:
+            del row["task"]
         del row["data_dir"]
         row["asked_density"] = self.asked_density
         row["options"] = dict(self.play.options)
@@ -82,10 +117,6 @@ class Result:
             "density",
             "kept",
             "total",
-            "test_accuracy",
-            "validation_accuracy",
-            "dense_test_accuracy",
-            "dense_validation_accuracy",
             "retrain_epochs",
             "retrain_seconds",
             "search_flops",
@@ -93,6 +124,8 @@ class Result:
             "dense_inference_flops",
         ):
             row[name] = getattr(self, name)
+        row |= {self.metric.column(part): getattr(self, f"{part}_score") for part in SCORED}
+        row |= self.metric.columns()
         row["search_epochs_spent"] = self.search_epochs
         row["search_seconds"] = self.search_seconds
         row |= {f"search_{name}": value for name, value in self.report.items()}

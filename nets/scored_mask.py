@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nets.falling_density import falling_density
 from nets.granularity.groups import Groups
@@ -79,7 +79,14 @@ class ScoredMask(Hook):
         Steps between two updates of a steered lam.
     ascent : float
         Largest change of log(lam) at an update.
+
+    Attributes
+    ----------
+    teacher : Module or None
+        A network whose outputs the masked one is trained to keep, in place of the targets.
     """
+
+    teacher: nn.Module | None = None
 
     def __init__(
         self,

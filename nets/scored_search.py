@@ -47,13 +47,13 @@ def find_by_scores(
         training, weights = search.training, None
         if scored.freeze:
             training, weights = replace(training, weight_decay=0.0), search.rewound()
-        loop = search.train(scored, weights=weights, training=training)
+        loop = search.train(scored, weights=weights, training=training, teacher=scored.teacher)
         trace = scored.trace
         for number in range(2, rounds + 1):
             assert again is not None
             weights = search.flat.snapshot()
             scored = again(scored, density ** ((number - 1) / rounds), density ** (number / rounds))
-            loop = search.train(scored, weights=weights, training=training)
+            loop = search.train(scored, weights=weights, training=training, teacher=scored.teacher)
             append_curves(trace, scored.trace, loop.steps * (number - 1))
 
         def choose(final: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Found:
     seconds : float
         Seconds they took.
     report : mapping
-        Numbers about the search (plain values), e.g. the accuracy before and after the cut.
+        Numbers about the search (plain values), e.g. the metric before and after the cut.
     trace : mapping of str to list of float
         Curves of the search, e.g. lam at every update.
     fine_tune : float
@@ -175,6 +175,7 @@ class Search:
         start: int = 0,
         until: int | None = None,
         order: int | None = None,
+        teacher: nn.Module | None = None,
     ) -> Loop:
         """Train the network once through the one loop and count the cost.
 
@@ -191,6 +192,8 @@ class Search:
         order : int, optional
             Number of the batch order; default: one of its own for every training, so that the first training
             of every method meets the same batches.
+        teacher : Module, optional
+            A network whose outputs take the place of the targets.
 
         Returns
         -------
@@ -211,6 +214,7 @@ class Search:
             start=start,
             until=until,
             checkpoint=self.checkpoint,
+            teacher=teacher,
         )
         self.epochs += (loop.step - start) / loop.steps_per_epoch
         self.seconds += loop.seconds

@@ -10,6 +10,7 @@ from typing import Any
 from nets.configuration import Play, check
 from nets.controls import control, draws, linear_connectivity, overlap
 from nets.data import load
+from nets.metric import ACCURACY, Metric
 from nets.models import build
 from nets.playing import grouped_layout, retrain, search_tickets
 
@@ -32,7 +33,9 @@ class Connection:
     barrier : float
         Largest error on the line above the straight line between the errors of the ends.
     errors : tuple of float
-        Error, 1 - test accuracy, at points from the first network to the second.
+        Error (see `nets.controls.linear_connectivity`) at points from the first network to the second.
+    metric : Metric
+        What the errors are of.
     """
 
     kind: str
@@ -41,11 +44,16 @@ class Connection:
     chance: float
     barrier: float
     errors: tuple[float, ...]
+    metric: Metric = ACCURACY
 
     @property
     def connected(self) -> bool:
-        """Whether the barrier is below two points of error, as Frankle et al. define it."""
-        return self.barrier < 0.02
+        """Whether the barrier is below two points of error, as Frankle et al. define it.
+
+        Of a metric that is no share: below twice what a matching ticket may lose of it.
+        """
+        ends = (self.errors[0] + self.errors[-1]) / 2
+        return self.barrier < (0.02 if self.metric.unit == "%" else 2 * self.metric.tolerated(ends))
 
 
 def connectivity(
@@ -71,7 +79,7 @@ def connectivity(
     seeds = tuple(seeds)
     check(len(set(seeds)) == len(seeds) >= 2, "seeds", seeds, "at least two different ones")
     check(play.control != "small-dense", "control", play.control, "one with a mask: another, or none")
-    data = load(play.data, seed=play.data_seed, data_dir=play.data_dir)
+    data = load(play.data, task=play.task or None, seed=play.data_seed, data_dir=play.data_dir)
     layout = grouped_layout(play, data)
     plays = {seed: replace(play, seed=seed) for seed in seeds}
     tickets = {seed: search_tickets(p, (p.density,), data=data)[0] for seed, p in plays.items()}
@@ -109,6 +117,7 @@ def connectivity(
                     chance,
                     float(line["barrier"]),  # type: ignore[arg-type]
                     tuple(line["error"]),  # type: ignore[arg-type]
+                    data.task.metric.described(),
                 )
             )
     return connections

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from nets import distributed
 from nets.configuration import Training
@@ -57,13 +55,18 @@ class Loop:
         Part of the data evaluated after every epoch.
     name : str
         Name of the training for those who watch it: "dense", "search-0", "retrain", ...
+    teacher : Module, optional
+        A network whose outputs the trained one is to come close to, in place of the targets (distillation);
+        it stays as it is.
 
     Attributes
     ----------
     step, steps, steps_per_epoch : int
         Steps done, steps of the whole training, steps in an epoch.
     metrics : list of dict
-        One entry an epoch: epoch, loss, accuracy and loss of the evaluated part, what the hooks return.
+        One entry an epoch: epoch, loss, metric and loss of the evaluated part, what the hooks return.
+    task : Task
+        What is trained: that of the data, with the label smoothing of the training.
     loss : Tensor
         Loss of the last batch, shape ().
     """
@@ -79,6 +82,7 @@ class Loop:
         start: int = 0,
         part: str | None = "validation",
         name: str = "training",
+        teacher: nn.Module | None = None,
     ) -> None:
         if data.n_train == 0:
             raise ValueError(f"the training part of {data.name} is empty")
@@ -86,6 +90,8 @@ class Loop:
         self.model = flat.model
         self.data = data
         self.training = training
+        self.task = data.task.smoothed(training.label_smoothing)
+        self.teacher = teacher
         self.seed = seed
         self.hooks = tuple(hooks)
         self.part = part
@@ -180,7 +186,7 @@ class Loop:
         before, after_backward, after = map(self._overridden, ("before_step", "after_backward", "after_step"))
         optimiser, rates = self.optimiser, self.rates
         gradients, group = self.flat.gradients_of_all, self.optimiser.param_groups[0]
-        forward_backward = self._forward_backward()
+        forward_backward = ForwardBackward(self.flat, self.task, self.training, teacher=self.teacher)
         own_step = self._overridden("take_step")
         if len(own_step) > 1:
             raise ValueError(f"{len(own_step)} hooks want to take the optimiser's step; one at most can")
@@ -204,19 +210,6 @@ class Loop:
                     if self.step >= until:
                         break
                 self._end_epoch()
-
-    def _forward_backward(self) -> ForwardBackward:
-        own = self._overridden("loss")
-        if len(own) > 1:
-            raise ValueError(f"{len(own)} hooks want to define the loss; one at most can")
-        if own:
-            return ForwardBackward(self.flat, partial(own[0], self), self.training, fixed_loss=False)
-        smoothing = self.training.label_smoothing
-        return ForwardBackward(
-            self.flat,
-            lambda x, y, output: functional.cross_entropy(output, y, label_smoothing=smoothing),
-            self.training,
-        )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of the epoch under way that are still to come."""
@@ -243,7 +236,8 @@ class Loop:
         metrics = {"epoch": float(self.epochs_ended), "train_loss": loss}
         if self.part is not None:
             evaluation = evaluate(self.model, self.data, self.part)
-            metrics |= {f"{self.part}_accuracy": evaluation.accuracy, f"{self.part}_loss": evaluation.loss}
+            metrics[self.task.metric.column(self.part)] = evaluation.score
+            metrics[f"{self.part}_loss"] = evaluation.loss
         for hook in self._overridden("end_epoch"):
             metrics |= hook(self) or {}
         self.metrics.append(metrics)

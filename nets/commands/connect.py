@@ -43,12 +43,13 @@ def connect(
     one_thread()
     play = settings.play(option)
     found = connectivity(play, seeds=range(seeds))
+    metric = found[0].metric
     table = Table(
         "what differs",
         "seeds",
         "mask overlap",
         "by chance",
-        "barrier, points",
+        f"barrier, {'points' if metric.unit == '%' else metric.heading}",
         "connected",
         title=f"{play.method} at {100 * play.density:g}%: {play.model} on {play.data}",
         title_justify="left",
@@ -59,13 +60,14 @@ def connect(
             f"{one.seeds[0]}, {one.seeds[1]}",
             f"{one.overlap:.3f}",
             f"{one.chance:.3f}",
-            f"{100 * one.barrier:.2f}",
+            f"{metric.number(one.barrier)}",
             "yes" if one.connected else "no",
         )
     console = Console()
     console.print(table)
     console.print(
-        "barrier: largest test error on the straight line above that of its ends; connected: below 2 points",
+        "barrier: largest test error on the straight line above that of its ends; connected: below "
+        + ("2 points" if metric.unit == "%" else f"twice {metric.tolerance_text}"),
         highlight=False,
     )
     if save is not None:

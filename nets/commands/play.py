@@ -62,7 +62,7 @@ def play(
     if not first:
         return
     control = f" ({chosen.control})" if chosen.control else ""
-    points = 100 * (result.test_accuracy - result.dense_test_accuracy)
+    metric = result.metric
     console.print(
         f"{result.play.method}{control} on {result.play.data}: ticket of {result.kept:,} of "
         f"{result.total:,} weights ({100 * result.density:.3g}%)",
@@ -73,8 +73,8 @@ def play(
             f"{ticket.metadata['units_kept']:,} of {ticket.metadata['units']:,} units", highlight=False
         )
     console.print(
-        f"test accuracy {100 * result.test_accuracy:.2f}%, dense {100 * result.dense_test_accuracy:.2f}% "
-        f"({points:+.2f} points)",
+        f"test {metric.name} {metric.text(result.test_score)}, dense {metric.text(result.dense_test_score)} "
+        f"({metric.gain_text(result.gain)})",
         highlight=False,
     )
     console.print(
@@ -89,7 +89,8 @@ def play(
         )
     if "cut_loss" in result.report:
         console.print(
-            f"loss of accuracy at the cut {100 * float(result.report['cut_loss']):.2f} points (validation)",
+            f"loss of {metric.name} at the cut "
+            f"{metric.gain_text(float(result.report['cut_loss'])).lstrip('+')} (validation)",
             highlight=False,
         )
     if save is not None:

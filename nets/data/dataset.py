@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import types
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nets.data.split import part_size, stratified_split
+from nets.tasks import CLASSIFICATION, Task
 
 #: A batched augmentation, (images, generator, fill) -> images of the same shape and dtype; see
 #: nets.data.Augmentation.
@@ -24,7 +27,7 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification data set held as tensors, all of them on one device.
+    """A data set held as tensors, all of them on one device.
 
     Inputs are stored either as float32, normalised already, or as uint8 where the float form would be large
     (more than 256 MiB); `normalise` turns a batch of either into float32, so that a training loop always
@@ -38,9 +41,10 @@ class Dataset:
         Inputs, shape (n, ...): float32 (normalised), uint8 (raw), or int64 (tokens, for networks that embed
         them). Images are (n, channels, height, width). The validation part may be empty.
     y_train, y_validation, y_test : Tensor
-        Class indices 0 .. n_classes - 1, shape (n,), int64.
+        Targets: class indices 0 .. n_classes - 1, shape (n,), int64; for tasks of other targets float32 or
+        int64 of any shape (n, ...).
     n_classes : int
-        Number of classes.
+        Number of classes; for a task without classes, of numbers that a network returns for a sample.
     augmentation : callable, optional
         Applied to training batches by `augment`; None trains on the images as they are.
     mean, std : Tensor, optional
@@ -50,6 +54,8 @@ class Dataset:
         Raw value that stands for 1.0 (255 for bytes).
     class_names : tuple of str
         Names of the classes, in order; empty if they have none.
+    task : Task
+        What the targets mean: the loss that networks are trained by and the metric that they are judged by.
 
     Raises
     ------
@@ -70,6 +76,7 @@ class Dataset:
     std: Tensor | None = None
     scale: float = 255.0
     class_names: tuple[str, ...] = ()
+    task: Task = CLASSIFICATION
 
     def __post_init__(self) -> None:
         for part in PARTS:
@@ -78,17 +85,16 @@ class Dataset:
                 raise TypeError(
                     f"x_{part} must be float32, uint8 or int64, the same for all parts, got {x.dtype}"
                 )
-            if y.dtype != torch.int64:
-                raise TypeError(f"y_{part} must be int64, got {y.dtype}")
+            self._refuse_targets(part, y)
             if x.dim() < 2 or x.shape[1:] != self.x_train.shape[1:]:
                 expected = ", ".join(map(str, self.x_train.shape[1:]))
                 raise ValueError(f"x_{part} must have shape (n, {expected}), got {tuple(x.shape)}")
-            if y.shape != x.shape[:1]:
+            if len(y) != len(x) or (y.dim() > 1 and self.task.targets == "classes"):
                 raise ValueError(
                     f"y_{part} must have shape ({len(x)},) to match x_{part}, got {tuple(y.shape)}"
                 )
             # On an accelerator this would wait for the device; what is there was checked on its way.
-            if y.device.type == "cpu" and len(y):
+            if y.device.type == "cpu" and len(y) and self.task.targets == "classes":
                 low, high = int(y.min()), int(y.max())
                 if low < 0 or high >= self.n_classes:
                     raise ValueError(
@@ -98,6 +104,22 @@ class Dataset:
             raise ValueError(f"data set {self.name!r} has no training samples")
         if self.x_train.dtype == torch.uint8 and (self.mean is None or self.std is None):
             raise ValueError("uint8 inputs need mean and std to be normalised by")
+        object.__setattr__(self, "task", self.task.fitted(self.y_train))
+
+    def _refuse_targets(self, part: str, y: Tensor) -> None:
+        wanted = {"classes": (torch.int64,), "integers": (torch.int64,), "floats": (torch.float32,)}
+        allowed = wanted.get(self.task.targets, (torch.int64, torch.float32))
+        if y.dtype not in allowed:
+            raise TypeError(
+                f"y_{part} must be {' or '.join(str(d).removeprefix('torch.') for d in allowed)} for the "
+                "task "
+                f"{self.task.name}, got {y.dtype}"
+            )
+        if y.dim() < 1 or y.shape[1:] != self.y_train.shape[1:]:
+            raise ValueError(
+                f"y_{part} must have shape (n, {', '.join(map(str, self.y_train.shape[1:]))}), got "
+                f"{tuple(y.shape)}"
+            )
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -171,12 +193,17 @@ class Dataset:
         size = part_size(n_train, self.n_train, "n_train")
         if size == 0:
             raise ValueError(f"n_train={n_train!r} leaves no training sample")
-        _, chosen = stratified_split(self.y_train.cpu().numpy(), size, seed)
+        classes = self.y_train.cpu().numpy() if self.task.targets == "classes" else np.zeros(self.n_train)
+        _, chosen = stratified_split(classes, size, seed)
         index = torch.from_numpy(chosen).to(self.device)
         return replace(self, x_train=self.x_train[index], y_train=self.y_train[index])
 
     def fingerprint(self) -> str:
-        """Return the sha256 of everything that a training sees: inputs, labels, split, normalisation."""
+        """Return the sha256 of what a training sees: inputs, targets, split, normalisation, augmentation.
+
+        An augmentation that is not made of plain values counts by its module and name, the same in every
+        process; what it does inside is not seen. The task is no part of it.
+        """
         digest = hashlib.sha256()
         for field in fields(self):
             value = getattr(self, field.name)
@@ -184,6 +211,37 @@ class Dataset:
                 array: np.ndarray[Any, Any] = np.ascontiguousarray(value.cpu().numpy())
                 digest.update(f"{field.name}:{array.dtype.str}:{array.shape};".encode())
                 digest.update(array.data if array.size else b"")
-            elif field.name != "name":
+            elif field.name == "augmentation":
+                digest.update(f"{field.name}={lasting_name(value)};".encode())
+            elif field.name not in ("name", "task"):
                 digest.update(f"{field.name}={value!r};".encode())
         return digest.hexdigest()
+
+
+def lasting_name(value: Any) -> str:
+    """Return a text of an object that is the same in every process: no memory address is in it.
+
+    Plain values and dataclasses of them are their own text; functions and classes are named by module and
+    name, partial functions with their arguments, other objects by their class and their attributes.
+    """
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        return repr(value)
+    if isinstance(value, (tuple, list)):
+        inside = ", ".join(map(lasting_name, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {lasting_name(v)}" for k, v in sorted(value.items(), key=repr)) + "}"
+    if isinstance(value, (Tensor, np.ndarray)):
+        array = value.cpu().numpy() if isinstance(value, Tensor) else value
+        return f"{array.dtype.str}{array.shape}{hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()}"
+    if isinstance(value, functools.partial):
+        inside = ", ".join(lasting_name(v) for v in (value.func, value.args, value.keywords))
+        return f"partial({inside})"
+    if isinstance(value, types.MethodType):
+        return f"{lasting_name(value.__self__)}.{value.__name__}"
+    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        return f"{value.__module__}.{value.__qualname__}"
+    kind = type(value)
+    if is_dataclass(value) and "<" not in repr(value):
+        return repr(value)
+    return f"{kind.__module__}.{kind.__qualname__}({lasting_name(dict(getattr(value, '__dict__', {})))})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +14,12 @@ from nets.data.assembly import assemble
 from nets.data.augmentation import Augmentation
 from nets.data.dataset import BatchAugmentation, Dataset
 from nets.data.download import Progress
-from nets.data.factory import import_object, is_import_path
 from nets.data.folder import data_folder, read
 from nets.data.image_folder import read_image_folder
-from nets.data.pairs import read_arrays, stack_samples
+from nets.data.pairs import read_arrays, stack_samples, task_of
 from nets.data.registry import source
+from nets.registry import import_object, is_import_path
+from nets.tasks import CLASSIFICATION, NextToken, Task, named_task
 
 DataSpec = (
     str
@@ -36,6 +38,8 @@ VALIDATION = 0.1
 def load(
     spec: DataSpec,
     *,
+    task: str | Task | None = None,
+    tokens: bool | None = None,
     seed: int = 0,
     data_dir: str | os.PathLike[str] | None = None,
     validation: int | float | None = None,
@@ -55,6 +59,11 @@ def load(
         (a path object, or text with a "/"), arrays or tensors, a torch data set of (input, label), a data
         object (returned as it is), or a "package.module:factory" string or a callable without arguments that
         returns any of these.
+    task : str or Task, optional
+        What the targets mean (see `nets.tasks.named_task`); default: regression for floats, else
+        classification.
+    tokens : bool, optional
+        Whether the inputs of arrays are token ids, which stay integers; default: for a language model.
     seed : int
         Split seed: fixes which samples are held out. It is not the training seed, so that runs with different
         training seeds compare on the same validation part.
@@ -86,9 +95,11 @@ def load(
     FileNotFoundError, nets.data.download.DownloadError
         If the files are not there, and may not or cannot be downloaded.
     """
+    named = None if task is None else named_task(task)
     data = _made(spec)
     if isinstance(data, Dataset):
-        return data
+        return data if named is None or data.task == named else replace(data, task=named)
+    tokens = tokens if tokens is not None else named is not None and isinstance(named.loss, NextToken)
     default_validation: int | float = VALIDATION
     usual: BatchAugmentation | None = None
     mean = std = None
@@ -98,9 +109,12 @@ def load(
             raise TypeError(
                 f"arrays must be (x, y) or (x_train, y_train, x_test, y_test), got {len(data)} of them"
             )
-        name, raw = "arrays", read_arrays(*data)
+        named = task_of(data[1], named)
+        name, raw = "arrays", read_arrays(*data, task=named, tokens=tokens)
     elif isinstance(data, torch.utils.data.Dataset):
-        name, raw = type(data).__name__, read_arrays(*stack_samples(data))
+        x, y = stack_samples(data)
+        named = task_of(y, named)
+        name, raw = type(data).__name__, read_arrays(x, y, task=named, tokens=tokens)
     elif isinstance(data, str) and "/" not in data:
         known = source(data)
         name, raw = (
@@ -128,6 +142,7 @@ def load(
         std=std,
         scale=scale,
         augmentation=usual if augmentation == "usual" else augmentation,
+        task=CLASSIFICATION if named is None else named,
     )
 
 

@@ -44,12 +44,12 @@ class RawData:
     same holds for the validation part.
     """
 
-    x_train: npt.NDArray[np.uint8]
-    y_train: npt.NDArray[np.int64]
-    x_test: npt.NDArray[np.uint8] | None = None
-    y_test: npt.NDArray[np.int64] | None = None
-    x_validation: npt.NDArray[np.uint8] | None = None
-    y_validation: npt.NDArray[np.int64] | None = None
+    x_train: npt.NDArray[Any]
+    y_train: npt.NDArray[Any]
+    x_test: npt.NDArray[Any] | None = None
+    y_test: npt.NDArray[Any] | None = None
+    x_validation: npt.NDArray[Any] | None = None
+    y_validation: npt.NDArray[Any] | None = None
     class_names: tuple[str, ...] = ()
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask
@@ -28,10 +27,11 @@ def concrete(scores: Tensor, temperature: float, generator: torch.Generator) -> 
 class ConcreteTicket(ScoredMask):
     """Random relaxed masks whose outputs come close to those of the dense network of the same weights.
 
-    The loss is the reverse Kullback-Leibler divergence of the masked from the dense network (CTS-KL); batch
-    normalisation acts in both as the affine map of its running statistics. Gradient balancing: while the mean
-    keep probability exceeds `margin` times the density, its gradient is added at the length of that of the
-    loss, below it is left out; the weight between the two is a running mean (over few steps, for short runs).
+    The loss is the reverse Kullback-Leibler divergence of the masked from the dense network (CTS-KL), or what
+    divergence the task has; batch normalisation acts in both as the affine map of its running statistics.
+    Gradient balancing: while the mean keep probability exceeds `margin` times the density, its gradient is
+    added at the length of that of the loss, below it is left out; the weight between the two is a running
+    mean (over few steps, for short runs).
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class ConcreteTicket(ScoredMask):
             raise ValueError(f"temperature must be positive, got {temperature!r}")
         if not 0 < smoothing <= 1:
             raise ValueError(f"smoothing must be in (0, 1], got {smoothing!r}")
-        self.dense = dense
+        self.teacher = dense
         self.temperature = temperature
         self.wanted = wanted
         self.smoothing = smoothing
@@ -75,13 +75,6 @@ class ConcreteTicket(ScoredMask):
     @staticmethod
     def _keep(scores: Tensor, moment: Moment) -> Tensor:
         return torch.sigmoid(scores)
-
-    def loss(self, loop: Loop, x: Tensor, y: Tensor, output: Tensor) -> Tensor:
-        """Return KL(masked || dense), averaged over the batch."""
-        with torch.no_grad():
-            reference = functional.log_softmax(self.dense(x), dim=1)
-        own = functional.log_softmax(output, dim=1)
-        return functional.kl_div(reference, own, reduction="batchmean", log_target=True)
 
     def before_step(self, loop: Loop) -> None:
         """Let batch normalisation and dropout act as in evaluation."""

@@ -19,8 +19,8 @@ def find(search: Search) -> Iterable[Found]:
             search.n, search.count(density), o["begin"], o["end"], o["updates"], o["distribution"]
         )
         search.train(hook)
-        accuracy = evaluate(search.flat.model, search.data).accuracy
-        return search.found(hook.mask, density, report={"search_accuracy": accuracy})
+        report = evaluate(search.flat.model, search.data).column("search")
+        return search.found(hook.mask, density, report=report)
 
     return search.each(one)
 

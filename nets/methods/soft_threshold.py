@@ -104,10 +104,10 @@ def find(search: Search) -> Iterable[Found]:
         hook = SoftThreshold(search.layout.sizes, count, o["lr"], o["descent"])
         search.train(hook)
         flat = search.flat
-        accuracy = evaluate(flat.model, search.data).accuracy
+        report = evaluate(flat.model, search.data).column("search")
         mask = select(hook.relative(flat.weights), search.layout, count)
         flat.unite()
-        return search.found(mask, density, report={"search_accuracy": accuracy})
+        return search.found(mask, density, report=report)
 
     return search.each(one)
 

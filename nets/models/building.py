@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from nets.data.dataset import Dataset
-from nets.data.factory import import_object, is_import_path
 from nets.models.registry import architecture
+from nets.registry import import_object, is_import_path
+from nets.tasks import CLASSIFICATION, Task
+from nets.tasks.losses import prediction
 
 ModelSpec = str | nn.Module | Callable[..., nn.Module]
 
@@ -68,7 +70,8 @@ def build(
         raise TypeError("give n_classes along with an input shape, or a data set instead of the shape")
     else:
         shape, classes = tuple(int(side) for side in data), n_classes
-    if classes < 2:
+    task = data.task if isinstance(data, Dataset) else CLASSIFICATION
+    if classes < (2 if task.targets == "classes" else 1):
         raise ValueError(f"n_classes must be at least 2, got {classes}")
     if isinstance(model, str) and not is_import_path(model):
         with seeded(seed):
@@ -80,7 +83,11 @@ def build(
                 f"a model must be a torch.nn.Module or a factory of one, got {type(built).__name__}"
             )
         tokens = isinstance(data, Dataset) and data.x_train.dtype == torch.int64
-        _refuse_unfit(built, shape, classes, torch.int64 if tokens else torch.float32)
+        out = _tried(built, shape, torch.int64 if tokens else torch.float32)
+        if not isinstance(data, Dataset) or task.targets == "classes":
+            _refuse_other_logits(out, classes)
+        else:
+            _refuse_unfit(out, task, data.y_train[:2])
     return built
 
 
@@ -113,23 +120,47 @@ def _made(model: Any, shape: tuple[int, ...], n_classes: int, width: float = 1.0
     return model(shape, n_classes, **extra) if len(required) == 2 else model(**extra)
 
 
-def _refuse_unfit(model: nn.Module, shape: tuple[int, ...], n_classes: int, dtype: torch.dtype) -> None:
-    """Run two zero inputs through a user's network, in evaluation mode so that nothing in it changes."""
+def _tried(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
+    """Return the outputs for two zero inputs, in evaluation mode so that nothing in the network changes."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     parameter = next(model.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
     try:
         with torch.no_grad():
-            out = model(torch.zeros((2, *shape), dtype=dtype, device=device))
+            return model(torch.zeros((2, *shape), dtype=dtype, device=device))
     except (RuntimeError, TypeError, IndexError) as error:
         raise ValueError(f"the model cannot take inputs of shape {shape}: {error}") from error
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def _refuse_other_logits(out: Any, n_classes: int) -> None:
+    if not isinstance(out, torch.Tensor):
+        out = getattr(out, "logits", out)
     if not isinstance(out, torch.Tensor) or out.shape != (2, n_classes):
         found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
         raise ValueError(f"the model must return logits of shape (n, {n_classes}); for n = 2 it gave {found}")
+
+
+def _refuse_unfit(out: Any, task: Task, y: torch.Tensor) -> None:
+    """Refuse outputs that the task's loss cannot take."""
+    y = y if len(y) == 2 else torch.cat([y, y])
+    try:
+        with torch.no_grad():
+            loss = task.loss(out, y.to(prediction(out).device) if isinstance(out, torch.Tensor) else y)
+            task.metric.reset()
+            task.metric.sums(out, y)
+            task.metric.reset()
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+        found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        raise ValueError(
+            f"the model's output {found} and targets {tuple(y.shape)} do not go with the task {task.name}: "
+            f"{error}"
+        ) from error
+    if not isinstance(loss, torch.Tensor) or loss.dim():
+        raise ValueError(f"the loss of the task {task.name} must return one number, a tensor of shape ()")
 
 
 def reinitialise(model: nn.Module, *, seed: int) -> nn.Module:

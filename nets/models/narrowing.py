@@ -67,8 +67,8 @@ def width_for(
 
 
 def _made(model: ModelSpec, data: Dataset, width: float) -> nn.Module:
-    from nets.data.factory import is_import_path
     from nets.models.registry import architecture
+    from nets.registry import is_import_path
 
     if isinstance(model, str) and not is_import_path(model):
         return architecture(model).factory(data.input_shape, data.n_classes, width=width)

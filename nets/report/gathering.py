@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nets.configuration import Play
+from nets.metric import ACCURACY, Metric
 from nets.runs.folder import BadRun, RunFolder, run_folders
 from nets.runs.recorder_files import BINS, MASKS
 from nets.runs.results import BadRunWarning
@@ -64,8 +65,8 @@ class Series:
         """Densities, largest first."""
         return sorted(self.rows, reverse=True)
 
-    def accuracies(self, density: float) -> dict[int, float]:
-        """Return the test accuracy by seed."""
+    def scores(self, density: float) -> dict[int, float]:
+        """Return the test metric by seed."""
         return by_seed(self.rows.get(density, []))
 
     def drawn(self) -> dict[str, Any]:
@@ -85,12 +86,15 @@ class Panel:
     series : list of Series
         What was tried, without the dense network.
     dense : dict of int to float
-        Test accuracy of the dense network by seed.
+        Test metric of the dense network by seed.
+    metric : Metric
+        What it is.
     """
 
     title: str
     series: list[Series] = field(default_factory=list)
     dense: dict[int, float] = field(default_factory=dict)
+    metric: Metric = ACCURACY
 
 
 @dataclass
@@ -181,8 +185,13 @@ def gather(root: Path) -> Gathered:
 
 
 def by_seed(rows: Iterable[Mapping[str, Any]]) -> dict[int, float]:
-    """Return the test accuracy by seed."""
-    return {int(row["seed"]): float(row["test_accuracy"]) for row in rows}
+    """Return the test metric by seed."""
+    return {int(row["seed"]): test_score(row) for row in rows}
+
+
+def test_score(row: Mapping[str, Any]) -> float:
+    """Return the test metric of a row."""
+    return float(row[Metric.of_row(row).column("test")])
 
 
 def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
@@ -196,9 +205,11 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
     for row in rows:
         if row["method"] == "dense":
             continue
-        key = (row["data"], row["model"], *(repr(_setting(row, name)) for name in varying))
+        metric = Metric.of_row(row)
+        key = (row["data"], row["model"], *(repr(_setting(row, name)) for name in varying), repr(metric))
         said = [f"{name} {_short(_setting(row, name))}" for name in varying]
-        panel = panels.setdefault(key, Panel(", ".join([f"{row['model']} on {row['data']}", *said])))
+        title = ", ".join([f"{row['model']} on {row['data']}", *said])
+        panel = panels.setdefault(key, Panel(title, metric=metric))
         label = _label(row, row["method"] in penalised)
         if (key, label) not in series:
             series[key, label] = Series(label)
@@ -216,8 +227,9 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
                     for name, value in zip(varying, key[2:])
                     if name in of_dense
                 )
-                if key[:2] == (row["data"], row["model"]) and alike:
-                    panel.dense[int(row["seed"])] = float(row["test_accuracy"])
+                same = key[:2] == (row["data"], row["model"]) and panel.metric == Metric.of_row(row)
+                if same and alike:
+                    panel.dense[int(row["seed"])] = test_score(row)
     for panel in panels.values():
         panel.series = sorted((s for s in panel.series if s.rows), key=lambda s: s.label)
     return [panels[key] for key in sorted(panels) if panels[key].series]

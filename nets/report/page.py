@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from nets.metric import ACCURACY, Metric
 from nets.report.gathering import Gathered, gather, with_penalty
 from nets.report.sections import SECTIONS, summary
 from nets.storage.atomic import write_bytes
@@ -26,9 +27,9 @@ COLUMNS: tuple[tuple[str, str, float, int | None], ...] = (
     ("control", "control", 1, None),
     ("density", "density (%)", 100, 4),
     ("seed", "seed", 1, 0),
-    ("test_accuracy", "accuracy (%)", 100, 2),
-    ("dense_test_accuracy", "dense (%)", 100, 2),
-    ("search_cut_loss", "cut loss (points)", 100, 2),
+    ("test", "{metric}", 100, 2),
+    ("dense_test", "dense{unit}", 100, 2),
+    ("search_cut_loss", "cut loss{points}", 100, 2),
     ("search_epochs_spent", "search epochs", 1, 2),
     ("search_seconds", "search (s)", 1, 2),
     ("retrain_seconds", "retraining (s)", 1, 2),
@@ -112,7 +113,7 @@ def page(told: Gathered, title: str) -> str:
 def _runs(rows: Sequence[Mapping[str, Any]]) -> str:
     heads = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{escape(heading)}</button></th>'
-        for _, heading, _, _ in COLUMNS
+        for _, heading, _, _ in _columns(rows)
     )
     return f"""<section id="runs"><h2>All runs</h2>
 <p class="lead">Click a heading to sort. Filter by words, or by conditions such as <code>method=imp</code>,
@@ -132,14 +133,34 @@ def _data(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows as JSON that may stand inside a script element."""
     shown = with_penalty(rows)
     rows = [row if row["method"] in shown else {**row, "penalty": ""} for row in sorted(rows, key=_place)]
+    columns = _columns(rows)
     told = {
-        "columns": [[heading, digits] for _, heading, _, digits in COLUMNS],
+        "columns": [[heading, digits] for _, heading, _, digits in columns],
         "rows": [
-            [_value(row.get(name), factor, digits) for name, _, factor, digits in COLUMNS] for row in rows
+            [_value(_cell(row, name), factor, digits) for name, _, factor, digits in columns] for row in rows
         ],
     }
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, float, int | None]]:
+    """Return the columns: of one metric under its name and in its unit, of several under "metric"."""
+    found = list(dict.fromkeys(map(Metric.of_row, rows))) or [ACCURACY]
+    percent = all(metric.unit == "%" for metric in found)
+    heading = found[0].heading if len(found) == 1 else "metric (%)" if percent else "metric"
+    named = {"metric": heading, "unit": " (%)" if percent else "", "points": " (points)" if percent else ""}
+    scores = {"test", "dense_test", "search_cut_loss"}
+    return [
+        (name, text.format(**named), 1.0, 4)
+        if name in scores and not percent
+        else (name, text.format(**named), f, d)
+        for name, text, f, d in COLUMNS
+    ]
+
+
+def _cell(row: Mapping[str, Any], name: str) -> Any:
+    return row.get(Metric.of_row(row).column(name) if name in ("test", "dense_test") else name)
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -8,7 +8,8 @@ from html import escape
 from typing import Any
 
 from nets.comparison import mean_interval
-from nets.matching import TOLERANCE, judge, largest_matching_sparsity
+from nets.matching import judge, largest_matching_sparsity
+from nets.metric import Metric
 from nets.report.gathering import DRAWN, Gathered, Panel, Series, by_seed
 from nets.report.svg import STYLES, Chart, legend, plane, scaled
 
@@ -42,32 +43,44 @@ def summary(told: Gathered) -> str:
     return f'<dl class="tiles">{items}</dl>' + (f'<ul class="where">{where}</ul>' if where else "")
 
 
-def accuracy(told: Gathered) -> Section:
-    """Draw accuracy against density, with intervals."""
+def quality(told: Gathered) -> Section:
+    """Draw the metric against density, with intervals."""
+    name = _names(told)
     return (
-        "Accuracy against density",
-        "Test accuracy of the retrained ticket, mean over the seeds with its 95% interval (Student's t); the "
-        "band is the dense network. The axis of accuracies is logarithmic in the error, so that good tickets "
+        f"{name[:1].upper()}{name[1:]} against density",
+        f"Test {name} of the retrained ticket, mean over the seeds with its 95% interval (Student's t); the "
+        "band is the dense network. The axis of shares is logarithmic in the error, so that good tickets "
         "are told apart.",
-        _each(told, _accuracy),
+        _each(told, _quality),
     )
 
 
-def _accuracy(panel: Panel) -> str:
-    shown = panel.series[:SHOWN]
-    means = {(s.label, d): mean_interval(list(s.accuracies(d).values())) for s in shown for d in s.densities}
+def _names(told: Gathered) -> str:
+    """Return what the metrics are called."""
+    return " or ".join(dict.fromkeys(panel.metric.name for panel in told.panels)) or "accuracy"
+
+
+def _scale(metric: Metric) -> str:
+    return "error" if metric.unit == "%" and metric.higher_is_better else "linear"
+
+
+def _quality(panel: Panel) -> str:
+    shown, metric = panel.series[:SHOWN], panel.metric
+    scale = _scale(metric)
+    means = {(s.label, d): mean_interval(list(s.scores(d).values())) for s in shown for d in s.densities}
     dense = mean_interval(list(panel.dense.values())) if panel.dense else (math.nan, math.nan)
     centres = [m for m in (dense[0], *(m for m, _ in means.values())) if math.isfinite(m)]
     # Intervals of very few seeds may be wider than all there is to see: they are cut at the frame.
-    low, high = (scaled(end(centres), "error") for end in (min, max))
-    room = max((high - low) / 4, 0.05)
+    low, high = (scaled(end(centres), scale) for end in (min, max))
+    room = max((high - low) / 4, 0.05 if scale == "error" else 0.0)
     ends = [m + sign * h for m, h in means.values() for sign in (-1, 1) if math.isfinite(h)]
-    values = [*centres, *(v for v in ends if low - room <= scaled(v, "error") <= high + room)]
-    x, y = plane([d for s in shown for d in s.densities], values, x_scale="log", y_scale="error")
-    chart = Chart(x, y, "density (%)", "test accuracy (%)", f"Test accuracy against density, {panel.title}")
+    values = [*centres, *(v for v in ends if low - room <= scaled(v, scale) <= high + room)]
+    x, y = plane([d for s in shown for d in s.densities], values, x_scale="log", y_scale=scale)
+    title = f"Test {metric.name} against density, {panel.title}"
+    chart = Chart(x, y, "density (%)", f"test {metric.heading}", title)
     if panel.dense:
         half = dense[1] if math.isfinite(dense[1]) else 0.0
-        chart.band(dense[0] - half, dense[0] + half, dense[0], f"dense: {_percent(*dense)}")
+        chart.band(dense[0] - half, dense[0] + half, dense[0], f"dense: {_number(metric, *dense)}")
     for i, series in enumerate(shown):
         found = [(d, *means[series.label, d]) for d in series.densities]
         chart.line(
@@ -75,18 +88,19 @@ def _accuracy(panel: Panel) -> str:
             i,
             half_widths=[half for _, _, half in found],
             texts=[
-                f"{series.label} at {100 * d:g}%: {_percent(mean, half)}, {len(series.rows[d])} seeds"
+                f"{series.label} at {100 * d:g}%: {_number(metric, mean, half)}, {len(series.rows[d])} seeds"
                 for d, mean, half in found
             ],
         )
-    return chart.render(percent_x=True, percent_y=True) + legend([s.label for s in shown]) + _more(panel)
+    drawn = chart.render(percent_x=True, percent_y=metric.unit == "%")
+    return drawn + legend([s.label for s in shown]) + _more(panel)
 
 
 def matching(told: Gathered) -> Section:
     """Tell which tickets match the dense network, and which win."""
     return (
         "Matching tickets",
-        f"A ticket matches if its mean accuracy is less than {100 * TOLERANCE:g} point below the dense one, "
+        f"A ticket matches if its mean {_names(told)} is less than {_tolerances(told)} below the dense one, "
         "by a one-sided test over the seeds at 95%; it wins if, besides, it beats its own mask with new "
         "initial weights. The largest matching sparsity tests the densities from the largest down and stops "
         "at the first that fails.",
@@ -94,23 +108,30 @@ def matching(told: Gathered) -> Section:
     )
 
 
+def _tolerances(told: Gathered) -> str:
+    return " or ".join(dict.fromkeys(panel.metric.tolerance_text for panel in told.panels)) or "0.5 point"
+
+
 def _matching(panel: Panel) -> str:
+    metric = panel.metric
     if not panel.dense:
         return "<p>No dense network was trained with these settings, so nothing can be compared with it.</p>"
     rows = []
     for series in panel.series:
-        largest = largest_matching_sparsity({d: series.accuracies(d) for d in series.densities}, panel.dense)
+        scores = {d: series.scores(d) for d in series.densities}
+        largest = largest_matching_sparsity(scores, panel.dense, metric=metric)
         for i, density in enumerate(series.densities):
             again = series.controls.get((density, "reinitialise"))
-            verdict = judge(series.accuracies(density), panel.dense, by_seed(again) if again else None)
+            reinitialised = by_seed(again) if again else None
+            verdict = judge(scores[density], panel.dense, reinitialised, metric=metric)
             evidence = verdict.matching
-            lower = f"{100 * evidence.lower:+.2f}" if math.isfinite(evidence.lower) else "-"
+            lower = metric.gain_number(evidence.lower) if math.isfinite(evidence.lower) else "-"
             rows.append(
                 [
                     series.label if i == 0 else "",
                     f"{100 * density:g}",
-                    _percent(*mean_interval(list(series.accuracies(density).values()))),
-                    f"{100 * evidence.difference:+.2f}",
+                    _number(metric, *mean_interval(list(scores[density].values()))),
+                    metric.gain_number(evidence.difference),
                     lower,
                     str(evidence.seeds),
                     (verdict.word, f"verdict {verdict.word.split()[0]}", evidence.explain()),
@@ -121,7 +142,7 @@ def _matching(panel: Panel) -> str:
         [
             "method",
             "density (%)",
-            "accuracy (%)",
+            metric.heading,
             "to dense",
             "at least (95%)",
             "seeds",
@@ -133,17 +154,19 @@ def _matching(panel: Panel) -> str:
 
 
 def cost(told: Gathered) -> Section:
-    """Draw accuracy against what the search costs."""
+    """Draw the metric against what the search costs."""
+    name = _names(told)
     return (
         "Search cost",
-        "Accuracy against the epochs that the search for this ticket alone takes, one point a density; the "
+        f"{name[:1].upper()}{name[1:]} against the epochs that the search for this ticket alone takes, one "
+        "point a density; the "
         "cheaper the further left. Tickets that need no search are drawn at half an epoch.",
         _each(told, _cost),
     )
 
 
 def _cost(panel: Panel) -> str:
-    shown = panel.series[:SHOWN]
+    shown, metric = panel.series[:SHOWN], panel.metric
     points: list[tuple[Series, list[tuple[float, float, float, float]]]] = []
     for series in shown:
         found = []
@@ -158,21 +181,20 @@ def _cost(panel: Panel) -> str:
         [max(epochs, 0.5) for epochs, *_ in flat],
         [mean for _, mean, *_ in flat],
         x_scale="log",
-        y_scale="error",
+        y_scale=_scale(metric),
     )
-    chart = Chart(
-        x, y, "epochs of search", "test accuracy (%)", f"Accuracy against search cost, {panel.title}"
-    )
+    title = f"Test {metric.name} against search cost, {panel.title}"
+    chart = Chart(x, y, "epochs of search", f"test {metric.heading}", title)
     for i, (series, found) in enumerate(points):
         chart.line(
             [(max(epochs, 0.5), mean) for epochs, mean, _, _ in found],
             i,
             texts=[
-                f"{series.label} at {100 * d:g}%: {100 * mean:.2f}%, {epochs:g} epochs, {seconds:.3g} s"
+                f"{series.label} at {100 * d:g}%: {metric.text(mean)}, {epochs:g} epochs, {seconds:.3g} s"
                 for epochs, mean, d, seconds in found
             ],
         )
-    return chart.render(percent_y=True) + legend([s.label for s in shown]) + _more(panel)
+    return chart.render(percent_y=metric.unit == "%") + legend([s.label for s in shown]) + _more(panel)
 
 
 def layers(told: Gathered) -> Section:
@@ -298,16 +320,17 @@ def checks(told: Gathered) -> Section:
                 if density not in series.rows:
                     continue
                 ticket, other = (list(by_seed(r).values()) for r in (series.rows[density], found))
-                difference = mean_interval(ticket)[0] - mean_interval(other)[0]
+                metric = panel.metric
+                gain = metric.gain(mean_interval(ticket)[0], mean_interval(other)[0])
                 rows.append(
                     [
                         panel.title,
                         series.label,
                         f"{100 * density:g}",
                         control,
-                        _percent(*mean_interval(ticket)),
-                        _percent(*mean_interval(other)),
-                        f"{100 * difference:+.2f}",
+                        _number(metric, *mean_interval(ticket)),
+                        _number(metric, *mean_interval(other)),
+                        metric.gain_number(gain),
                     ]
                 )
     tickets = [row for row in told.rows if row["method"] != "dense" and not row.get("control")]
@@ -336,7 +359,8 @@ def checks(told: Gathered) -> Section:
         f'<ul class="problems">{problems}</ul>' if problems else ""
     )
     if rows:
-        heads = ["runs", "method", "density (%)", "check", "ticket (%)", "check (%)", "difference"]
+        unit = " (%)" if all(panel.metric.unit == "%" for panel in told.panels) else ""
+        heads = ["runs", "method", "density (%)", "check", f"ticket{unit}", f"check{unit}", "difference"]
         content += '<div class="scroll">' + table(heads, rows) + "</div>"
     else:
         content += "<p>No sanity checks (shuffled, re-initialised, inverted, random masks) were run.</p>"
@@ -344,7 +368,7 @@ def checks(told: Gathered) -> Section:
 
 
 SECTIONS: tuple[Callable[[Gathered], Section], ...] = (
-    accuracy,
+    quality,
     matching,
     cost,
     layers,
@@ -385,8 +409,8 @@ def _more(panel: Panel) -> str:
     return f'<p class="more">{left} more are in the tables.</p>' if left > 0 else ""
 
 
-def _percent(mean: float, half: float) -> str:
-    return f"{100 * mean:.2f}" + (f" ± {100 * half:.2f}" if math.isfinite(half) else "")
+def _number(metric: Metric, mean: float, half: float) -> str:
+    return metric.number(mean) + (f" ± {metric.number(half)}" if math.isfinite(half) else "")
 
 
 def _thinned(points: Sequence[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:

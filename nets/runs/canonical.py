@@ -64,10 +64,12 @@ def settled(play: Play) -> Play:
         chosen.refuse(play.granularity)
     if play.search_epochs == play.epochs:
         changes["search_epochs"] = 0
-    for name in ("data", "model"):
+    for name in ("data", "model", "task"):
         value = getattr(play, name)
         if not any(mark in value for mark in ":/"):
-            changes[name] = value.strip().lower().replace("_", "-")
+            changes[name] = value.strip().lower().replace("_", "-") if "(" not in value else value.strip()
+    if changes.get("task") == "classification" and "data" in changes:
+        changes["task"] = ""  # what data known by name are for anyway
     return replace(play, **changes)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nets.configuration import Play
 from nets.distributed import on_first, rank, size
 from nets.jobs import Job
+from nets.metric import Metric
 from nets.runs.canonical import address, canonical, dense_of, settled
 from nets.runs.folder import BadRun, RunFolder
 from nets.runs.keeping import Keeping, search_address
@@ -195,17 +196,17 @@ def _failed(run: _Run, error: BaseException) -> Outcome:
 
 
 @lru_cache(maxsize=2)
-def _loaded(data: str, seed: int, data_dir: str | None, device: str) -> tuple[Dataset, str]:
+def _loaded(data: str, task: str, seed: int, data_dir: str | None, device: str) -> tuple[Dataset, str]:
     """Load a data set once a process; with its fingerprint."""
     from nets.data import load
 
-    dataset = load(data, seed=seed, data_dir=data_dir)
+    dataset = load(data, task=task or None, seed=seed, data_dir=data_dir)
     return dataset.to(device), dataset.fingerprint()
 
 
 def _data(play: Play) -> tuple[Dataset, dict[str, Any]]:
     """Return the data of a play, and what its trainings belong to."""
-    dataset, fingerprint = _loaded(play.data, play.data_seed, play.data_dir, play.device)
+    dataset, fingerprint = _loaded(play.data, play.task, play.data_seed, play.data_dir, play.device)
     place = play.device.partition(":")[0]
     return dataset, {"search": search_address(play), "data": fingerprint, "device": place}
 
@@ -288,7 +289,7 @@ def _copy_records(search: Path, folder: Path, epochs: float) -> None:
 
 
 def _dense(play: Play, keeping: Keeping, hooks: Sequence[Hook], say: Callable[[str], None]) -> Scored | None:
-    """Return the accuracies of the dense network, from its own run; None if the play is that run."""
+    """Return the scores of the dense network, from its own run; None if the play is that run."""
     from nets.playing import is_dense
 
     if is_dense(play):
@@ -297,13 +298,14 @@ def _dense(play: Play, keeping: Keeping, hooks: Sequence[Hook], say: Callable[[s
     (outcome,) = execute(Job(dense, (dense.density,)), replace(keeping, wait=True), hooks=hooks, say=say)
     if outcome.row is None:
         raise RuntimeError(f"its dense network {outcome.address} failed: {outcome.failure}")
-    return _Accuracies(outcome.row["test_accuracy"], outcome.row["validation_accuracy"])
+    metric = Metric.of_row(outcome.row)
+    return _Scores(outcome.row[metric.column("test")], outcome.row[metric.column("validation")])
 
 
 @dataclass(frozen=True)
-class _Accuracies:
-    test_accuracy: float
-    validation_accuracy: float
+class _Scores:
+    test_score: float
+    validation_score: float
 
 
 def _finish(

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nets.result import Result
+from nets.metric import Metric
+from nets.result import SCORED, Result
 from nets.runs.folder import BadRun, RunFolder, run_folders
 from nets.storage import records
 
@@ -98,9 +99,12 @@ def result_of(folder: RunFolder) -> Result:
         If the run is not finished, or its files are damaged or tampered with.
     """
     row = folder.result()
+    metric = Metric.of_row(row)
     try:
         return Result(
             play=folder.play(),
+            metric=metric,
+            **{f"{part}_score": row[metric.column(part)] for part in SCORED},
             **{name: row[name] for name in _MEASURED},
             search_flops=_number(row, "search_flops"),
             inference_flops=_number(row, "inference_flops"),
@@ -124,10 +128,6 @@ _MEASURED = (
     "density",
     "kept",
     "total",
-    "test_accuracy",
-    "validation_accuracy",
-    "dense_test_accuracy",
-    "dense_validation_accuracy",
     "search_seconds",
     "retrain_epochs",
     "retrain_seconds",

@@ -6,16 +6,20 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from nets.metric import ACCURACY, Metric
+from nets.result import SCORED
+
 #: Columns that every row has: text, and numbers.
 TEXTS = ("data", "model", "method", "penalty", "run")
-NUMBERS = ("seed", "asked_density", "density", "kept", "total", "test_accuracy", "search_epochs_spent")
+NUMBERS = ("seed", "asked_density", "density", "kept", "total", "search_epochs_spent")
 
 #: Columns that hold text or a number where a row has them; a number that is not known is None.
-OTHER_TEXTS = ("control", "dense", "device", "granularity", "optimiser", "precision", "schedule")
+OTHER_TEXTS = (
+    *("control", "dense", "device", "granularity", "optimiser", "precision", "schedule", "task"),
+    *("metric", "metric_unit"),
+)
 OTHER_NUMBERS = (
-    "validation_accuracy",
-    "dense_test_accuracy",
-    "dense_validation_accuracy",
+    "metric_tolerance",
     "search_seconds",
     "search_flops",
     "search_cut_loss",
@@ -24,6 +28,9 @@ OTHER_NUMBERS = (
     "inference_flops",
     "dense_inference_flops",
 )
+
+#: Columns of scores, where the metric is the accuracy.
+SCORES = tuple(ACCURACY.column(part) for part in SCORED)
 
 #: Columns that hold an object of plain values, and a list of them.
 OBJECTS = ("options", "layer_densities")
@@ -53,13 +60,17 @@ def check(row: Mapping[str, Any]) -> None:
     for name in TEXTS:
         if not isinstance(row.get(name), str):
             raise ValueError(f"there is no text {name!r}")
-    for name in NUMBERS:
+    try:
+        metric = Metric.of_row(row)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"its metric is none: {error}") from None
+    for name in (*NUMBERS, metric.column("test")):
         if not is_number(row.get(name)):
             raise ValueError(f"there is no number {name!r}")
     for name in OTHER_TEXTS:
         if not isinstance(row.get(name, ""), str):
             raise ValueError(f"{name!r} is no text")
-    for name in OTHER_NUMBERS:
+    for name in (*OTHER_NUMBERS, *(metric.column(part) for part in SCORED)):
         if row.get(name) is not None and not is_number(row[name]):
             raise ValueError(f"{name!r} is no number")
     if not all(map(is_number, row.get("layer_densities", {}).values())):

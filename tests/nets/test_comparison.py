@@ -85,8 +85,8 @@ def made(comparison, accuracies, **changes):
         replace(
             model,
             play=replace(model.play, seed=seed, **changes),
-            test_accuracy=accuracy,
-            dense_test_accuracy=0.9,
+            test_score=accuracy,
+            dense_test_score=0.9,
         )
         for seed, accuracy in enumerate(accuracies)
     ]
@@ -116,7 +116,7 @@ def test_verdicts_need_the_interval_and_winning_needs_the_reinitialised_ticket(c
     assert matching_lines(known)[-1].split() == ["concave", "log(0.02)", "90%"]
     none = Comparison(tuple(made(comparison, low)))
     assert none.largest_matching_sparsities() == {"concave log(0.02)": None}
-    alone = Comparison(tuple(replace(r, dense_test_accuracy=math.nan) for r in made(comparison, low)))
+    alone = Comparison(tuple(replace(r, dense_test_score=math.nan) for r in made(comparison, low)))
     assert alone.largest_matching_sparsities() == {}
     assert alone.table()[0]["verdict"] == ""
 

@@ -1,6 +1,5 @@
 import contextlib
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from nets.data import Dataset
 from nets.flat_model import FlatModel
 from nets.forward_backward import ForwardBackward
 from nets.hooks import Hook
+from nets.tasks import CLASSIFICATION
 from nets.training import Loop
 
 TRAINING = Training(epochs=2, batch_size=24, lr=0.05)
@@ -30,10 +30,6 @@ def network(normalised=False):
         [nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)] if normalised else [nn.Conv2d(2, 4, 3, padding=1)]
     )
     return nn.Sequential(*layers, nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
-
-
-def cross_entropy(x, y, output):
-    return nn.functional.cross_entropy(output, y)
 
 
 def trained(normalised=False, hooks=(), **changes):
@@ -81,12 +77,12 @@ def test_channels_last_changes_nothing_but_the_layout():
 
     flat = FlatModel(Model())
     training = replace(TRAINING, channels_last=True)
-    forward_backward = ForwardBackward(flat, cross_entropy, training)
+    forward_backward = ForwardBackward(flat, CLASSIFICATION, training)
     x, y = data().x_train[:10], data().y_train[:10]
     forward_backward(x, y)
     assert seen == [True]
     other = FlatModel(Model())
-    ForwardBackward(other, cross_entropy, TRAINING)(x, y)
+    ForwardBackward(other, CLASSIFICATION, TRAINING)(x, y)
     torch.testing.assert_close(flat.gradients_of_all, other.gradients_of_all)
 
 
@@ -114,13 +110,9 @@ def test_compiled_for_real():
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5)
 
 
-def test_graphs_need_cuda_and_a_loss_that_stays():
+def test_graphs_need_cuda():
     with pytest.raises(ValueError, match="graphs need a CUDA device, the network is on cpu"):
         trained(graphs=True)
-    device = SimpleNamespace(type="cuda")
-    flat = SimpleNamespace(parameter=SimpleNamespace(device=device))
-    with pytest.raises(ValueError, match="defines its own loss"):
-        ForwardBackward(flat, cross_entropy, replace(TRAINING, graphs=True), fixed_loss=False)
 
 
 class FakeCuda:
@@ -165,8 +157,8 @@ def cuda(monkeypatch):
     fake.install(monkeypatch)
     init = ForwardBackward.__init__
 
-    def as_if_on_cuda(self, flat, loss, training, *, fixed_loss=True):
-        init(self, flat, loss, replace(training, graphs=False), fixed_loss=fixed_loss)
+    def as_if_on_cuda(self, flat, task, training, *, teacher=None):
+        init(self, flat, task, replace(training, graphs=False), teacher=teacher)
         self._graphs = {} if training.graphs else None
 
     monkeypatch.setattr(ForwardBackward, "__init__", as_if_on_cuda)

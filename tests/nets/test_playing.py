@@ -203,4 +203,4 @@ def test_diverging_scores_are_refused(blobs, conv_net):
 def test_untrained_stands_for_a_network_trained_elsewhere():
     from nets.playing import Untrained
 
-    assert math.isnan(Untrained.test_accuracy)
+    assert math.isnan(Untrained.test_score)

@@ -11,18 +11,16 @@ from nets.concave_masks.forms import OPTIONS, relaxed_mask
 from nets.configuration import Training
 from nets.data import load
 from nets.flat_model import FlatModel
-from nets.hooks import Hook
+from nets.tasks import Task
 from nets.training import Loop
 
 D, N, LAM = 12, 120, 0.05
 DEFAULTS = {option.name: option.default for option in OPTIONS}
 
 
-class LeastSquares(Hook):
+def half_squares(output, y):
     """Half the mean squared error of the first output, as in the linear mask problem."""
-
-    def loss(self, loop, x, y, output):
-        return 0.5 * (output[:, 0] - y).square().mean()
+    return 0.5 * (output[:, 0] - y).square().mean()
 
 
 def toy():
@@ -34,7 +32,7 @@ def toy():
     y = np.clip(np.round(signal + 3.0), 0, 6)
     inputs = torch.from_numpy(np.concatenate([x, np.zeros((4, D))])).float()
     labels = torch.from_numpy(np.concatenate([y, np.zeros(4)])).long()
-    data = load((inputs, labels), validation=2, test=2)
+    data = load((inputs, labels), task=Task(half_squares, "rmse"), validation=2, test=2)
     model = nn.Linear(D, 1, bias=False)
     with torch.no_grad():
         model.weight.copy_(torch.from_numpy(theta))
@@ -51,7 +49,7 @@ def test_the_mask_over_frozen_weights_reaches_the_stationary_point(update, penal
     options = {"update": update, "lam": LAM, "trained": "mask", "optimiser": "sgd", "step": 0.3, "start": 1.0}
     hook = relaxed_mask(DEFAULTS | options, penalty, 0.1)
     training = Training(epochs=400, batch_size=len(y), lr=0.1, schedule="constant")
-    Loop(FlatModel(model), data, training, seed=0, hooks=[LeastSquares(), hook], part=None).run()
+    Loop(FlatModel(model), data, training, seed=0, hooks=[hook], part=None).run()
     mask = hook.mask.double().numpy()
     assert 0 < (mask < 1e-4).sum() < D
     np.testing.assert_allclose(mask, found.x, atol=2e-3)

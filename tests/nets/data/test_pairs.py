@@ -44,7 +44,7 @@ def test_a_later_change_of_the_array_is_not_seen():
     assert data.fingerprint() == before
 
 
-@pytest.mark.parametrize("names", [["cat", "dog"], [-1, 1], [3, 7], [0.0, 1.0], [False, True]])
+@pytest.mark.parametrize("names", [["cat", "dog"], [-1, 1], [3, 7], [False, True]])
 def test_any_labels_become_classes_in_order(names):
     data = load((rows(), np.array(names)[np.arange(40) % 2]))
     assert data.n_classes == 2
@@ -79,10 +79,9 @@ def test_images_in_bytes_are_normalised_by_the_training_part():
         (np.zeros(4), [0, 1, 0, 1], ValueError, r"x must have shape \(n, ...\)"),
         (np.zeros((0, 3)), [], ValueError, r"x must have shape \(n, ...\)"),
         (np.zeros((4, 2)), [0, 1, 0], ValueError, r"y must have shape \(4,\)"),
-        (np.zeros((4, 2)), np.eye(4), ValueError, r"y must have shape \(4,\)"),
+        (np.zeros((4, 2)), np.eye(4, dtype=int), ValueError, "several integers a sample: name the task"),
         (np.zeros((4, 2)), [0, 0, 0, 0], ValueError, "1 distinct labels"),
-        (np.zeros((4, 2)), [0, 0.5, 1, 1], ValueError, "fractional or missing"),
-        (np.zeros((4, 2)), [0, np.nan, 1, 1], ValueError, "fractional or missing"),
+        (np.zeros((4, 2)), [0, np.nan, 1, 1], ValueError, "y holds NaN or infinite"),
         (np.zeros((4, 2)), [1j, 0, 1, 1], TypeError, "y must hold class labels"),
         (np.zeros((4, 2)), [None, 0, 1, 1], TypeError, "holds objects"),
         (np.array([["a", "b"]] * 4), [0, 1, 0, 1], TypeError, "x must hold real numbers"),

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from nets.data.factory import import_object, is_import_path
+from nets.registry import import_object, is_import_path
 
 
 @pytest.mark.parametrize("spec", ["package:name", "package.module:name", "package.module:Class.method"])
