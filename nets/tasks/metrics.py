@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nets.metric import ACCURACY, Metric
-from nets.tasks.losses import IGNORED, NextToken, fit, prediction, samples
+from nets.tasks.losses import CrossEntropy, NextToken, fit, samples
 
 
 def _sums(*values: Tensor | float, like: Tensor) -> Tensor:
@@ -22,17 +22,24 @@ def _sums(*values: Tensor | float, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy(Metric):
-    """Share of the targets whose class has the largest logit; logits (n, k, ...), targets (n, ...)."""
+    """Share of the targets whose class has the largest logit.
+
+    Parameters
+    ----------
+    loss : CrossEntropy
+        It says how logits and targets go together, and which targets do not count.
+    """
 
     name: str = ACCURACY.name
     unit: str = ACCURACY.unit
     tolerance: float = ACCURACY.tolerance
-    ignore_index: int = IGNORED
+    loss: CrossEntropy = field(default_factory=CrossEntropy)
 
     def sums(self, output: Any, target: Tensor) -> Tensor:
         """Return how many are right and how many there are."""
-        valid = target != self.ignore_index
-        right = (prediction(output).argmax(1) == target) & valid
+        logits, target = self.loss.aligned(output, target)
+        valid = target != self.loss.ignore_index
+        right = (logits.argmax(1) == target) & valid
         return _sums(right.sum(), valid.sum(), like=target)
 
     def value(self, sums: Tensor) -> float:
@@ -120,18 +127,24 @@ class F1(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class MeanIoU(Metric):
-    """Mean over the classes of intersection over union; logits (n, k, ...), targets (n, ...)."""
+    """Mean over the classes of intersection over union.
+
+    Parameters
+    ----------
+    loss : CrossEntropy
+        See `Accuracy`.
+    """
 
     name: str = "mean-iou"
     unit: str = "%"
     tolerance: float = 0.005
-    ignore_index: int = IGNORED
+    loss: CrossEntropy = field(default_factory=CrossEntropy)
 
     def sums(self, output: Any, target: Tensor) -> Tensor:
         """Return intersections and unions by class, behind one another."""
-        logits = prediction(output)
+        logits, target = self.loss.aligned(output, target)
         k = logits.shape[1]
-        valid = target != self.ignore_index
+        valid = target != self.loss.ignore_index
         true, found = target[valid], logits.argmax(1)[valid]
         table = torch.bincount(true * k + found, minlength=k * k).reshape(k, k).double()
         both = table.diagonal()

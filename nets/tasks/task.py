@@ -145,7 +145,7 @@ def classification(
         What it is judged by.
     """
     loss = CrossEntropy(weights, label_smoothing, ignore_index)
-    own = Accuracy(ignore_index=ignore_index) if metric == "accuracy" else metric
+    own = Accuracy(loss=CrossEntropy(ignore_index=ignore_index)) if metric == "accuracy" else metric
     return Task(loss, own, "classification", "classes", logits=True)
 
 
@@ -165,7 +165,7 @@ def per_pixel(
     """Return the task of one class a pixel (segmentation): cross-entropy, judged by the mean IoU."""
     loss = CrossEntropy(weights, label_smoothing, ignore_index)
     named = {"mean-iou": MeanIoU, "accuracy": Accuracy}
-    own = named[metric](ignore_index=ignore_index) if metric in named else metric
+    own = named[metric](loss=CrossEntropy(ignore_index=ignore_index)) if metric in named else metric
     return Task(loss, own, "per-pixel", "integers", logits=True)
 
 
@@ -174,7 +174,8 @@ def language_model(
 ) -> Task:
     """Return the task of the next token: cross-entropy, judged by the perplexity; see `NextToken`."""
     loss = NextToken((), label_smoothing, ignore_index, shift)
-    own = Perplexity(loss=replace(loss, label_smoothing=0.0)) if metric == "perplexity" else metric
+    named = {"perplexity": Perplexity, "accuracy": Accuracy}
+    own = named[metric](loss=replace(loss, label_smoothing=0.0)) if metric in named else metric
     return Task(loss, own, "language-model", "integers", logits=True)
 
 

@@ -81,7 +81,7 @@ def test_the_largest_matching_sparsity_stops_at_the_first_failure():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([], [0.9]), "accuracy must be not empty"),
+        (([], [0.9]), "score must be not empty"),
         (([0.9], [math.nan]), "reference must be finite"),
         (([0.9], [0.9], -0.1), "tolerance must be 0 or more"),
         (([0.9], [0.9], 0.005, 1.0), "level must be in"),

@@ -118,7 +118,7 @@ def test_numbers_of_the_page_are_those_of_the_runs(root):
         for density in (0.5, 0.2):
             method = series.label.split()[0]
             expected = {seed: rows[method, density, seed]["test_accuracy"] for seed in (0, 1)}
-            assert series.accuracies(density) == expected
+            assert series.scores(density) == expected
 
 
 def test_runs_of_other_settings_are_not_mixed(root, tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nets import Metric, Task
 from nets.metric import ACCURACY
-from nets.tasks import METRICS, Mean
+from nets.tasks import METRICS, CrossEntropy, Mean
 from nets.tasks.metrics import MeanIoU, named_metric
 
 
@@ -48,7 +48,7 @@ def test_of_classes(seed, size):
     iou = sklearn.metrics.jaccard_score(y, found, average="macro", labels=np.union1d(y, found))
     assert over_batches(METRICS["mean-iou"](), output, target, size) == pytest.approx(iou)
     kept = y != 2
-    ignoring = over_batches(MeanIoU(ignore_index=2), output, target, size)
+    ignoring = over_batches(MeanIoU(loss=CrossEntropy(ignore_index=2)), output, target, size)
     expected = sklearn.metrics.jaccard_score(
         y[kept], found[kept], average="macro", labels=np.union1d(y[kept], found[kept])
     )
