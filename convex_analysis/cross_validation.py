@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convex_analysis.information_criteria import effective_samples
 from convex_analysis.losses.loss import Vector
 from convex_analysis.path import Path, path, read_grid
 from convex_analysis.solver_parameters import check_solver_parameters
@@ -95,32 +96,37 @@ def cross_validate(
     check_solver_parameters(
         "cross_validate", problem, lams=lams, folds=folds, seed=seed, tol=tol, max_iter=max_iter
     )
-    if folds > problem.n_samples:
-        raise ValueError(f"folds must be at most the number of samples ({problem.n_samples}), got {folds!r}.")
+    if folds > effective_samples(problem):
+        raise ValueError(
+            f"folds must be at most the number of samples with weight ({effective_samples(problem)}), "
+            f"got {folds!r}."
+        )
     grid = read_grid(problem, lams, n_lams, smallest)
     whole = path(problem, grid, tol=tol, max_iter=max_iter)
     fold = _folds(problem, folds, np.random.default_rng(seed))
     losses = np.empty((folds, grid.size))
     for k in range(folds):
         held_out = fold == k
-        if not problem.row_weights[~held_out].any():
-            raise ValueError("One fold holds every sample that has weight: use fewer folds or other weights.")
         kept = problem.with_sample_weight(np.where(held_out, 0.0, problem.row_weights))
         rows = np.flatnonzero(held_out)
         weights = problem.row_weights[rows]
-        total = float(weights.sum())
+        total = float(weights.sum())  # never zero: a fold holds samples with weight
         for i, solution in enumerate(path(kept, grid, tol=tol, max_iter=max_iter)):
             z = problem.predictor(solution.x, solution.intercept)[rows]
             loss = float(weights @ problem.loss.value(z, problem.y[rows]))
-            losses[k, i] = loss / total if total > 0.0 else 0.0
+            losses[k, i] = loss / total
     return CrossValidation(grid, losses, whole)
 
 
 def _folds(problem: Problem, folds: int, rng: np.random.Generator) -> Any:
-    """Return each row's fold: dealt out in turn after a shuffle, class by class where there are two."""
-    order = rng.permutation(problem.n_samples)
-    if np.unique(problem.y).size == 2:
+    """Return each row's fold: dealt out in turn after a shuffle, class by class where there are two.
+
+    Rows without weight are in no fold (-1): they change nothing.
+    """
+    counted = np.flatnonzero(problem.row_weights)
+    order = counted[rng.permutation(counted.size)]
+    if np.unique(problem.y[counted]).size == 2:
         order = order[np.argsort(problem.y[order], kind="stable")]
-    fold = np.empty(problem.n_samples, dtype=np.intp)
-    fold[order] = np.arange(problem.n_samples) % folds
+    fold = np.full(problem.n_samples, -1, dtype=np.intp)
+    fold[order] = np.arange(counted.size) % folds
     return fold

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convex_analysis.convex_step import ConvexStep
-from convex_analysis.information_criteria import CRITERIA
+from convex_analysis.information_criteria import CRITERIA, effective_samples
 from convex_analysis.losses.loss import Vector
 from convex_analysis.majorize_minimize import run
 from convex_analysis.problems.validation import check_lam
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
 
-@dataclass(frozen=True, eq=False)
+# Columns, and shares of the best move along each, on which the largest lam is looked for.
+_LEADING = 200
+_SHARES = np.geomspace(1e-3, 1.0, 200)
+# What the grid of shares may miss, so that zero is better than any jump.
+_ABOVE = 1e-3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Path(Sequence[Solution]):
     """Solutions along a grid of lam, in the order of the grid.
 
@@ -70,17 +77,40 @@ class Path(Sequence[Solution]):
         return self.criterion("ebic")
 
     def best(self, criterion: str = "bic") -> Solution:
-        """Return the solution with the smallest "bic" or "ebic" (the first of equals)."""
-        return self.solutions[int(np.argmin(self.criterion(criterion)))]
+        """Return the solution with the smallest "bic" or "ebic" (the first of equals).
+
+        Raises
+        ------
+        ValueError
+            If every solution has more parameters than half the number of samples.
+        """
+        values = self.criterion(criterion)
+        if np.isinf(values).all():
+            raise ValueError(
+                f"every solution of the path has more than n/2 = {effective_samples(self.problem) / 2:g} "
+                f"parameters, which {criterion} cannot judge: give larger lams, or use cross_validate."
+            )
+        return self.solutions[int(np.argmin(values))]
+
+    def __repr__(self) -> str:
+        sizes = [int(solution.support.size) for solution in self.solutions]
+        if not sizes:
+            return "Path(no solutions)"
+        stopped = sum(not solution.converged for solution in self.solutions)
+        return (
+            f"Path({len(self)} solutions, lam {self.lams[0]:.4g} to {self.lams[-1]:.4g}, support "
+            f"{sizes[0]} to {sizes[-1]} of {self.problem.n_features}"
+            + (f", {stopped} stopped early)" if stopped else ")")
+        )
 
 
 def lam_grid(problem: Problem, n_lams: int = 50, smallest: float | None = None) -> Vector:
-    """Return ``n_lams`` values from lam_max down, evenly spaced in the logarithm.
+    """Return ``n_lams`` values from the `lam_of_zero` down, evenly spaced in the logarithm.
 
     Parameters
     ----------
     problem
-        Supplies lam_max (see `Problem.lam_max`).
+        Supplies the largest lam.
     n_lams
         Number of values, at least 1.
     smallest
@@ -88,9 +118,52 @@ def lam_grid(problem: Problem, n_lams: int = 50, smallest: float | None = None) 
     """
     check_solver_parameters("lam_grid", problem, n_lams=n_lams, smallest=smallest)
     if smallest is None:
-        smallest = 1e-2 if problem.n_samples < problem.n_features else 1e-3
+        smallest = 1e-2 if effective_samples(problem) < problem.n_features else 1e-3
+    least = problem.lam_max() * smallest
+    return np.geomspace(lam_of_zero(problem), least, n_lams) if least > 0.0 else np.zeros(n_lams)
+
+
+def lam_of_zero(problem: Problem) -> float:
+    """Return the smallest lam at which no single coordinate pays: above `lam_max` for a concave penalty.
+
+    At lam_max the zero vector is stationary; where the penalty bends, a coordinate may pay all the same by a
+    jump. By a quadratic model of the data fit at zero this is
+    ``max_j max_t (|g_j| t - h_j t^2 / 2) / (factor_j r(t))``, for the linear loss to a thousandth. A path
+    from here down begins with the model without features.
+
+    Raises
+    ------
+    ValueError
+        As `Problem.lam_max`.
+    """
     largest = problem.lam_max()
-    return largest * np.geomspace(1.0, smallest, n_lams) if largest > 0.0 else np.zeros(n_lams)
+    if problem.with_lam(1.0).is_convex:
+        return largest
+    intercept = problem.start_at_zero()[1]
+    rows = problem.row_weights * problem.loss.second_derivative(
+        np.full(problem.n_samples, intercept), problem.y
+    )
+    gradient = -problem.gradient_at_start()
+    slopes, bends = problem.design.rmatvec_and_squared_norms(rows, rows)
+    if problem.fit_intercept and rows.sum() > 0.0:
+        bends = bends - slopes**2 / rows.sum()
+    factor = problem.penalty_factor
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        farthest = np.minimum(
+            np.abs(gradient) / bends, np.where(gradient > 0.0, problem.upper, -problem.lower)
+        )
+        gain = gradient**2 / (bends * factor)
+    usable = np.flatnonzero(np.isfinite(gain) & (farthest > 0.0) & (factor > 0.0))
+    leading = usable[np.argsort(-gain[usable], kind="stable")[:_LEADING]]
+    if leading.size:
+        sizes = farthest[leading, None] * _SHARES
+        gains = (np.abs(gradient[leading, None]) - 0.5 * bends[leading, None] * sizes) * sizes
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lams = gains / (factor[leading, None] * np.asarray(problem.penalty.value(sizes)))
+        jump = (1.0 + _ABOVE) * float(np.max(lams[np.isfinite(lams)], initial=0.0))
+        # With an infinite slope lam_max is a stand-in.
+        largest = max(largest, jump) if np.isfinite(problem.slope_at_zero) else jump
+    return largest
 
 
 def read_grid(problem: Problem, lams: Any, n_lams: int, smallest: float | None) -> Vector:
@@ -103,6 +176,21 @@ def read_grid(problem: Problem, lams: Any, n_lams: int, smallest: float | None) 
     for lam in grid:
         check_lam(float(lam))
     return grid
+
+
+def continued(
+    problem: Problem, solver: ConvexStep, start: str | Vector | None, tol: float, max_iter: int
+) -> Solution:
+    """Solve from the solution before; where the slope at zero is infinite, from l1 as well.
+
+    There an entry that is zero stays zero, so that a path could only lose entries: the better one counts.
+    """
+    if np.isfinite(problem.slope_at_zero) or not problem.lam > 0.0:
+        return run(problem, solver, start, tol, max_iter)
+    fresh = run(problem, solver, "l1", tol, max_iter)
+    if isinstance(start, str) or start is None or not np.any(start):
+        return fresh
+    return min(run(problem, solver, start, tol, max_iter), fresh, key=lambda found: found.objective)
 
 
 def path(
@@ -126,7 +214,7 @@ def path(
     problem
         Its own lam plays no part.
     lams
-        Grid, not negative; `lam_grid` by default.
+        Grid, not negative; `lam_grid` by default, whose first solution has no features.
     n_lams, smallest
         Size and end of the default grid.
     start
@@ -151,7 +239,7 @@ def path(
     solutions: list[Solution] = []
     for lam in grid:
         at_lam = problem.with_lam(float(lam))
-        solutions.append(run(at_lam, solver, solutions[-1].x if solutions else start, tol, max_iter))
+        solutions.append(continued(at_lam, solver, solutions[-1].x if solutions else start, tol, max_iter))
     early = [solution for solution in solutions if not solution.converged]
     if early:
         worst = max(early, key=lambda solution: solution.stationarity)

@@ -5,6 +5,7 @@ import pytest
 
 from concave_sparsity import MCP, Log, Lq
 from convex_analysis import ConvergenceWarning, RegressionProblem, lam_grid, majorize_minimize, path
+from convex_analysis.path import lam_of_zero
 
 RNG = np.random.default_rng(0)
 FACTOR = RNG.standard_normal((50, 1))
@@ -12,12 +13,49 @@ X = RNG.standard_normal((50, 80)) + 0.7 * FACTOR
 Y = X[:, :5].sum(1) + 0.3 * RNG.standard_normal(50)
 
 
+@pytest.mark.parametrize("penalty", [Log(0.01), MCP(0.3), Lq(0.5)], ids=repr)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_from_the_largest_lam_on_no_single_column_pays_and_below_one_does(penalty, fit_intercept):
+    problem = RegressionProblem(X + 0.5, Y, penalty=penalty, fit_intercept=fit_intercept)
+    lam = lam_of_zero(problem)
+    zero = problem.data_fit(*problem.start_at_zero())
+    columns = X - X.mean(axis=0) if fit_intercept else X + 0.5
+    y = Y - Y.mean() if fit_intercept else Y
+    t = np.concatenate([-np.geomspace(1e-4, 9, 400), np.geomspace(1e-4, 9, 400)])
+    fits = [((y[:, None] - columns[:, [j]] * t) ** 2).mean(axis=0) / 2 for j in range(80)]
+    for share, pays in ((1.0, False), (0.98, True)):
+        values = np.array(fits) + share * lam * penalty.value(np.abs(t))
+        assert bool(values.min() < zero) is pays
+    assert not path(problem, n_lams=3)[0].x.any()
+
+
+@pytest.mark.parametrize("loss", ["linear", "logistic", "huber"])
+def test_lq_is_no_zero_model_all_along_a_path(loss):
+    """A start at zero is none where the slope at zero is infinite."""
+    A = np.random.RandomState(0).randn(100, 2)
+    y = np.where(A[:, 0] > 0, 1.0, -1.0)
+    problem = RegressionProblem(A, y, loss=loss, penalty=Lq(0.5), fit_intercept=True)
+    found = path(problem, n_lams=10)
+    assert not found[0].x.any() or loss == "logistic"
+    assert found[-1].x[0] > 0.0
+    for solution in found:
+        single = majorize_minimize(problem.with_lam(solution.lam), "l1")
+        assert solution.objective <= single.objective * (1 + 1e-9)
+
+
+def test_a_path_is_shown_in_a_line():
+    shown = repr(path(RegressionProblem(X, Y, penalty=Log(0.1)), n_lams=5))
+    assert shown.startswith("Path(5 solutions, lam ")
+    assert len(shown) < 120
+
+
 def test_the_grid_falls_from_lam_max():
     problem = RegressionProblem(X, Y, penalty=Log(0.1))
     grid = lam_grid(problem, 7, 0.1)
-    assert grid[0] == problem.lam_max()
+    assert grid[0] == lam_of_zero(problem) > problem.lam_max()
     assert grid[-1] == pytest.approx(0.1 * problem.lam_max())
-    np.testing.assert_allclose(np.diff(np.log(grid)), np.log(0.1) / 6)
+    np.testing.assert_allclose(np.diff(np.log(grid)), np.log(grid[-1] / grid[0]) / 6)
+    assert lam_grid(RegressionProblem(X, Y))[0] == RegressionProblem(X, Y).lam_max()  # l1
     assert lam_grid(problem, 3)[-1] == pytest.approx(1e-2 * problem.lam_max())
     assert lam_grid(RegressionProblem(X[:, :9], Y), 3)[-1] / lam_grid(RegressionProblem(X[:, :9], Y), 3)[
         0
@@ -84,7 +122,7 @@ def test_bic_by_hand():
     solution = found[0]
     residual = Y - X @ solution.x - solution.intercept
     k = solution.support.size
-    expected = 50 * np.log(residual @ residual / 50) + np.log(50) * (k + 1)
+    expected = 50 * np.log(residual @ residual / 50) + np.log(50) * (k + 1) * 50 / (50 - k - 2)
     assert found.bic[0] == pytest.approx(expected)
 
 
