@@ -51,7 +51,7 @@ LOW = 30
 class Packed(NamedTuple):
     """What a packed file holds."""
 
-    #: By name, whole tensors on the CPU, in the order they were written in.
+    #: By name, whole tensors on the CPU.
     state: dict[str, Tensor]
     #: Boolean, by name.
     masks: dict[str, Tensor]
@@ -178,8 +178,9 @@ def write(
     codes: list[bytes] = []
     table: list[list[Any]] = []
     known: dict[tuple[Any, ...], tuple[str, bytes]] = {}
-    for name, given in state.items():
-        tensor = given.detach().cpu().contiguous()
+    # In an order of their own: equal states give equal files. Masked ones first: tied ones follow them.
+    for name in sorted(state, key=lambda name: (name not in masks, name)):
+        tensor = state[name].detach().cpu().contiguous()
         if tensor.dtype not in _NAMES:
             raise TypeError(f"{name} has dtype {tensor.dtype}; packed files hold {', '.join(DTYPES)}")
         dtype, shape, flat = _NAMES[tensor.dtype], list(tensor.shape), tensor.reshape(-1)

@@ -42,7 +42,7 @@ def test_packed_round_trip_is_exact(tmp_path, network, ticket, dtype):
     wanted = ticket.masked(network).state_dict()
     path = save(network, ticket, tmp_path / "small.safetensors")
     state = load(path)
-    assert list(state) == list(wanted)
+    assert set(state) == set(wanted)
     assert all(torch.equal(state[k], v) and state[k].dtype == v.dtype for k, v in wanted.items())
     other = type(network)().to(dtype)
     assert load(path, other) is other
@@ -79,7 +79,7 @@ def test_the_lines_of_the_documentation_read_every_file(tmp_path, network, ticke
         path = save(network, ticket, tmp_path / "x", dtype=dtype)
         wanted = load(path)
     state = names["read"](path)
-    assert list(state) == list(wanted)
+    assert set(state) == set(wanted)
     for name, array in state.items():
         assert array.shape == tuple(wanted[name].shape)
         assert array.tobytes() == wanted[name].flatten().view(torch.uint8).numpy().tobytes()
