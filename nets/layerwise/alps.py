@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nets.layerwise.support import choose, damped
 
 RHO = 0.1
+LEAST_RHO = 1e-4
 EVERY = 3
 STEPS = 300
 CONJUGATE_STEPS = 10
@@ -24,31 +25,34 @@ def prune_layer(
     *,
     ridge: float = 0.01,
 ) -> NDArray[np.float64]:
-    """Prune in coordinates in which the damped Hessian has unit diagonal. See `LayerSolver`."""
+    """Prune in coordinates in which the damped Hessian has unit diagonal. See `LayerSolver`.
+
+    The splitting is done in single precision, as the authors do; its support alone depends on it.
+    """
     hessian = damped(gram, ridge)
     scale = np.sqrt(np.diag(hessian))
     hessian /= np.outer(scale, scale)
     scaled = weights * scale
-    start = split(scaled, hessian, density)
+    start = split(scaled.astype(np.float32), hessian.astype(np.float32), density)
     return conjugate_gradients(start, hessian, scaled @ hessian) / scale
 
 
-def project(weights: NDArray[np.float64], density: float | str) -> NDArray[np.float64]:
+def project(weights: NDArray[np.floating], density: float | str) -> NDArray[np.floating]:
     """Return the nearest matrix of the density: the largest |w| of the layer, or of each group for N:M."""
-    return np.where(choose(np.abs(weights), density), weights, 0.0)
+    return weights * choose(np.abs(weights), density)
 
 
 def split(
-    dense: NDArray[np.float64], hessian: NDArray[np.float64], density: float | str
-) -> NDArray[np.float64]:
+    dense: NDArray[np.floating], hessian: NDArray[np.floating], density: float | str
+) -> NDArray[np.floating]:
     """Return W of the density by ADMM on W = D with D in the set of that density (algorithm 1).
 
     W <- (H + rho I)^-1 (H dense - V + rho D), D <- projection of W + V / rho, V <- V + rho (W - D). Every
     three steps rho grows by 1.3, 1.2 or 1.1 where the support changed by 10%, by 0.5% or at all; a support
     that no longer changes ends it. While nothing but little has changed since the start, rho was too large:
-    a fifth of it, from the start again.
+    a fifth of it, from the start again, but not below `LEAST_RHO`, where single precision ends.
     """
-    values, vectors = np.linalg.eigh(hessian)
+    values, vectors = (a.astype(hessian.dtype) for a in np.linalg.eigh(hessian.astype(np.float64)))
     right = dense @ hessian
     d = project(dense, density)
     kept = np.count_nonzero(d)
@@ -72,20 +76,21 @@ def split(
             rho *= 1.1
         else:
             rho /= 5.0
+            moved = rho < LEAST_RHO
             d, v, before = start, np.zeros_like(start), start != 0
         inverse = (vectors / (values + rho)) @ vectors.T
     return d
 
 
 def conjugate_gradients(
-    start: NDArray[np.float64], hessian: NDArray[np.float64], right: NDArray[np.float64]
+    start: NDArray[np.floating], hessian: NDArray[np.float64], right: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the start's values improved on its support: ten steps for all rows at once (algorithm 2).
 
     The preconditioner is the diagonal of the Hessian, which is one here.
     """
     support = start != 0
-    w = start
+    w = start.astype(np.float64)
     residual = np.where(support, right - w @ hessian, 0.0)
     direction, square = residual, np.sum(residual * residual, axis=1, keepdims=True)
     for _ in range(CONJUGATE_STEPS):

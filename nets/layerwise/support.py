@@ -9,6 +9,7 @@ from scipy.linalg import lapack
 from nets.granularity.names import n_and_m
 
 Weights = NDArray[np.float64]
+Scores = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 
@@ -25,7 +26,7 @@ def density_count(density: float, total: int) -> int:
     return max(1, round(density * total))
 
 
-def choose(scores: Weights, density: float | str, by: str = "layer") -> Mask:
+def choose(scores: Scores, density: float | str, by: str = "layer") -> Mask:
     """Return the mask of the largest scores; of equal ones the first are kept.
 
     Parameters
@@ -60,7 +61,7 @@ def choose(scores: Weights, density: float | str, by: str = "layer") -> Mask:
     return _first(scores, row_counts(density, rows, d))
 
 
-def largest(scores: Weights, count: int) -> Mask:
+def largest(scores: Scores, count: int) -> Mask:
     """Return the mask of the `count` largest of all scores; of equal ones the first are kept."""
     return _first(scores.reshape(1, -1), count).reshape(scores.shape)
 
@@ -89,7 +90,7 @@ def pattern(density: str) -> tuple[int, int]:
     return pair
 
 
-def _first(scores: Weights, counts: int | NDArray[np.int64]) -> Mask:
+def _first(scores: Scores, counts: int | NDArray[np.int64]) -> Mask:
     """Return the masks of the largest `counts` scores in each row, ties by index."""
     order = np.argsort(-scores, axis=1, kind="stable")
     rank = np.empty_like(order)

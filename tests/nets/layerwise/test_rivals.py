@@ -186,6 +186,7 @@ def alps_by_its_equations(w, gram, density, steps):
                 rho = 1.1 * rho
             else:
                 rho, d, v, past = rho / 5, first, np.zeros_like(d), first != 0
+                moved = rho < 1e-4
     return d, dense, h
 
 
