@@ -22,19 +22,17 @@ from typing import Any
 RUNS = Path(os.environ.get("FIGURES_RUNS", "runs")) / "paper_algorithm"
 
 SEEDS = {"digits": 5, "mnist": 3}
-DENSITIES = {"digits": (0.05, 0.02, 0.01), "mnist": (0.02, 0.005)}
-LAMS = (3e-5, 1e-4, 3e-4)
-#: On MNIST, where a play takes half a minute of one core, fewer.
-MNIST = ("steered, one round",)
+DENSITIES = {"digits": (0.02, 0.01), "mnist": (0.02, 0.005)}
+LAMS = (1e-4, 3e-4)
 
 STEERED = {"preset": "paper-steered"}
-#: Name, options and what is asked for: "density" (all of them), "ablation" (2% alone) or "lam".
-FORMS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("steered", STEERED, "density"),
-    ("lam given", {"preset": "paper"}, "lam"),
-    ("steered, one round", {"update": "gradient", "optimiser": "sgd"}, "ablation"),
-    ("steered, proximal steps instead of gradient", {**STEERED, "update": "proximal"}, "ablation"),
-    ("steered, sigmoid instead of projection", {**STEERED, "relaxation": "sigmoid"}, "ablation"),
+#: Name, options, data sets, and what is asked for: densities, or nothing where lam is given.
+FORMS: tuple[tuple[str, dict[str, Any], tuple[str, ...], str], ...] = (
+    ("one round, lam steered", {"update": "gradient", "optimiser": "sgd"}, ("digits", "mnist"), "density"),
+    ("three rounds, lam given", {"preset": "paper"}, ("digits",), "lam"),
+    ("three rounds, lam steered", STEERED, ("digits",), "density"),
+    ("proximal steps instead", {"update": "proximal", "optimiser": "sgd"}, ("digits",), "density"),
+    ("a sigmoid instead of the projection", {"relaxation": "sigmoid"}, ("digits",), "density"),
 )
 
 
@@ -42,12 +40,11 @@ def planned(data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
     """Yield what a row is known by and its play, for one data set and seed."""
     from nets import Play
 
-    for form, options, kind in FORMS:
-        if data == "mnist" and form not in MNIST:
+    for form, options, grounds, kind in FORMS:
+        if data not in grounds:
             continue
-        densities = DENSITIES[data] if kind == "density" or data == "mnist" else (0.02,)
         for penalty, method in (("log(0.02)", "concave"), ("l1", "l1")):
-            for density in (None,) if kind == "lam" else densities:
+            for density in (None,) if kind == "lam" else DENSITIES[data]:
                 for lam in LAMS if kind == "lam" else (None,):
                     own = options if lam is None else {**options, "lam": lam}
                     play = Play(data=data, method=method, options=own, density=density or 0.05, seed=seed)
