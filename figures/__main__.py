@@ -25,6 +25,7 @@ FIGURES = [
     "cifar10_lenet_5",
     "lam_steering",
     "concave_forms",
+    "log_against_l1",
     "convex_scale",
 ]
 
