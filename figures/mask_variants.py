@@ -14,9 +14,11 @@ import argparse
 import json
 import math
 import os
+import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import L1, Log, Penalty
+from figures import stored
 from nets.configuration import Training
 from nets.distributions import select
 from nets.hooks import Hook
@@ -258,10 +261,51 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
 
 
+def gather() -> dict[str, Any]:
+    """Return the rows, in the order of the variants."""
+    order = list(VARIANTS)
+    found = [row for row in rows() if row["variant"] in order]
+    found.sort(key=lambda r: (r["data"], order.index(r["variant"]), -r["density"], r["seed"]))
+    return {"model": "lenet-300-100", "torch": version("torch"), "rows": found}
+
+
+def table(data: dict[str, Any], ground: str) -> str:
+    """Return for every variant its difference to the default, paired over seeds, as Markdown: validation."""
+    from figures.front import paired
+
+    here = [r for r in data["rows"] if r["data"] == ground]
+    densities = sorted({r["density"] for r in here}, reverse=True)
+
+    def of(name: str, density: float) -> dict[int, float]:
+        return {
+            r["seed"]: 100 * r["validation"] for r in here if (r["variant"], r["density"]) == (name, density)
+        }
+
+    heads = " | ".join(f"{100 * d:g}%" for d in densities)
+    lines = [f"| variant | {heads} | seeds |", "| --- |" + " --- |" * (len(densities) + 1)]
+    first, *others = dict.fromkeys(r["variant"] for r in here)
+    cells = [f"{statistics.fmean(of(first, d).values()):.2f}" for d in densities]
+    lines.append(f"| {first} | {' | '.join(cells)} | {len(of(first, densities[0]))} |")
+    for name in others:
+        found = [paired(of(name, d), of(first, d)) for d in densities]
+        if min(n for _, _, n in found) >= 2:
+            cells = [f"{mean:+.2f} ± {half:.2f}" for mean, half, _ in found]
+            lines.append(f"| {name} | {' | '.join(cells)} | {found[0][2]} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--names", nargs="+", default=list(VARIANTS))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("act", choices=("run", "gather", "table"))
+    parser.add_argument("data", nargs="?", default="digits", choices=tuple(GROUNDS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="nothing is begun after these")
     given = parser.parse_args()
-    make(given.data, given.seeds, given.names)
+    if given.act == "run":
+        make(given.data, range(given.seeds), list(VARIANTS), given.minutes)
+    elif given.act == "gather":
+        print(stored.write("mask_variants", gather(), 0.0))
+    else:
+        print(table(stored.read("mask_variants"), given.data))

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from figures import stored
+
 #: Finished runs are kept here.
 RUNS = Path(os.environ.get("FIGURES_RUNS", "runs")) / "paper_algorithm"
 
@@ -98,11 +100,69 @@ def gather() -> dict[str, Any]:
     return {"model": "lenet-300-100", "torch": version("torch"), "rows": rows}
 
 
+def pairs(
+    data: dict[str, Any], ground: str, form: str, field: str
+) -> Iterator[tuple[str, tuple[dict[int, float], dict[int, float]]]]:
+    """Yield density (or lam) and the values of log and of l1 by seed, in % or points, over common seeds."""
+    rows = [r for r in data["rows"] if (r["data"], r["form"]) == (ground, form)]
+    for asked, lam in dict.fromkeys((r["asked"], r["lam"]) for r in rows):
+        sides = []
+        for penalty in ("log(0.02)", "l1"):
+            here = [r for r in rows if (r["asked"], r["lam"], r["penalty"]) == (asked, lam, penalty)]
+            sides.append({r["seed"]: 100 * r[field] for r in here})
+        common = set(sides[0]) & set(sides[1])
+        where = f"lam {lam:g}" if asked is None else f"{100 * asked:g}%"
+        first, second = ({seed: side[seed] for seed in sorted(common)} for side in sides)
+        yield where, (first, second)
+
+
+def table(data: dict[str, Any], ground: str) -> str:
+    """Return accuracy, density, loss at the cut of log and l1, and paired differences, as Markdown."""
+    from figures.front import paired
+
+    lines = [
+        "| form | at | log, test % | l1, test % | difference | log, density % | l1, density % "
+        "| log, cut loss | l1, cut loss | seeds |",
+        "| --- |" + " --- |" * 9,
+    ]
+    for form in dict.fromkeys(r["form"] for r in data["rows"] if r["data"] == ground):
+        columns = {
+            field: dict(pairs(data, ground, form, field))
+            for field in ("test_accuracy", "density", "search_cut_loss")
+        }
+        for where, (log, l1) in columns["test_accuracy"].items():
+            if len(log) < 2:
+                continue
+            cells = [_interval(log), _interval(l1)]
+            mean, half, n = paired(log, l1)
+            cells.append(f"{mean:+.2f} ± {half:.2f}")
+            cells += [f"{_mean(side):.2f}" for side in columns["density"][where]]
+            cells += [f"{_mean(side):.2f}" for side in columns["search_cut_loss"][where]]
+            lines.append(f"| {form} | {where} | {' | '.join(cells)} | {n} |")
+    return "\n".join(lines)
+
+
+def _mean(values: dict[int, float]) -> float:
+    return sum(values.values()) / len(values)
+
+
+def _interval(values: dict[int, float]) -> str:
+    from nets.comparison import mean_interval
+
+    mean, half = mean_interval(list(values.values()))
+    return f"{mean:.2f} ± {half:.2f}"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("act", choices=("run", "table"))
+    parser.add_argument("act", choices=("run", "gather", "table"))
     parser.add_argument("data", nargs="?", default="digits", choices=tuple(SEEDS))
     parser.add_argument("--minutes", type=float, default=math.inf)
     given = parser.parse_args()
     if given.act == "run":
         make(given.data, SEEDS[given.data], given.minutes)
+    elif given.act == "gather":
+        print(stored.write("paper_algorithm", gather(), 0.0))
+    else:
+        data = stored.read("paper_algorithm")
+        print(*(table(data, ground) for ground in SEEDS), sep="\n\n")

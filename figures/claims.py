@@ -1,0 +1,273 @@
+"""What the paper's abstract and this project's README claim, each beside what the stored results say of it.
+
+`python -m figures.tables` writes the page; nothing of a verdict, an effect or an interval is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+from figures import front, stored
+
+Values = Mapping[Any, float]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A difference with its interval, in the claim's favour where positive.
+
+    Parameters
+    ----------
+    where : str
+        Density, kind of problem, ...
+    mean, half : float
+        Mean of the paired differences and half width of its 95% interval.
+    n : int
+        Pairs.
+    """
+
+    where: str
+    mean: float
+    half: float
+    n: int
+
+    @property
+    def word(self) -> str:
+        """What it says of the claim."""
+        if self.n < 2 or not abs(self.mean) > self.half:
+            return "not shown"
+        return "holds" if self.mean > 0 else "refuted"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, who makes it, and what was measured.
+
+    Parameters
+    ----------
+    text : str
+        The claim in one sentence.
+    source : str
+        "paper" or "README".
+    ground : str
+        What it was tried on; a general claim that holds there "holds here only".
+    unit : str
+        Of the effects.
+    effects : sequence of Effect
+        One for every place it was tried at; none: it was not tried.
+    command : str
+        Makes the results.
+    general : bool
+        Whether it claims more than the ground.
+    """
+
+    text: str
+    source: str
+    ground: str
+    unit: str
+    effects: Sequence[Effect]
+    command: str
+    general: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict, place by place where places differ."""
+        if not self.effects:
+            return "not shown: not tried"
+        words = {word: [e.where for e in self.effects if e.word == word] for word in WORDS}
+        found = {word: places for word, places in words.items() if places}
+        named = {"holds": "holds here only" if self.general else "holds"}
+        if len(found) == 1:
+            return named.get(next(iter(found)), next(iter(found)))
+        return "; ".join(f"{named.get(word, word)} at {', '.join(places)}" for word, places in found.items())
+
+
+WORDS = ("holds", "refuted", "not shown")
+
+#: Methods that prune before training.
+BEFORE = ("snip", "grasp", "synflow")
+
+
+def effect(where: str, first: Values, second: Values) -> Effect:
+    """Return first minus second over their common pairs."""
+    return Effect(where, *front.paired(first, second))
+
+
+def claims() -> list[Claim]:
+    """Return all claims, the paper's first."""
+    return [*_convex(), *_networks(), *_paper_algorithm(), *_not_tried()]
+
+
+def _convex() -> list[Claim]:
+    data = stored.read("log_against_l1")
+    command = "python -m figures --recompute log_against_l1"
+    ground = f"{data['draws']} random masks of {data['k']} in {data['d']} a row, lam by fresh samples"
+
+    def effects(field: str) -> list[Effect]:
+        return [
+            effect(name, *(dict(enumerate(rules["validation"][p][field])) for p in ("l1", "log")))
+            for name, rules in data["grounds"].items()
+        ]
+
+    rows = data["bounds"]["rows"]
+    bounds = data["bounds"]
+    by = {(r["theorem"], r["penalty"], r["lam"], r["draw"]): r for r in rows}
+    tighter, loose = [], []
+    for theorem in ("T2", "T4"):
+        l1, log = ({k[2:]: r for k, r in by.items() if k[:2] == (theorem, name)} for name in ("l1", "log"))
+        speaks = [k for k in l1 if l1[k]["bound"] is not None and log[k]["bound"] is not None]
+        draws = sorted({k[1] for k in speaks})
+        first, second = (
+            {d: fmean(side[k]["bound"] for k in speaks if k[1] == d) for d in draws} for side in (l1, log)
+        )
+        tighter.append(effect(theorem, first, second))
+        ratio = median(log[k]["measured"] / log[k]["bound"] for k in speaks)
+        loose.append(f"{theorem} {ratio:.2f}")
+    return [
+        Claim(
+            "In the convex setting a concave penalty comes nearer to the target mask than l1.",
+            "paper", ground, "distance", effects("error"), command, general=False,
+        ),
+        Claim(
+            "It does so with fewer nonzero entries.",
+            "paper", ground, "entries", effects("support"), command, general=False,
+        ),
+        Claim(
+            "Its error bound is smaller than that of l1. (Measured over bound, median: "
+            + ", ".join(loose) + ".)",
+            "paper",
+            f"{data['draws']} draws, n = {bounds['n']}, d = {bounds['d']}, three lam, log({bounds['eps']:g})",
+            "bound", tighter, command, general=False,
+        ),
+    ]  # fmt: skip
+
+
+def _compared(name: str) -> Callable[[str, float], dict[int, float]]:
+    """Return (method, density) -> test accuracy in % by seed, of a stored comparison."""
+    record = json.loads((stored.RESULTS / f"{name}.json").read_text())
+    rows = record["results"] if "results" in record else record["data"]["rows"]
+
+    def by_seed(method: str, density: float) -> dict[int, float]:
+        return {
+            r["seed"]: 100 * r["test_accuracy"]
+            for r in rows
+            if r["method"] == method
+            and (method == "dense" or r.get("asked_density", r["density"]) == density)
+        }
+
+    return by_seed
+
+
+def _networks() -> list[Claim]:
+    five, all_methods = _compared("mnist_lenet_300_100"), _compared("mnist_all_methods")
+    rows = stored.read("front")["rows"]
+    ground = "MNIST, LeNet-300-100, 5 epochs a training"
+    first = "lottery compare --data mnist --weight-decay 0.0005"
+    second = "python -m figures --recompute mnist_all_methods"
+    lower = (0.05, 0.02, 0.01)
+    lowest = (*lower, 0.005)
+
+    def against(other: str, run: Any, densities: Sequence[float], margin: float = 0.0) -> list[Effect]:
+        return [
+            effect(f"{100 * d:g}%", {k: v + margin for k, v in run("concave", d).items()}, run(other, d))
+            for d in densities
+        ]
+
+    cheaper = []
+    for density in front.DENSITIES:
+        theirs = front.within(front.points(rows, "imp", density), 200)
+        budget = 0.0 if theirs is None else theirs.cost / 5
+        ours = front.within(front.points(rows, "concave", density), budget)
+        if ours is not None and theirs is not None:
+            cheaper.append(
+                effect(f"{100 * density:g}%", {k: v + 0.3 for k, v in ours.test.items()}, theirs.test)
+            )
+    peers = ("gmp", "continuous-sparsification", "soft-threshold", "l0", "pilot")
+    return [
+        Claim(
+            "Concave masks find better tickets than iterative magnitude pruning, whatever it spends.",
+            "paper", f"{ground}; 5 epochs of search against 70 to 105", "points",
+            against("imp", five, lower), first,
+        ),
+        Claim(
+            "They come within 0.3 points of it for at most a fifth of its search.",
+            "README", f"{ground}; effect: difference + 0.3", "points", cheaper,
+            "python -m figures --recompute front", general=False,
+        ),
+        *(
+            Claim(
+                f"They find better tickets than {peer} for the same search.",
+                "paper", ground, "points", against(peer, all_methods, lowest), second,
+            )
+            for peer in peers
+        ),
+        Claim(
+            "They find better tickets than pruning before training (the best of snip, grasp, synflow).",
+            "paper", ground, "points",
+            [
+                against(max(BEFORE, key=lambda m: fmean(all_methods(m, d).values())), all_methods, (d,))[0]
+                for d in lowest
+            ],
+            second,
+        ),
+        Claim(
+            "The log penalty finds better tickets than l1.",
+            "paper", ground, "points", against("l1", five, lower), first,
+        ),
+        Claim(
+            "Their tickets match the dense network within half a point.",
+            "paper", f"{ground}; effect: difference + 0.5", "points",
+            against("dense", five, lower, margin=0.5), first,
+        ),
+    ]  # fmt: skip
+
+
+def _paper_algorithm() -> list[Claim]:
+    from figures import paper_algorithm
+
+    try:
+        data = stored.read("paper_algorithm")
+    except FileNotFoundError:
+        return []
+    found = []
+    for ground in dict.fromkeys(row["data"] for row in data["rows"]):
+        for form in dict.fromkeys(row["form"] for row in data["rows"] if row["data"] == ground):
+            effects = [
+                effect(where, *sides)
+                for where, sides in paper_algorithm.pairs(data, ground, form, "test_accuracy")
+            ]
+            if any(e.n > 1 for e in effects):
+                text = f"In the paper's own algorithm ({form}) log finds better tickets than l1."
+                command = "python -m figures --recompute paper_algorithm"
+                found.append(Claim(text, "paper", f"{ground}, LeNet-300-100", "points", effects, command))
+    return found
+
+
+def _not_tried() -> list[Claim]:
+    card = "python benchmarks/gpu_evidence.py"
+    return [
+        Claim(
+            "Concave masks improve on the state of the art on ResNet-20 and VGG-16, CIFAR-10 and CIFAR-100.",
+            "paper", "no machine with a GPU yet", "", [], card,
+        )
+    ]  # fmt: skip
+
+
+def table() -> str:
+    """Return the claims as Markdown."""
+    lines = [
+        "| claim | source | verdict | effect, 95% interval | pairs | tried on | command |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for claim in claims():
+        told = "; ".join(f"{e.where}: {e.mean:+.2f} ± {e.half:.2f}" for e in claim.effects if e.n > 1)
+        pairs = sorted({e.n for e in claim.effects})
+        count = "" if not pairs else f"{pairs[0]}" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
+        unit = f" {claim.unit}" if told else ""
+        cells = (claim.text, claim.source, f"**{claim.verdict}**", told + unit, count, claim.ground)
+        lines.append(f"| {' | '.join(cells)} | `{claim.command}` |")
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""Write the tables of README and documentation from the stored results, between their marks.
+
+python -m figures.tables           write them
+python -m figures.tables --check   write nothing; fail where a page says other than what is stored
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from figures import claims, concave_forms, front, mask_variants, method_comparison, paper_algorithm, stored
+
+ROOT = Path(__file__).parents[1]
+
+#: Methods of a comparison by the names that a reader knows.
+NAMES = {
+    "concave": "concave, log(0.02)",
+    "imp": "iterative magnitude pruning",
+}
+
+
+def comparison(name: str) -> str:
+    """Return the table of a comparison that `lottery compare` stored, as Markdown."""
+    record = json.loads((stored.RESULTS / f"{name}.json").read_text())
+    rows = [row for row in record["table"] if not row["control"]]
+    densities = sorted({row["density"] for row in rows if row["method"] != "dense"}, reverse=True)
+    lines = [
+        f"| method | {' | '.join(f'{100 * d:g}%' for d in densities)} | epochs of search |",
+        "| --- |" + " --- |" * (len(densities) + 1),
+    ]
+    told = {row["method"]: _told(row) for row in rows if row["method"] == "dense"}
+    for method in dict.fromkeys(row["method"] for row in rows if row["method"] != "dense"):
+        found = {row["density"]: row for row in rows if row["method"] == method}
+        costs = sorted({row["search_epochs"] for row in found.values()})
+        cost = f"{costs[0]:.3g}" if len(costs) == 1 else f"{costs[0]:.3g} to {costs[-1]:.3g}"
+        cells = [_told(found[d]) for d in densities]
+        lines.append(f"| {NAMES.get(method, method)} | {' | '.join(cells)} | {cost} |")
+    return "\n".join([*lines, "", f"Dense: {told['dense']}."])
+
+
+def _told(row: dict[str, float]) -> str:
+    return f"{100 * row['accuracy']:.2f} ± {100 * row['interval']:.2f}"
+
+
+def _forms() -> str:
+    data = stored.read("concave_forms")
+    return concave_forms.table(data, "digits")
+
+
+#: (page, mark) -> what stands between the marks.
+TABLES: dict[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "digits"): lambda: comparison("digits"),
+    ("README.md", "front"): lambda: front.differences(stored.read("front")),
+    ("benchmarks/README.md", "front"): lambda: front.table(stored.read("front")),
+    ("benchmarks/README.md", "mnist_lenet_300_100"): lambda: comparison("mnist_lenet_300_100"),
+    ("benchmarks/README.md", "mnist_all_methods"): lambda: method_comparison.table(
+        stored.read("mnist_all_methods")
+    ),
+    ("docs/claims.md", "claims"): claims.table,
+    ("docs/concave_masks.md", "forms"): _forms,
+    ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
+    ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(
+        stored.read("mask_variants"), "digits"
+    ),
+    ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
+        stored.read("paper_algorithm"), "digits"
+    ),
+}
+
+
+def written(text: str, mark: str, table: str) -> str:
+    """Return the text of a page with the table between its marks.
+
+    Raises
+    ------
+    ValueError
+        If the page lacks the marks.
+    """
+    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the page needs {begin} and {end} once each")
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n\n{table}\n\n{end}{rest.split(end)[1]}"
+
+
+def outdated() -> list[str]:
+    """Return the tables that differ from what is stored, as "page: mark"."""
+    found = []
+    for (page, mark), make in TABLES.items():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        if written(text, mark, make()) != text:
+            found.append(f"{page}: {mark}")
+    return found
+
+
+def spread(values: list[float]) -> float:
+    """Return the standard deviation, nothing for one value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="only tell what differs, and fail if anything does"
+    )
+    if parser.parse_args().check:
+        if differing := outdated():
+            sys.exit("not what is stored: " + "; ".join(differing) + ". Run `python -m figures.tables`.")
+        return
+    for (page, mark), make in TABLES.items():
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        path.write_text(written(text, mark, make()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
