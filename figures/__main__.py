@@ -22,7 +22,7 @@ FIGURES = [
     "branch_and_bound_reach",
     "effective_penalty",
     "mnist_all_methods",
-    "cifar10_lenet_5",
+    "front",
     "lam_steering",
     "concave_forms",
     "log_against_l1",

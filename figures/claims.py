@@ -242,8 +242,8 @@ def _paper_algorithm() -> list[Claim]:
             ]
             if any(e.n > 1 for e in effects):
                 text = f"In the paper's own algorithm ({form}) log finds better tickets than l1."
-                command = "python -m figures --recompute paper_algorithm"
-                found.append(Claim(text, "paper", f"{ground}, LeNet-300-100", "points", effects, command))
+                ran = "python -m figures.paper_algorithm run"
+                found.append(Claim(text, "paper", f"{ground}, LeNet-300-100", "points", effects, ran))
     return found
 
 

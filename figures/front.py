@@ -252,12 +252,12 @@ def draw(data: Mapping[str, Any]) -> Figure:
     for letter, place, density in zip("abcd", axes.flat, DENSITIES):
         for index, method in enumerate(SHOWN):
             candidates = points(rows, method, density)
-            chosen = list(dict.fromkeys(within(candidates, point.cost) for point in candidates))
+            chosen = [p for p in candidates if within(candidates, p.cost) is p]  # what a budget buys
             if not chosen:
                 continue
-            intervals = [paired(p.test, dict.fromkeys(p.test, 0.0)) for p in chosen if p is not None]
+            intervals = [paired(p.test, dict.fromkeys(p.test, 0.0)) for p in chosen]
             place.errorbar(
-                [max(p.cost, FREE) for p in chosen if p is not None],
+                [max(p.cost, FREE) for p in chosen],
                 [mean for mean, _, _ in intervals],
                 yerr=[half for _, half, _ in intervals],
                 capsize=2,

@@ -207,6 +207,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], Penalty]] = {
     "no weight decay in the search": ({"decay": 0.0}, Log(0.02)),
 }
 
+COMMAND = "python -m figures.mask_variants run; python -m figures.mask_variants gather"
+
 #: By data set: densities, epochs of the search, and what its plays have in common.
 GROUNDS: dict[str, tuple[tuple[float, ...], int, dict[str, Any]]] = {
     "mnist": ((0.02, 0.005), 2, {"epochs": 5, "weight_decay": 5e-4}),
@@ -306,6 +308,6 @@ if __name__ == "__main__":
     if given.act == "run":
         make(given.data, range(given.seeds), list(VARIANTS), given.minutes)
     elif given.act == "gather":
-        print(stored.write("mask_variants", gather(), 0.0))
+        print(stored.write("mask_variants", gather(), 0.0, COMMAND))
     else:
         print(table(stored.read("mask_variants"), given.data))

@@ -23,6 +23,8 @@ from figures import stored
 #: Finished runs are kept here.
 RUNS = Path(os.environ.get("FIGURES_RUNS", "runs")) / "paper_algorithm"
 
+COMMAND = "python -m figures.paper_algorithm run; python -m figures.paper_algorithm gather"
+
 SEEDS = {"digits": 5, "mnist": 3}
 DENSITIES = {"digits": (0.02, 0.01), "mnist": (0.02, 0.005)}
 LAMS = (1e-4, 3e-4)
@@ -70,13 +72,6 @@ def make(data: str, seeds: int, minutes: float = math.inf) -> None:
                 print(f"{known}: {error}", flush=True)
                 continue
             print(f"{known}: {100 * result.test_accuracy:.2f} at {100 * result.density:.2f}%", flush=True)
-
-
-def compute() -> dict[str, Any]:
-    """Play everything: about an hour of one core."""
-    for data, seeds in SEEDS.items():
-        make(data, seeds)
-    return gather()
 
 
 def gather() -> dict[str, Any]:
@@ -162,7 +157,7 @@ if __name__ == "__main__":
     if given.act == "run":
         make(given.data, SEEDS[given.data], given.minutes)
     elif given.act == "gather":
-        print(stored.write("paper_algorithm", gather(), 0.0))
+        print(stored.write("paper_algorithm", gather(), 0.0, COMMAND))
     else:
         data = stored.read("paper_algorithm")
         print(*(table(data, ground) for ground in SEEDS), sep="\n\n")

@@ -15,10 +15,10 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 
 
-def write(name: str, data: dict[str, Any], seconds: float) -> Path:
-    """Store the data of a figure, atomically, with what is needed to make them again."""
+def write(name: str, data: dict[str, Any], seconds: float, command: str = "") -> Path:
+    """Store data atomically, with what is needed to make them again: for a figure its usual command."""
     record = {
-        "command": f"python -m figures --recompute {name}",
+        "command": command or f"python -m figures --recompute {name}",
         "versions": {
             "python": platform.python_version(),
             **{p: version(p) for p in ("concave-sparsity", "numpy", "numba", "scipy")},

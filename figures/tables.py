@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from figures import claims, concave_forms, front, mask_variants, method_comparison, paper_algorithm, stored
+from figures import claims, concave_forms, front, method_comparison, stored
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,8 +53,6 @@ def _forms() -> str:
 
 #: (page, mark) -> what stands between the marks.
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
-    ("README.md", "digits"): lambda: comparison("digits"),
-    ("README.md", "front"): lambda: front.differences(stored.read("front")),
     ("benchmarks/README.md", "front"): lambda: front.table(stored.read("front")),
     ("benchmarks/README.md", "mnist_lenet_300_100"): lambda: comparison("mnist_lenet_300_100"),
     ("benchmarks/README.md", "mnist_all_methods"): lambda: method_comparison.table(
@@ -64,12 +61,6 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/claims.md", "claims"): claims.table,
     ("docs/concave_masks.md", "forms"): _forms,
     ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
-    ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(
-        stored.read("mask_variants"), "digits"
-    ),
-    ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
-        stored.read("paper_algorithm"), "digits"
-    ),
 }
 
 
@@ -96,11 +87,6 @@ def outdated() -> list[str]:
         if written(text, mark, make()) != text:
             found.append(f"{page}: {mark}")
     return found
-
-
-def spread(values: list[float]) -> float:
-    """Return the standard deviation, nothing for one value."""
-    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def main() -> None:
