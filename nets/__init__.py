@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nets.evaluation import evaluate
     from nets.hooks import Hook
     from nets.layerwise import prune
+    from nets.masking.masking import Masking
     from nets.metric import Metric
     from nets.parametrization import attach, make_permanent
     from nets.playing import find_ticket, find_tickets, play, retrain
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Hook",
+    "Masking",
     "Metric",
     "Play",
     "Result",
@@ -54,6 +56,7 @@ __all__ = [
 
 _WHERE = {
     "Hook": "hooks",
+    "Masking": "masking.masking",
     "Metric": "metric",
     "Play": "configuration",
     "Result": "result",

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nets.search import Search
+from nets.masking.course import Setting
 
-#: A criterion returns scores of shape (n,) for the network as it stands in ``search.flat``; larger is kept.
-Criterion = Callable[[Search], Tensor]
+#: A criterion returns scores of shape (n,) for the network as it stands in ``setting.flat``; larger is kept.
+Criterion = Callable[[Any], Tensor]
 
 
-def magnitude(search: Search) -> Tensor:
+def magnitude(setting: Setting) -> Tensor:
     """Absolute value of the weight."""
-    return search.flat.weights.abs()
+    return setting.flat.weights.abs()
 
 
-def random(search: Search) -> Tensor:
+def random(setting: Setting) -> Tensor:
     """Uniform random numbers, fixed by the seed."""
-    scores = torch.rand(search.n, generator=search.generator("random"), dtype=torch.float64)
-    return scores.to(search.flat.weights.device)
+    scores = torch.rand(setting.n, generator=setting.generator("random"), dtype=torch.float64)
+    return scores.to(setting.flat.weights.device)

@@ -52,6 +52,48 @@ def select(
     return torch.cat([largest(s, k) for s, k in zip(layout.segments(scores), counts)])
 
 
+def select_nearly(
+    mask: Tensor, tie: Tensor, layout: Layout, count: int, alive: Tensor | None = None
+) -> Tensor:
+    """Return the binary mask of `count` entries that is nearest to a relaxed one.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Entries in [0, 1], shape (n,).
+    tie : Tensor
+        Decides between entries that are equal up to 1e-6, shape (n,); then the index does.
+    layout : Layout
+        The layers.
+    count : int
+        Number of weights kept.
+    alive : Tensor, optional
+        Boolean, shape (n,): entries outside have been pruned before.
+    """
+    order = tie.argsort(descending=True, stable=True)
+    n = len(order)
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(n, 0, -1, device=rank.device)
+    scores = mask.to(torch.float64) + rank.to(torch.float64) * (1e-6 / n)
+    if alive is not None:
+        scores.masked_fill_(~alive.to(scores.device), -torch.inf)
+    return select(scores, layout, count, pooling="own")
+
+
+def select_above(mask: Tensor, threshold: float, lam: float) -> Tensor:
+    """Return which entries of a relaxed mask lie above a threshold, for a lam that was given.
+
+    Raises
+    ------
+    ValueError
+        If none does.
+    """
+    kept: Tensor = mask > threshold
+    if not kept.any():
+        raise ValueError(f"lam={lam:g} leaves no mask entry above {threshold:g}: give a smaller one")
+    return kept
+
+
 def layer_counts(layout: Layout, count: int, distribution: str) -> list[int]:
     """Return how many weights each layer keeps; they sum to `count` exactly.
 

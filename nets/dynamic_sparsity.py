@@ -9,9 +9,9 @@ from torch import Tensor
 
 from concave_sparsity import largest
 from nets.distributions import select
+from nets.masking.course import Course
 from nets.seeds import derive
 from nets.sparse_training import SparseTraining
-from nets.training import Loop
 
 
 class GradualPruning(SparseTraining):
@@ -45,7 +45,7 @@ class GradualPruning(SparseTraining):
         self.updates = updates
         self.distribution = distribution
 
-    def after_step(self, loop: Loop) -> None:
+    def after_step(self, loop: Course) -> None:
         """Prune when it is due."""
         first, last = round(self.begin * loop.steps), round(self.end * loop.steps)
         due = _due(loop.step, first, last, self.updates)
@@ -92,16 +92,16 @@ class Regrowth(SparseTraining):
         self.updates = updates
         self._gradients = torch.empty(0)
 
-    def _due(self, step: int, loop: Loop) -> float | None:
+    def _due(self, step: int, loop: Course) -> float | None:
         return _due(step, 0, round(self.end * loop.steps), self.updates)
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Keep the dense gradient of a step after which weights are grown by it."""
         if self.grow == "gradient" and self._due(loop.step + 1, loop) is not None:
             self._gradients = loop.flat.gradients.abs()
         super().after_backward(loop)
 
-    def after_step(self, loop: Loop) -> None:
+    def after_step(self, loop: Course) -> None:
         """Drop and grow when it is due."""
         due = self._due(loop.step, loop)
         if due is None or due == 1:
@@ -110,7 +110,7 @@ class Regrowth(SparseTraining):
         layout = loop.flat.layout
         generator = torch.Generator().manual_seed(derive(loop.seed, "regrowth", loop.step))
         if self.grow == "random":
-            self._gradients = torch.rand(layout.total, generator=generator).to(loop.data.device)
+            self._gradients = torch.rand(layout.total, generator=generator).to(self.mask.device)
         parts = zip(*map(layout.segments, (loop.flat.weights, self.mask, self._gradients)))
         self.change(loop, torch.cat([_regrown(w.abs(), m, g, share) for w, m, g in parts]))
 

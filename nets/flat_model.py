@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from nets.layout import Layout, maskable
+from nets.layout import Layout, maskable, tied
 
 
 class FlatModel:
@@ -52,6 +52,8 @@ class FlatModel:
         names = maskable(model, include, exclude)
         ordered = [*names, *(name for name in parameters if name not in set(names))]
         self.model = model
+        #: Steps on the parameter, once there is one.
+        self.optimiser: torch.optim.Optimizer | None = None
         self.layout = Layout.of(model, names)
         self.n = self.layout.total
         self._all = Layout.of(model, ordered)
@@ -62,6 +64,7 @@ class FlatModel:
         self.gradients = self.parameter.grad[: self.n]
         self.weights = self.parameter.data[: self.n]
         self.effective = self.weights
+        self._held = self.weights
         self._point(self._parameters, self._all, self.parameter.data, self.parameter.grad)
 
     @property
@@ -98,11 +101,45 @@ class FlatModel:
             self.effective = self.weights
             self._point(self._maskable_parameters, self.layout, self.weights, None)
 
+    def show(self, mask: Tensor, scale: float = 1.0) -> None:
+        """Let the network see theta * mask * scale; see `separate`."""
+        torch.mul(self.weights, mask, out=self.effective)
+        if scale != 1.0:
+            self.effective.mul_(scale)
+
+    def write(self, values: Tensor) -> None:
+        """Let the network see these values; see `separate`."""
+        self.effective.copy_(values)
+
+    def scale_gradients(self, mask: Tensor, squares: Tensor | None = None) -> None:
+        """Multiply the gradients by the mask, and add their squares before it to `squares`."""
+        if squares is not None:
+            squares.addcmul_(self.gradients, self.gradients)
+        self.gradients.mul_(mask)
+
+    def zero(self, gone: Tensor) -> None:
+        """Set theta to zero where `gone`, boolean, shape (n,), and let the optimiser forget it there."""
+        self.weights.masked_fill_(gone, 0.0)
+        state = {} if self.optimiser is None else self.optimiser.state.get(self.parameter, {})
+        for vector in state.values():
+            if isinstance(vector, Tensor) and vector.shape == self.parameter.shape:
+                vector[: self.n].masked_fill_(gone, 0.0)
+
+    def freeze(self) -> None:
+        """Keep all parameters as they are over the step that follows, up to `thaw`."""
+        self._held = self.parameter.data.clone()
+        self.gradients_of_all.zero_()
+
+    def thaw(self) -> None:
+        """Undo what momentum and decay did to frozen parameters."""
+        self.parameter.data.copy_(self._held)
+
     def snapshot(self) -> dict[str, Tensor]:
         """Return a copy of the network's whole state (parameters as optimised, buffers), by name."""
         state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         if self.effective is not self.weights:
-            state |= {name: t.clone() for name, t in self.layout.split(self.weights).items()}
+            whole, names = self.layout.split(self.weights), tied(self.model)
+            state |= {name: whole[names[name]].clone() for name in state if names.get(name) in whole}
         return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:

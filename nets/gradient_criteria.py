@@ -6,24 +6,26 @@ All work on the network as it stands in ``search.flat`` and leave it as they fou
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nets.layout import Layout
-from nets.search import Search, timed
+from nets.masking.course import Scoring
+from nets.search import timed
 from nets.seeds import derive
 
 
-def snip(search: Search, samples: int = 1280) -> Tensor:
+def snip(search: Scoring, samples: int = 1280) -> Tensor:
     """Return the connection sensitivities |theta_i dL/dtheta_i|.
 
     Lee, Ajanthan, Torr, ICLR 2019, eq. 5, without the normalisation, which does not change the ranking.
 
     Parameters
     ----------
-    search : Search
+    search : Scoring
         The network at its present weights, and the data.
     samples : int
         Training samples, drawn by the seed, over which the loss is averaged.
@@ -35,9 +37,9 @@ def snip(search: Search, samples: int = 1280) -> Tensor:
     """
     seconds = timed()
     model, tensors = _working_copy(search)
-    gradient = torch.zeros(search.n, device=search.data.device)
-    task, total, seen = search.data.task, 0, 0
-    for x, y in _sample(search, samples):
+    gradient = torch.zeros(search.n, device=search.flat.weights.device)
+    task, total, seen = search.task, 0, 0
+    for x, y in search.batches(samples):
         loss = task.total(_output(search, model, x), y)
         gradient += search.layout.join(dict(zip(tensors, torch.autograd.grad(loss, list(tensors.values())))))
         total += task.count(y)
@@ -46,7 +48,7 @@ def snip(search: Search, samples: int = 1280) -> Tensor:
     return (search.flat.weights * gradient).abs_().div_(float(total))
 
 
-def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Tensor:
+def grasp(search: Scoring, samples: int = 1280, temperature: float = 200.0) -> Tensor:
     """Return theta_i (H g)_i, large where removing the weight would lower the norm of the gradient.
 
     H and g are the Hessian and the gradient of the task's loss, at logits divided by `temperature` (Wang,
@@ -54,7 +56,7 @@ def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Te
 
     Parameters
     ----------
-    search : Search
+    search : Scoring
         The network at its present weights, and the data.
     samples : int
         Training samples, drawn by the seed, over which the loss is averaged.
@@ -72,15 +74,15 @@ def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Te
     model, tensors = _working_copy(search)
     parameters = list(tensors.values())
     gradient = [torch.zeros_like(p) for p in parameters]
-    task, total, seen = search.data.task, 0, 0
-    for x, y in _sample(search, samples):
+    task, total, seen = search.task, 0, 0
+    for x, y in search.batches(samples):
         loss = task.total(task.cooled(_output(search, model, x), temperature), y)
         for g, part in zip(gradient, torch.autograd.grad(loss, parameters)):
             g += part
         total += task.count(y)
         seen += len(y)
-    product = torch.zeros(search.n, device=search.data.device)
-    for x, y in _sample(search, samples):
+    product = torch.zeros(search.n, device=search.flat.weights.device)
+    for x, y in search.batches(samples):
         loss = task.total(task.cooled(_output(search, model, x), temperature), y)
         parts = torch.autograd.grad(loss, parameters, create_graph=True)
         inner = torch.stack([(g * part).sum() for g, part in zip(gradient, parts)]).sum()
@@ -89,7 +91,7 @@ def grasp(search: Search, samples: int = 1280, temperature: float = 200.0) -> Te
     return (search.flat.weights * product).div_(float(total) ** 2)
 
 
-def synflow(search: Search, mask: Tensor) -> Tensor:
+def synflow(search: Scoring, mask: Tensor) -> Tensor:
     """Return the synaptic flow |theta_i| dR/d|theta_i|.
 
     R is the sum of the outputs of the network of absolute weights at the input of ones; no data is used
@@ -98,7 +100,7 @@ def synflow(search: Search, mask: Tensor) -> Tensor:
 
     Parameters
     ----------
-    search : Search
+    search : Scoring
         The network at its present weights.
     mask : Tensor
         Boolean, shape (n,): the weights that are still there; the others count as zero.
@@ -116,14 +118,14 @@ def synflow(search: Search, mask: Tensor) -> Tensor:
         masks = search.layout.split(mask)
         for name, p in tensors.items():
             p.mul_(masks[name])
-    ones = torch.ones((1, *search.data.input_shape), dtype=torch.float64, device=search.data.device)
+    ones = search.like_inputs(torch.float64)
     flow = model(ones).sum()
     gradient = search.layout.join(dict(zip(tensors, torch.autograd.grad(flow, list(tensors.values())))))
     return gradient.mul_(search.layout.join({n: p.detach() for n, p in tensors.items()})).abs_()
 
 
 def _working_copy(
-    search: Search, dtype: torch.dtype | None = None
+    search: Scoring, dtype: torch.dtype | None = None
 ) -> tuple[nn.Module, Mapping[str, nn.Parameter]]:
     """Return a copy of the network, in training mode, and its maskable parameters by name."""
     model = copy.deepcopy(search.flat.model)
@@ -135,20 +137,11 @@ def _working_copy(
     return model, {name: parameters[name] for name in layout.names}
 
 
-def _output(search: Search, model: nn.Module, x: Tensor) -> Tensor:
-    """Return the logits; dropout draws from a stream of the search, the same whenever it is asked."""
-    devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+def _output(search: Scoring, model: nn.Module, x: Any) -> Any:
+    """Return the output; dropout draws from a stream of the search, the same whenever it is asked."""
+    device = search.flat.weights.device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(derive(search.seed, "search", "dropout"))
-        output: Tensor = model(x)
-    return output
-
-
-def _sample(search: Search, samples: int, chunk: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the same training samples, without augmentation, whenever it is called for this search."""
-    if samples < 1:
-        raise ValueError(f"samples must be at least 1, got {samples!r}")
-    data = search.data
-    order = torch.randperm(data.n_train, generator=search.generator("samples"))[:samples].to(data.device)
-    for index in torch.split(order, chunk):
-        yield data.normalise(data.x_train[index]), data.y_train[index]
+        if isinstance(x, Mapping):
+            return model(**x)
+        return model(*x) if isinstance(x, (tuple, list)) else model(x)

@@ -27,17 +27,19 @@ MASKED_LAYERS = (
 )
 
 
-def maskable(model: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[str, ...]:
+def maskable(
+    model: nn.Module, include: str | Sequence[str] = (), exclude: str | Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the names of the parameters that are masked.
 
     Parameters
     ----------
     model : Module
         Any network.
-    include : sequence of str
+    include : str or sequence of str
         Glob patterns over the names of all trained parameters, e.g. ``"encoder.*.weight"``; they replace the
         default rule (weights of linear and convolutional layers, no biases, no normalisation).
-    exclude : sequence of str
+    exclude : str or sequence of str
         Glob patterns of names to leave unmasked.
 
     Returns
@@ -50,6 +52,8 @@ def maskable(model: nn.Module, include: Sequence[str] = (), exclude: Sequence[st
     ValueError
         If a pattern matches nothing, or nothing is left to mask.
     """
+    include = (include,) if isinstance(include, str) else include
+    exclude = (exclude,) if isinstance(exclude, str) else exclude
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     if include:
         names = [name for name in trained if _matches(name, include)]
@@ -72,6 +76,12 @@ def maskable(model: nn.Module, include: Sequence[str] = (), exclude: Sequence[st
             "name the parameters by include patterns"
         )
     return tuple(names)
+
+
+def tied(model: nn.Module) -> dict[str, str]:
+    """Return the name under which `named_parameters` lists each parameter, by all names that it goes by."""
+    first = {id(p): name for name, p in model.named_parameters()}
+    return {name: first[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

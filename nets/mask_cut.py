@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 from torch import Tensor
 
 from nets.configuration import Scalar
-from nets.evaluation import evaluate
+from nets.masking.course import MaskHook
 from nets.search import Search
 from nets.training import Loop
 
 
-class MaskHook(Protocol):
-    """A hook that trains a relaxed mask."""
-
-    @property
-    def lam(self) -> float:
-        """Weight of the penalty as it is at present."""
-
-    def final(self, loop: Loop) -> Tensor:
-        """Return the mask that the trained network is evaluated under, shape (n,)."""
-
-    def show(self, loop: Loop, mask: Tensor) -> None:
-        """Show the network the weights under this mask."""
-
-
-def cut(
-    search: Search, loop: Loop, hook: MaskHook, choose: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, dict[str, Scalar]]:
+def cut(search: Search, loop: Loop, hook: MaskHook, count: int) -> tuple[Tensor, dict[str, Scalar]]:
     """Return the binary mask, and the task's metric of the relaxed and of the cut network.
 
     Parameters
@@ -40,8 +21,8 @@ def cut(
         The training that has just finished.
     hook : MaskHook
         It trained the mask.
-    choose : callable
-        Takes the relaxed mask and returns the boolean one, shape (n,) each.
+    count : int
+        Weights that are kept.
 
     Returns
     -------
@@ -54,15 +35,19 @@ def cut(
     flat, groups = search.flat, search.layout.groups
     final = hook.final(loop)
     hook.show(loop, final)
-    relaxed = evaluate(flat.model, search.data)
-    mask = choose(final)
+    relaxed = search.evaluated()
+    mask = hook.cut(loop, count)
     hook.show(loop, mask)
-    after = evaluate(flat.model, search.data)
-    metric = relaxed.metric
-    report: dict[str, Scalar] = {
-        metric.column("relaxed"): relaxed.score,
-        metric.column("cut"): after.score,
-        "cut_loss": metric.gain(relaxed.score, after.score),
+    after = search.evaluated()
+    report: dict[str, Scalar] = {}
+    if relaxed is not None and after is not None:
+        metric = relaxed.metric
+        report = {
+            metric.column("relaxed"): relaxed.score,
+            metric.column("cut"): after.score,
+            "cut_loss": metric.gain(relaxed.score, after.score),
+        }
+    report |= {
         "lam": hook.lam,
         "mean_mask": float((final if groups is None else groups.show(final)).mean()),
     }

@@ -13,21 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nets.training import Loop
+from nets.flat_model import FlatModel
+from nets.masking.course import Course
 
 
-def in_one_pass(loop: Loop) -> bool:
-    """Return whether `step` can act: SGD with momentum on a processor, in float32 or float64."""
-    parameter = loop.flat.parameter
+def in_one_pass(loop: Course) -> bool:
+    """Return whether `step` can act: our own loop, SGD with momentum, a processor, float32 or float64."""
     return (
-        isinstance(loop.optimiser, torch.optim.SGD)
-        and loop.training.momentum > 0
-        and parameter.device.type == "cpu"
-        and parameter.dtype in (torch.float32, torch.float64)
+        isinstance(loop.flat, FlatModel)
+        and isinstance(loop.optimiser, torch.optim.SGD)
+        and loop.optimiser.param_groups[0]["momentum"] > 0
+        and loop.flat.parameter.device.type == "cpu"
+        and loop.flat.parameter.dtype in (torch.float32, torch.float64)
     )
 
 
-def step(loop: Loop, mask: Tensor, squares: Tensor) -> None:
+def step(loop: Course, mask: Tensor, squares: Tensor) -> None:
     """Step the optimiser on the weights theta of which the network sees theta * mask; zero the gradients.
 
     The same as, up to rounding, ``squares += gradients**2; gradients *= mask``, the step of the optimiser,
@@ -35,7 +36,7 @@ def step(loop: Loop, mask: Tensor, squares: Tensor) -> None:
 
     Parameters
     ----------
-    loop : Loop
+    loop : Course
         With gradients of the effective weights; `in_one_pass` holds for it.
     mask : Tensor
         Shape (n,).
@@ -45,6 +46,7 @@ def step(loop: Loop, mask: Tensor, squares: Tensor) -> None:
     from nets.masked_step_kernel import masked_sgd
 
     flat, group = loop.flat, loop.optimiser.param_groups[0]
+    assert isinstance(flat, FlatModel)
     state = loop.optimiser.state[flat.parameter]
     if state.get("momentum_buffer") is None:
         state["momentum_buffer"] = torch.zeros_like(flat.parameter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nets.configuration import Training
 
@@ -26,9 +26,3 @@ def optimiser(parameter: nn.Parameter, training: Training) -> torch.optim.Optimi
     kind = torch.optim.Adam if training.optimiser == "adam" else torch.optim.AdamW
     betas = (training.momentum, 0.999)
     return kind([parameter], lr=training.lr, betas=betas, weight_decay=training.weight_decay, fused=fused)
-
-
-def state_vectors(optimiser: torch.optim.Optimizer, parameter: nn.Parameter) -> list[Tensor]:
-    """Return the optimiser's state that lies like the parameter: momentum, squared gradients."""
-    state = optimiser.state.get(parameter, {})
-    return [v for v in state.values() if isinstance(v, Tensor) and v.shape == parameter.shape]

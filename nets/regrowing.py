@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from nets import criteria
 from nets.distributions import select
 from nets.dynamic_sparsity import Regrowth
-from nets.evaluation import evaluate
+from nets.masking.course import Setting
 from nets.methods.method import Option
 from nets.search import Found, Search
 
@@ -17,6 +17,13 @@ OPTIONS = (
     Option("updates", 50, "number of updates until then"),
     Option("distribution", "erk", "how weights are shared out over layers: uniform or erk"),
 )
+
+
+def regrowth(setting: Setting, density: float, grow: str) -> Regrowth:
+    """Return the hook; see `find_by_regrowth`."""
+    o = setting.options
+    start = select(criteria.random(setting), setting.layout, setting.count(density), o["distribution"])
+    return Regrowth(start, grow, o["drop"], o["end"], o["updates"])
 
 
 def find_by_regrowth(search: Search, grow: str) -> Iterable[Found]:
@@ -31,11 +38,9 @@ def find_by_regrowth(search: Search, grow: str) -> Iterable[Found]:
     """
 
     def one(density: float) -> Found:
-        o = search.options
-        start = select(criteria.random(search), search.layout, search.count(density), o["distribution"])
-        hook = Regrowth(start, grow, o["drop"], o["end"], o["updates"])
+        hook = regrowth(search, density, grow)
         search.train(hook)
-        report = evaluate(search.flat.model, search.data).column("search")
+        report = search.reported()
         return search.found(hook.mask, density, report=report)
 
     return search.each(one)

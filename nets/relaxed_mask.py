@@ -10,10 +10,11 @@ from torch import Tensor
 
 from concave_sparsity import Penalty
 from nets import masked_step
+from nets.distributions import select_above, select_nearly
 from nets.falling_density import falling_density
 from nets.hooks import Hook
+from nets.masking.course import Course, updates_at_least
 from nets.order_statistics import kth_smallest
-from nets.training import Loop
 
 #: The proximal map is tabulated over this many octaves of h, each cut into equal parts.
 OCTAVES, PARTS = 32, 256
@@ -52,7 +53,7 @@ class RelaxedMask(Hook):
     descent : float
         Share of the training over which the target falls, in (0, 1].
     interval : int
-        Steps between two updates of the mask.
+        Steps between two updates of the mask; fewer in a training too short for twenty of them.
     memory : float
         Share of the training over which squared gradients are averaged.
     warm_up : float
@@ -61,6 +62,10 @@ class RelaxedMask(Hook):
         Density from which the target falls.
     lam : float
         Positive: lam is given, and the density follows from the end of the warm-up on.
+    threshold : float
+        Where lam is given: the cut keeps the entries above it.
+    alive : Tensor, optional
+        Boolean, shape (n,): weights outside are zero and stay so, and are never kept at the cut.
     """
 
     #: Steps that the sum of squared gradients stands for; it decays with them.
@@ -77,6 +82,8 @@ class RelaxedMask(Hook):
         warm_up: float = 0.0,
         origin: float = 1.0,
         lam: float = 0.0,
+        threshold: float = 0.5,
+        alive: Tensor | None = None,
     ) -> None:
         if not 0 < descent <= 1:
             raise ValueError(f"descent must be in (0, 1], got {descent!r}")
@@ -98,75 +105,83 @@ class RelaxedMask(Hook):
         self.warm_up = warm_up
         self.origin = origin
         self.given = lam
+        self.threshold = threshold
+        self.alive = alive
         self.mask = torch.empty(0)
         self._squares = torch.empty(0)
         names = ("step", "target", "lam", "mean", "above_half")
         self._curves: dict[str, list[float]] = {n: [] for n in names if n != "target" or not lam}
         self._pending: list[Tensor] = []
 
-    def start(self, loop: Loop) -> None:
+    def start(self, loop: Course) -> None:
         """Start with a mask of ones, or show the network the mask that was loaded."""
         flat = loop.flat
         if self.mask.numel() == 0:
             self.mask = torch.ones_like(flat.weights)
             self._squares = torch.zeros_like(flat.weights)
+        self.interval = updates_at_least(self.interval, loop.steps)
         self._keep = math.exp(-self.interval / max(self.interval, self.memory * loop.steps))
         self._critical = critical_step(self.penalty)
         self._table = proximal_table(self.penalty, self._critical).to(flat.weights)
         self._in_one_pass = masked_step.in_one_pass(loop)
         flat.separate()
-        torch.mul(flat.weights, self.mask, out=flat.effective)
+        flat.show(self.mask)
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Sum the squared gradients of the effective weights and turn them into gradients of the weights."""
         self.steps_averaged += 1.0
         if not self._in_one_pass:
-            gradients = loop.flat.gradients
-            self._squares.addcmul_(gradients, gradients)
-            gradients.mul_(self.mask)
+            loop.flat.scale_gradients(self.mask, self._squares)
 
-    def take_step(self, loop: Loop) -> bool:
+    def take_step(self, loop: Course) -> bool:
         """Do all of a step at once where that is possible."""
         if self._in_one_pass:
             masked_step.step(loop, self.mask, self._squares)
         return self._in_one_pass
 
-    def after_step(self, loop: Loop) -> None:
+    def after_step(self, loop: Course) -> None:
         """Update the mask when it is due, and the effective weights."""
         due = loop.step % self.interval == 0
         if due:
             self._update(loop)
         if due or not self._in_one_pass:
-            torch.mul(loop.flat.weights, self.mask, out=loop.flat.effective)
+            loop.flat.show(self.mask)
 
     def target(self, share: float) -> float:
         """Return the density wanted when `share` of the training is done."""
         return falling_density(share, self.density, begin=self.warm_up, end=self.descent, origin=self.origin)
 
-    def curvature(self, loop: Loop) -> Tensor:
+    def curvature(self, loop: Course) -> Tensor:
         """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,)."""
         weights, groups = loop.flat.weights, loop.flat.layout.groups
         h = self._squares.sqrt().mul_(weights).mul_(weights)
         return h if groups is None else groups.share(h)
 
-    def final(self, loop: Loop) -> Tensor:
+    def final(self, loop: Course) -> Tensor:
         """Return the mask that the trained network is evaluated under, shape (n,)."""
         return self.mask
 
-    def show(self, loop: Loop, mask: Tensor) -> None:
+    def show(self, loop: Course, mask: Tensor) -> None:
         """Show the network the weights under this mask."""
-        torch.mul(loop.flat.weights, mask, out=loop.flat.effective)
+        loop.flat.show(mask)
 
-    def tie(self, loop: Loop) -> Tensor:
+    def tie(self, loop: Course) -> Tensor:
         """Return what decides between equal entries at the cut: the curvature that they come from."""
         return self.curvature(loop)
+
+    def cut(self, loop: Course, count: int) -> Tensor:
+        """Return the binary mask of `count` weights, or where lam is given of those above the threshold."""
+        final = self.final(loop)
+        if self.given:
+            return select_above(final, self.threshold, self.given)
+        return select_nearly(final, self.tie(loop), loop.flat.layout, count, self.alive)
 
     @property
     def lam(self) -> float:
         """Weight of the penalty as it is at present."""
         return self.trace["lam"][-1] if self.trace["lam"] else 0.0
 
-    def _update(self, loop: Loop) -> None:
+    def _update(self, loop: Course) -> None:
         h = self.curvature(loop)
         scale = math.sqrt(max(self.steps_averaged, 1.0))
         self._squares.mul_(self._keep)
@@ -262,7 +277,7 @@ def table_places(ratio: Tensor) -> Tensor:
     return bits.sub_(first + 1).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
 
 
-def price_threshold(loop: Loop, values: Tensor, density: float) -> Tensor | None:
+def price_threshold(loop: Course, values: Tensor, density: float) -> Tensor | None:
     """Return the value up to which entries are dropped at a density, shape () or (n,); None if none are."""
     groups, n = loop.flat.layout.groups, values.numel()
     if groups is not None:

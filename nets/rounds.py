@@ -13,6 +13,7 @@ from nets.configuration import Training
 from nets.criteria import Criterion
 from nets.distributions import select
 from nets.hooks import Hook
+from nets.masking.course import Setting
 from nets.search import Found, Search
 from nets.sparse_training import SparseTraining
 from nets.training import Loop
@@ -37,6 +38,14 @@ class Snapshot(Hook):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the copy back."""
         self.weights = state["weights"]
+
+
+def scored_mask(
+    setting: Setting, density: float, criterion: Criterion, distribution: str = "global", pooling: str = "sum"
+) -> SparseTraining:
+    """Return the hook that trains under the mask of highest scores, of the network as it stands."""
+    scores = criterion(setting)
+    return SparseTraining(select(scores, setting.layout, setting.count(density), distribution, pooling))
 
 
 def one_shot(

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nets.distributions import select
 from nets.falling_density import falling_density
 from nets.granularity.groups import Groups
 from nets.hooks import Hook
+from nets.masking.course import Course, updates_at_least
 from nets.seeds import derive
-from nets.training import Loop
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,11 @@ class ScoredMask(Hook):
         The network sees weights * mask * scale; 1 / sqrt(density) gives the masked network activations of the
         size of those of the dense one, where frozen weights cannot grow.
     interval : int
-        Steps between two updates of a steered lam.
+        Steps between two updates of a steered lam; fewer in a training too short for twenty of them.
     ascent : float
         Largest change of log(lam) at an update.
+    distribution : str
+        How the cut shares out weights over layers; see `nets.distributions.select`.
 
     Attributes
     ----------
@@ -106,6 +109,7 @@ class ScoredMask(Hook):
         scale: float = 1.0,
         interval: int = 10,
         ascent: float = 0.5,
+        distribution: str = "global",
     ) -> None:
         if not lr > 0:
             raise ValueError(f"the learning rate of the scores must be positive, got {lr!r}")
@@ -122,6 +126,7 @@ class ScoredMask(Hook):
         self.scale = scale
         self.interval = interval
         self.ascent = ascent
+        self.distribution = distribution
         if adam:
             self.optimiser: torch.optim.Optimizer = torch.optim.Adam([self.scores], lr, (momentum, 0.999))
         else:
@@ -136,15 +141,16 @@ class ScoredMask(Hook):
             "above_half": [],
         }
 
-    def start(self, loop: Loop) -> None:
+    def start(self, loop: Course) -> None:
         """Show the network the weights under the mask."""
-        if self.freeze and loop.training.weight_decay:
+        if self.freeze and loop.decays_frozen:
             raise ValueError("weights frozen under a mask must not decay: train with weight_decay=0")
         self._groups = loop.flat.layout.groups
+        self.interval = updates_at_least(self.interval, loop.steps)
         loop.flat.separate()
         self._refresh(loop)
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Turn the gradient of the effective weights into those of the scores and of the weights."""
         flat = loop.flat
         loss_slope = flat.gradients * flat.weights
@@ -159,34 +165,41 @@ class ScoredMask(Hook):
             slope = slope.add(self.price(slope, price), alpha=self.lam)
         self.scores.grad = slope
         if self.freeze:
-            flat.gradients_of_all.zero_()
+            flat.freeze()
         else:
             flat.gradients.mul_(self._mask.detach())
             if self.scale != 1.0:
                 flat.gradients.mul_(self.scale)
 
-    def after_step(self, loop: Loop) -> None:
+    def after_step(self, loop: Course) -> None:
         """Step the scores and show the network the new effective weights."""
-        rate = loop.rates[min(loop.step - 1, len(loop.rates) - 1)]
-        self.optimiser.param_groups[0]["lr"] = self.lr * float(rate) / loop.training.lr
+        if self.freeze:
+            loop.flat.thaw()
+        self.optimiser.param_groups[0]["lr"] = self.lr * loop.rate_share
         self.optimiser.step()
         if self.clip is not None:
             self.scores.data.clamp_(*self.clip)
         self._refresh(loop)
 
-    def mask(self, loop: Loop) -> Tensor:
+    def mask(self, loop: Course) -> Tensor:
         """Return the mask as the network sees it, shape (n,)."""
         return self._mask.detach()
 
-    def final(self, loop: Loop) -> Tensor:
+    def final(self, loop: Course) -> Tensor:
         """Return the mask that the trained network is evaluated under: without noise, shape (n,)."""
         return self._mask.detach()
 
-    def show(self, loop: Loop, mask: Tensor) -> None:
+    def show(self, loop: Course, mask: Tensor) -> None:
         """Show the network the weights under this mask."""
-        torch.mul(loop.flat.weights, mask, out=loop.flat.effective)
-        if self.scale != 1.0:
-            loop.flat.effective.mul_(self.scale)
+        loop.flat.show(mask, self.scale)
+
+    def ranked(self, loop: Course) -> Tensor:
+        """Return what the weights are ranked by at the cut, shape (n,): their scores."""
+        return self.spread(self.scores.detach())
+
+    def cut(self, loop: Course, count: int) -> Tensor:
+        """Return the binary mask of the `count` weights that rank highest."""
+        return select(self.ranked(loop), loop.flat.layout, count, self.distribution, pooling="own")
 
     def spread(self, entries: Tensor) -> Tensor:
         """Return mask entries at the weights that they mask, shape (n,)."""
@@ -200,7 +213,7 @@ class ScoredMask(Hook):
         """Return the gradient of the cost as it is added, lam times, to that of the loss, `slope`."""
         return price
 
-    def density_now(self, loop: Loop) -> float:
+    def density_now(self, loop: Course) -> float:
         """Return the density that is compared with the one wanted: the mean of the mask."""
         return float(self.whole(self._mask.detach()).mean())
 
@@ -209,15 +222,15 @@ class ScoredMask(Hook):
         assert self.density is not None
         return falling_density(share, self.density, end=self.descent, origin=self.origin)
 
-    def _moment(self, loop: Loop) -> Moment:
-        generator = torch.Generator(loop.data.device).manual_seed(derive(loop.seed, "gates", loop.step))
+    def _moment(self, loop: Course) -> Moment:
+        generator = torch.Generator(self.scores.device).manual_seed(derive(loop.seed, "gates", loop.step))
         return Moment(loop.share, generator)
 
-    def _refresh(self, loop: Loop) -> None:
+    def _refresh(self, loop: Course) -> None:
         self._mask = self.spread(self.relaxation(self.scores, self._moment(loop)))
         self.show(loop, self._mask.detach())
 
-    def _steer(self, loop: Loop, loss_slope: Tensor) -> None:
+    def _steer(self, loop: Course, loss_slope: Tensor) -> None:
         if loop.step % self.interval:
             return
         mask, target, now = self._mask.detach(), self.target(loop.share), self.density_now(loop)
@@ -231,7 +244,7 @@ class ScoredMask(Hook):
         ):
             self.trace[name].append(value)
 
-    def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
+    def _update_lam(self, loop: Course, loss_slope: Tensor, target: float) -> None:
         """Set lam, by dual ascent on its logarithm."""
         if self.lam == 0.0:
             slopes = loss_slope if self._groups is None else self._groups.gather(loss_slope)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from torch import Tensor
-
-from nets.distributions import select
 from nets.mask_cut import cut
 from nets.rounds import append_curves
 from nets.scored_mask import ScoredMask
@@ -17,23 +14,17 @@ from nets.search import Found, Search
 def find_by_scores(
     search: Search,
     hook: Callable[[float], ScoredMask],
-    rank: Callable[[Search, ScoredMask], Tensor] | None = None,
-    distribution: str = "global",
     rounds: int = 1,
     again: Callable[[ScoredMask, float, float], ScoredMask] | None = None,
 ) -> list[Found]:
-    """Train a scored mask for every density and keep the weights of largest score.
+    """Train a scored mask for every density and keep the weights that rank highest.
 
     Parameters
     ----------
     search : Search
         The search. Where the hook freezes the weights they are the rewound ones, not decayed.
     hook : callable
-        Makes the hook for a density.
-    rank : callable, optional
-        What is ranked, from the search and the trained hook; default: the scores.
-    distribution : str
-        See `nets.distributions.select`.
+        Makes the hook for a density; the network stands at its initial weights.
     rounds : int
         Trainings, each going on from the weights of the last; round k of R ends at the density p^(k/R) for a
         density p asked for.
@@ -43,6 +34,7 @@ def find_by_scores(
     """
 
     def one(density: float) -> Found:
+        search.flat.load(search.initial)
         scored = hook(density ** (1 / rounds))
         training, weights = search.training, None
         if scored.freeze:
@@ -55,13 +47,7 @@ def find_by_scores(
             scored = again(scored, density ** ((number - 1) / rounds), density ** (number / rounds))
             loop = search.train(scored, weights=weights, training=training, teacher=scored.teacher)
             append_curves(trace, scored.trace, loop.steps * (number - 1))
-
-        def choose(final: Tensor) -> Tensor:
-            pooling = "own" if rank is None else "sum"
-            scores = scored.spread(scored.scores) if rank is None else rank(search, scored)
-            return select(scores.detach(), search.layout, search.count(density), distribution, pooling)
-
-        mask, report = cut(search, loop, scored, choose)
+        mask, report = cut(search, loop, scored, search.count(density))
         if rounds > 1:
             report["rounds"] = rounds
         return search.found(mask, density, report=report, trace=trace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,11 +15,13 @@ from nets import checkpointing, distributed
 from nets.checkpointing import Checkpoint
 from nets.configuration import Scalar, Training
 from nets.data import Dataset
+from nets.evaluation import Evaluation, evaluate
 from nets.flat_model import FlatModel
 from nets.granularity.making import groups_of
 from nets.hooks import Hook
 from nets.layout import Layout
 from nets.seeds import derive
+from nets.tasks import Task
 from nets.training import Loop
 
 
@@ -155,6 +157,11 @@ class Search:
         """Number of mask entries that may be trained on their own: the weights, or the units."""
         return self.n if self.layout.groups is None else self.layout.groups.entries
 
+    @property
+    def peak_rate(self) -> float:
+        """Peak learning rate of the trainings."""
+        return self.training.lr
+
     def count(self, density: float) -> int:
         """Return the number of weights a ticket of this density keeps; of single ones round(density * n)."""
         groups = self.layout.groups
@@ -219,6 +226,33 @@ class Search:
         self.epochs += (loop.step - start) / loop.steps_per_epoch
         self.seconds += loop.seconds
         return loop
+
+    def batches(self, samples: int, chunk: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield training samples, without augmentation, the same whenever it is called for this search."""
+        if samples < 1:
+            raise ValueError(f"samples must be at least 1, got {samples!r}")
+        data = self.data
+        order = torch.randperm(data.n_train, generator=self.generator("samples"))[:samples].to(data.device)
+        for index in torch.split(order, chunk):
+            yield data.normalise(data.x_train[index]), data.y_train[index]
+
+    @property
+    def task(self) -> Task:
+        """What the network is trained and judged by."""
+        return self.data.task
+
+    def evaluated(self) -> Evaluation | None:
+        """Return what the network achieves on the validation part as it stands; None where there is none."""
+        return evaluate(self.flat.model, self.data)
+
+    def reported(self, what: str = "search") -> dict[str, Scalar]:
+        """Return the same as an entry of a report."""
+        found = self.evaluated()
+        return {} if found is None else {**found.column(what)}
+
+    def like_inputs(self, dtype: torch.dtype) -> Tensor:
+        """Return an input of ones, shape (1, ...)."""
+        return torch.ones((1, *self.data.input_shape), dtype=dtype, device=self.data.device)
 
     def charge(self, samples: int, seconds: float = 0.0) -> None:
         """Count forward and backward passes made outside `train`, e.g. for scores."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,8 +10,7 @@ from torch import Tensor
 
 from nets import distributed
 from nets.hooks import Hook
-from nets.optimisers import state_vectors
-from nets.training import Loop
+from nets.masking.course import Course
 
 
 class SparseTraining(Hook):
@@ -26,28 +26,39 @@ class SparseTraining(Hook):
         Boolean, shape (n,): True where a weight is kept.
     """
 
+    lam = 0.0
+
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
         self._factor = mask.to(torch.float32)
+        self.trace: Mapping[str, Sequence[float]] = {}
 
-    def start(self, loop: Loop) -> None:
+    def start(self, loop: Course) -> None:
         """Zero the weights outside the mask."""
         self.change(loop, self.mask)
 
-    def change(self, loop: Loop, mask: Tensor) -> None:
+    def change(self, loop: Course, mask: Tensor) -> None:
         """Replace the mask: weights outside it become zero and the optimiser forgets them."""
         weights = loop.flat.weights
         self.mask = mask.to(weights.device)
         distributed.agree(self.mask)
         self._factor = self.mask.to(weights.dtype)
-        pruned = ~self.mask
-        weights.masked_fill_(pruned, 0.0)
-        for vector in state_vectors(loop.optimiser, loop.flat.parameter):
-            vector[: loop.flat.n].masked_fill_(pruned, 0.0)
+        loop.flat.zero(~self.mask)
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Zero the gradient outside the mask."""
-        loop.flat.gradients.mul_(self._factor)
+        loop.flat.scale_gradients(self._factor)
+
+    def final(self, loop: Course) -> Tensor:
+        """Return the mask, in numbers."""
+        return self._factor
+
+    def show(self, loop: Course, mask: Tensor) -> None:
+        """Do nothing: the network sees the weights that are trained."""
+
+    def cut(self, loop: Course, count: int) -> Tensor:
+        """Return the mask."""
+        return self.mask
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mask."""

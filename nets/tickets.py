@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from nets import parametrization
 from nets.layout import Layout
 from nets.storage import packed, tensor_file
+
+if TYPE_CHECKING:
+    from nets.masking.masking import Hold
 
 FORMAT = "concave-sparsity ticket"
 #: Version 1 held every weight; it is still read.
@@ -155,6 +158,28 @@ class Ticket:
                     )
                 parameters[name].masked_fill_(~mask.to(parameters[name].device), 0)
         return plain
+
+    def hold(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Hold:
+        """Keep the pruned weights of a network exactly zero at every step of a training loop of one's own.
+
+        Kept weights are left as they are: `apply` writes the rewound ones. Neither momentum nor weight decay
+        nor averaging moves a pruned weight. A search that still acts on the optimiser ends.
+
+        Parameters
+        ----------
+        model : Module
+            The network, wrapped (compiled, distributed) or not.
+        optimiser : Optimizer
+            Any that steps on the masked parameters and takes one gradient a step.
+
+        Returns
+        -------
+        Hold
+            ``hold.remove()`` lets go.
+        """
+        from nets.masking.masking import Hold
+
+        return Hold(model, optimiser, self.masks)
 
     def masked_weights(self) -> dict[str, Tensor]:
         """Return the rewound state with exact zeros at the pruned weights, under all names of tied ones."""

@@ -112,7 +112,7 @@ class Loop:
             milestones=training.milestones,
             factor=training.lr_factor,
         )
-        self.optimiser = optimiser(flat.parameter, training)
+        self.optimiser = flat.optimiser = optimiser(flat.parameter, training)
         self.loss = torch.zeros((), device=data.device)
         self._loss_sum = torch.zeros((), device=data.device)
         self._augmentation = torch.Generator(data.device).manual_seed(derive(seed, "augmentation"))
@@ -129,6 +129,16 @@ class Loop:
     def share(self) -> float:
         """Share of the training that is done, in [0, 1]."""
         return self.step / self.steps
+
+    @property
+    def rate_share(self) -> float:
+        """Learning rate of the step under way (or just done) as a share of its peak."""
+        return float(self.optimiser.param_groups[0]["lr"]) / self.training.lr
+
+    @property
+    def decays_frozen(self) -> float:
+        """Weight decay that would move weights whose gradient is zero."""
+        return self.training.weight_decay
 
     @property
     def seconds(self) -> float:

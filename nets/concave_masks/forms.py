@@ -101,7 +101,8 @@ def relaxed_mask(
         If an option has an unknown value, or two options do not go together.
     """
     update = chosen_update(options)
-    shared = {name: options[name] for name in ("warm_up", "descent", "interval")}
+    shared = {name: options[name] for name in ("warm_up", "descent", "interval", "threshold")}
+    shared |= {"alive": alive, "origin": origin}
     if update == "curvature":
         for option in OPTIONS:
             if option.name in _OWN and options[option.name] != option.default:
@@ -109,9 +110,7 @@ def relaxed_mask(
                     f"option {option.name} belongs to the updates gradient and proximal, "
                     f"got {options[option.name]!r} with curvature"
                 )
-        return RelaxedMask(
-            penalty, density, memory=options["memory"], lam=options["lam"], origin=origin, **shared
-        )
+        return RelaxedMask(penalty, density, memory=options["memory"], lam=options["lam"], **shared)
     lr = options["step"]
     stepping: Update = (
         GradientUpdate(lr, options["optimiser"])
@@ -143,8 +142,6 @@ def relaxed_mask(
         memory=options["gain_memory"],
         trained=options["trained"],
         period=options["period"],
-        alive=alive,
-        origin=origin,
         **shared,
     )
 

@@ -13,10 +13,11 @@ from nets.concave_masks.laws import Law
 from nets.concave_masks.relaxations import Relaxation
 from nets.concave_masks.slopes import Slopes
 from nets.concave_masks.updates import Update
+from nets.distributions import select_above, select_nearly
 from nets.falling_density import falling_density
 from nets.hooks import Hook
+from nets.masking.course import Course, updates_at_least
 from nets.relaxed_mask import price_threshold
-from nets.training import Loop
 
 #: What is trained: mask and weights at every step, in turns, or the mask alone over frozen weights.
 TRAINED = ("joint", "alternating", "mask")
@@ -50,7 +51,7 @@ class TrainedMask(Hook):
     descent : float
         Share of the training at which the density wanted arrives at `density`, from 1 at `warm_up`.
     interval : int
-        Steps between two updates of lam.
+        Steps between two updates of lam; fewer in a training too short for twenty of them.
     memory : float
         Share of the training over which the gain is averaged.
     trained : str
@@ -62,6 +63,8 @@ class TrainedMask(Hook):
         Boolean, shape (n,): entries outside are zero and stay so.
     origin : float
         Density from which the density wanted falls.
+    threshold : float
+        Where lam is given: the cut keeps the entries above it.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class TrainedMask(Hook):
         period: int = 10,
         alive: Tensor | None = None,
         origin: float = 1.0,
+        threshold: float = 0.5,
     ) -> None:
         if not 0 < start <= 1:
             raise ValueError(f"start must be in (0, 1], got {start!r}")
@@ -107,6 +111,8 @@ class TrainedMask(Hook):
         self.trained = trained
         self.period = period
         self.origin = origin
+        self.threshold = threshold
+        self.alive = alive
         self._dead = None if alive is None else ~alive
         self.mask = torch.empty(0)
         self._scores = torch.empty(0)
@@ -118,10 +124,10 @@ class TrainedMask(Hook):
         self._curves: dict[str, list[float]] = {n: [] for n in names if law.steers or n != "target"}
         self._pending: list[Tensor] = []
 
-    def start(self, loop: Loop) -> None:
+    def start(self, loop: Course) -> None:
         """Start with an even mask, or take up the one that was loaded; show it to the network."""
         flat = loop.flat
-        if self.trained == "mask" and loop.training.weight_decay:
+        if self.trained == "mask" and loop.decays_frozen:
             raise ValueError("weights frozen under a mask must not decay: train with weight_decay=0")
         if self._scores.numel() == 0:
             self._scores = self.relaxation.scores(torch.full_like(flat.weights, self.first))
@@ -130,16 +136,17 @@ class TrainedMask(Hook):
             self._dead = self._dead.to(flat.weights.device)
         self._slope = torch.empty_like(flat.weights)
         self._buffer = torch.empty_like(flat.weights)
-        self._held = flat.parameter.data.clone() if self._turn(loop.step) == "mask" else None
+        self.interval = updates_at_least(self.interval, loop.steps)
         self._keep = math.exp(-1.0 / max(1.0, self.memory * loop.steps))
         self.update.begin(self._scores)
         if self._loaded is not None:
             self.update.load_state_dict(self._loaded)
             self._loaded = None
+        self._per_epoch = loop.steps_per_epoch if self.slopes.refresh == "epoch" else 1
         flat.separate()
         self._refresh(loop)
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Take the slope in the mask, and turn the gradient of the effective weights into that of theta."""
         flat = loop.flat
         torch.mul(flat.gradients, flat.weights, out=self._slope)
@@ -149,36 +156,39 @@ class TrainedMask(Hook):
         self._observed += 1
         turn = self._turn(loop.step)
         if turn == "mask":
-            if self._held is None:
-                self._held = flat.parameter.data.clone()
-            flat.gradients_of_all.zero_()
+            flat.freeze()
         else:
-            self._held = None
             flat.gradients.mul_(self.mask)
 
-    def after_step(self, loop: Loop) -> None:
+    def after_step(self, loop: Course) -> None:
         """Move the mask, if it is its turn, and the effective weights."""
-        if self._held is not None:
-            loop.flat.parameter.data.copy_(self._held)  # against what momentum still carries
         done = loop.step - 1
+        if self._turn(done) == "mask":
+            loop.flat.thaw()
         if self._turn(done) != "weights" and done >= self.warm_up * loop.steps:
             self._move(loop)
         self._refresh(loop)
 
-    def final(self, loop: Loop) -> Tensor:
+    def final(self, loop: Course) -> Tensor:
         """Return the mask that the trained network is evaluated under, shape (n,)."""
         return self.mask
 
-    def show(self, loop: Loop, mask: Tensor) -> None:
+    def show(self, loop: Course, mask: Tensor) -> None:
         """Show the network the weights under this mask."""
-        torch.mul(loop.flat.weights, mask, out=loop.flat.effective)
+        loop.flat.show(mask)
 
-    def tie(self, loop: Loop) -> Tensor:
+    def tie(self, loop: Course) -> Tensor:
         """Return what decides between equal entries at the cut, shape (n,).
 
         It is the size of theta; a sigmoid that is 1 up to rounding still has a score.
         """
         return loop.flat.weights.abs() if self.relaxation.direct else self._scores
+
+    def cut(self, loop: Course, count: int) -> Tensor:
+        """Return the binary mask of `count` weights, or where lam is given of those above the threshold."""
+        if not self.law.steers:
+            return select_above(self.mask, self.threshold, self.lam)
+        return select_nearly(self.mask, self.tie(loop), loop.flat.layout, count, self.alive)
 
     def target(self, share: float) -> float:
         """Return the density wanted when `share` of the training is done."""
@@ -194,8 +204,8 @@ class TrainedMask(Hook):
             return "mask" if step // self.period % 2 else "weights"
         return self.trained
 
-    def _move(self, loop: Loop) -> None:
-        slopes = self.slopes.update(self.mask, loop.step - 1, loop.steps_per_epoch)
+    def _move(self, loop: Course) -> None:
+        slopes = self.slopes.update(self.mask, loop.step - 1, self._per_epoch)
         if self._lam is None or loop.step % self.interval == 0:
             self._choose(loop, slopes)
         assert self._lam is not None
@@ -203,11 +213,10 @@ class TrainedMask(Hook):
         if self.update.whole:
             self._slope.addcmul_(slopes, self._lam)
         self.relaxation.pull_back(self._slope, self.mask, share)
-        rate = loop.rates[loop.step - 1] / loop.training.lr
-        self.update.step(self._slope, self._lam, rate)
+        self.update.step(self._slope, self._lam, loop.rate_share)
         self.relaxation.project(self._scores)
 
-    def _choose(self, loop: Loop, slopes: Tensor) -> None:
+    def _choose(self, loop: Course, slopes: Tensor) -> None:
         """Choose lam and note how things stand."""
         gain = self._gain / (1.0 - self._keep**self._observed)
         self.update.measure(gain, PACE * self.relaxation.reach / loop.steps)
@@ -222,7 +231,7 @@ class TrainedMask(Hook):
         above = (self.mask > 0.5).to(self.mask.dtype).mean()
         self._pending.append(torch.stack([self._lam.mean(), self.mask.mean(), above]))
 
-    def _refresh(self, loop: Loop) -> None:
+    def _refresh(self, loop: Course) -> None:
         self.mask = self.relaxation.mask(self._scores, loop.share, self._buffer)
         if self._dead is not None:
             self.mask.masked_fill_(self._dead, 0.0)

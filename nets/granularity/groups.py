@@ -14,9 +14,12 @@ class Groups(ABC):
     ----------
     name : str
         The granularity as the user writes it.
+    fixed : bool
+        Whether it fixes the density, whatever is asked for.
     """
 
     name: str
+    fixed: bool = False
 
     @property
     @abstractmethod

@@ -14,7 +14,7 @@ from nets.granularity.slicing import disturbed, refuse_other_outputs, without
 from nets.layout import Layout
 
 
-def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset) -> Groups | None:
+def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset | Tensor | None) -> Groups | None:
     """Return how the entries of a mask are tied to one another; None for single weights.
 
     Parameters
@@ -25,8 +25,8 @@ def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset) -> Gro
         The network; left as it is.
     layout : Layout
         Its maskable weights.
-    data : Dataset
-        The network is tried on its first inputs.
+    data : Dataset or Tensor
+        The network is tried on its first inputs; needed for channels alone.
 
     Raises
     ------
@@ -38,7 +38,9 @@ def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset) -> Gro
     pair = n_and_m(name)
     if pair is not None:
         return NOfM(*pair, model, layout)
-    x = data.normalise(data.x_train[:4])
+    if data is None:
+        raise ValueError("granularity channel tries the network on inputs: give a batch")
+    x = data[:4] if isinstance(data, Tensor) else data.normalise(data.x_train[:4])
     channels = Channels(model, layout, x)
     _try_out(model, channels, x)
     return channels

@@ -35,6 +35,8 @@ class NOfM(Groups):
         If a masked tensor has no inputs: vectors, and weights of transposed convolutions.
     """
 
+    fixed = True
+
     def __init__(self, n: int, m: int, model: nn.Module, layout: Layout) -> None:
         self.name = f"{n}:{m}"
         self.n, self.m = n, m

@@ -13,10 +13,10 @@ from concave_sparsity import Penalty
 from nets.concave_masks.forms import OPTIONS, chosen_update, relaxed_mask, with_preset
 from nets.concave_masks.trained_mask import TrainedMask
 from nets.configuration import Scalar
-from nets.distributions import select
 from nets.granularity.channels import Channels
 from nets.hooks import Hook
 from nets.mask_cut import cut
+from nets.masking.course import Setting
 from nets.methods.method import Method
 from nets.relaxed_mask import RelaxedMask
 from nets.rounds import append_curves
@@ -32,6 +32,30 @@ def find(search: Search) -> Iterable[Found]:
     return find_with(search, search.penalty)
 
 
+def mask(setting: Setting, density: float) -> RelaxedMask | TrainedMask:
+    """Return the hook that trains the mask, under the penalty of the setting."""
+    if setting.penalty is None:
+        raise ValueError('method "concave" needs a penalty, e.g. Log(0.02)')
+    return mask_with(setting, setting.penalty, density)
+
+
+def mask_with(setting: Setting, penalty: Penalty, density: float) -> RelaxedMask | TrainedMask:
+    """Return the hook that trains the mask under a penalty."""
+    _refuse(setting)
+    return relaxed_mask(with_preset(setting.options), penalty, density)
+
+
+def _refuse(setting: Setting) -> None:
+    o, groups = with_preset(setting.options), setting.layout.groups
+    if follows(o) and groups is not None and groups.fixed:
+        raise ValueError(f"granularity {groups.name} fixes the density: leave lam={o['lam']:g} out")
+    if isinstance(groups, Channels) and (follows(o) or chosen_update(o) != "curvature"):
+        raise ValueError(
+            "granularity channel prices units by their curvature, and lam is steered: leave the options lam, "
+            "update and relaxation at their defaults"
+        )
+
+
 def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
     """Train mask and weights, extract the sparse network, rewind; in rounds, go on with the survivors.
 
@@ -41,14 +65,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
     if o["rounds"] < 1:
         raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
 
-    groups = search.layout.groups
-    if follows(o) and groups is not None and ":" in groups.name:
-        raise ValueError(f"granularity {groups.name} fixes the density: leave lam={o['lam']:g} out")
-    if isinstance(groups, Channels) and (follows(o) or chosen_update(o) != "curvature"):
-        raise ValueError(
-            "granularity channel prices units by their curvature, and lam is steered: leave the options lam, "
-            "update and relaxation at their defaults"
-        )
+    _refuse(search)
 
     def one(density: float) -> Found:
         alive: Tensor | None = None
@@ -59,7 +76,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
             count = max(search.count(density), round(aim * search.n))
             hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
             loop = _train(search, hook, alive, first=number == 1)
-            alive, report = _extract(search, o, loop, hook, count, alive)
+            alive, report = _extract(search, loop, hook, count)
             append_curves(trace, hook.trace, loop.steps * (number - 1))
             origin = int(alive.sum()) / search.n
         assert alive is not None
@@ -96,34 +113,10 @@ def _train(search: Search, hook: RelaxedMask | TrainedMask, alive: Tensor | None
 
 
 def _extract(
-    search: Search,
-    o: Mapping[str, Any],
-    loop: Loop,
-    hook: RelaxedMask | TrainedMask,
-    count: int,
-    alive: Tensor | None,
+    search: Search, loop: Loop, hook: RelaxedMask | TrainedMask, count: int
 ) -> tuple[Tensor, dict[str, Scalar]]:
     """Cut the mask to the count, or where lam is given at the threshold; tell what that costs."""
-
-    def choose(final: Tensor) -> Tensor:
-        if follows(o):
-            kept: Tensor = final > o["threshold"]
-            if not kept.any():
-                raise ValueError(
-                    f"lam={o['lam']:g} leaves no mask entry above {o['threshold']:g}: give a smaller one"
-                )
-            return kept
-        # near-ties of the mask are broken by what it comes from, then by index
-        order = hook.tie(loop).argsort(descending=True, stable=True)
-        rank = torch.empty_like(order)
-        rank[order] = torch.arange(search.n, 0, -1, device=rank.device)
-        scores = final.to(torch.float64) + rank.to(torch.float64) * (1e-6 / search.n)
-        if alive is not None:
-            scores.masked_fill_(~alive, -torch.inf)
-        mask: Tensor = select(scores, search.layout, count, pooling="own")
-        return mask
-
-    mask, report = cut(search, loop, hook, choose)
+    mask, report = cut(search, loop, hook, count)
     relaxed, groups = hook.final(loop) > 0.5, search.layout.groups
     relaxed = relaxed if groups is None else groups.show(relaxed)
     report["relaxed_density"] = float(relaxed.to(torch.float64).mean())
@@ -135,6 +128,7 @@ METHOD = Method(
     summary="relaxed mask with a concave penalty, trained with the weights, lam steered to the density",
     reference="Fracastoro et al., Playing the lottery with concave regularizers, IEEE TNNLS 2024",
     find=find,
+    mask=mask,
     cost=cost,
     needs=("penalty",),
     options=OPTIONS,

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nets.masking.course import Course
 from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
@@ -89,7 +90,7 @@ class ConcreteTicket(ScoredMask):
         self._begun = True
         return price
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Turn the gradient into that of the scores and note how they stand."""
         super().after_backward(loop)
         if loop.step % self.interval == 0:
@@ -103,7 +104,7 @@ class ConcreteTicket(ScoredMask):
             ):
                 self.trace[name].append(value)
 
-    def final(self, loop: Loop) -> Tensor:
+    def final(self, loop: Course) -> Tensor:
         """Return the probabilities of keeping the weights."""
         return torch.sigmoid(self.scores.detach())
 

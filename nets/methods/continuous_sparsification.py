@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from nets.masking.course import Setting
 from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
@@ -23,6 +25,26 @@ def set_back(scores: Tensor, sharpness: float, start: float) -> Tensor:
     return (scores * sharpness).clamp(max=start)
 
 
+def mask(setting: Setting, density: float, origin: float = 1.0, scores: Tensor | None = None) -> ScoredMask:
+    """Return the hook: scores that start at their initial value, or at those given."""
+    o = setting.options
+
+    def relaxation(scores: Tensor, moment: Moment) -> Tensor:
+        return sigmoid_mask(scores, o["sharpness"], moment.share)
+
+    return ScoredMask(
+        setting.flat.weights.new_full((setting.entries,), o["start"]) if scores is None else scores,
+        relaxation,
+        lr=o["lr"],
+        adam=True,
+        cost=relaxation,
+        lam=o["lam"],
+        density=None if o["lam"] else density,
+        descent=o["descent"],
+        origin=origin,
+    )
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train scores and weights jointly; lam is steered so that the wanted share of scores stays positive.
 
@@ -34,30 +56,10 @@ def find(search: Search) -> Iterable[Found]:
     if o["rounds"] < 1:
         raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
 
-    def masked(scores: Tensor, density: float, origin: float) -> ScoredMask:
-        def relaxation(scores: Tensor, moment: Moment) -> Tensor:
-            return sigmoid_mask(scores, o["sharpness"], moment.share)
-
-        target = None if o["lam"] else density
-        return ScoredMask(
-            scores,
-            relaxation,
-            lr=o["lr"],
-            adam=True,
-            cost=relaxation,
-            lam=o["lam"],
-            density=target,
-            descent=o["descent"],
-            origin=origin,
-        )
-
-    def hook(density: float) -> ScoredMask:
-        return masked(search.flat.weights.new_full((search.entries,), o["start"]), density, 1.0)
-
     def again(last: ScoredMask, origin: float, density: float) -> ScoredMask:
-        return masked(set_back(last.scores.detach(), o["sharpness"], o["start"]), density, origin)
+        return mask(search, density, origin, set_back(last.scores.detach(), o["sharpness"], o["start"]))
 
-    return find_by_scores(search, hook, rounds=o["rounds"], again=again)
+    return find_by_scores(search, partial(mask, search), rounds=o["rounds"], again=again)
 
 
 METHOD = Method(
@@ -65,6 +67,7 @@ METHOD = Method(
     summary="sigmoid mask of falling temperature, trained with the weights",
     reference="Savarese, Silva, Maire, Winning the lottery with continuous sparsification, NeurIPS 2020",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: epochs * options["rounds"],
     needs=("gradients",),
     options=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,11 +11,11 @@ from torch import Tensor
 
 from nets.distributions import select
 from nets.layout import Layout
+from nets.masking.course import Course, Setting
 from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask, straight_through
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
-from nets.training import Loop
 
 
 class GemMiner(ScoredMask):
@@ -52,15 +53,16 @@ class GemMiner(ScoredMask):
     ) -> None:
         if freezes < 1:
             raise ValueError(f"freezes must be at least 1, got {freezes!r}")
-        super().__init__(scores, self._rounded, freeze=True, clip=(0.0, 1.0), **settings)
+        super().__init__(
+            scores, self._rounded, freeze=True, clip=(0.0, 1.0), distribution=distribution, **settings
+        )
         self.count = count
         self.freezes = freezes
         self.enlarge = enlarge
-        self.distribution = distribution
         self.alive = torch.ones_like(scores, dtype=torch.bool)
         self._layout: Layout | None = None
 
-    def start(self, loop: Loop) -> None:
+    def start(self, loop: Course) -> None:
         """Show the network the weights under the mask."""
         self._layout = loop.flat.layout
         super().start(loop)
@@ -79,7 +81,11 @@ class GemMiner(ScoredMask):
         scores = self.scores.detach().masked_fill(~self.alive, -1.0)
         return select(scores, self._layout, count, self.distribution)
 
-    def after_step(self, loop: Loop) -> None:
+    def ranked(self, loop: Course) -> Tensor:
+        """Return the scores, those frozen out below all others."""
+        return self.scores.detach().masked_fill(~self.alive, -1.0)
+
+    def after_step(self, loop: Course) -> None:
         """Step the scores; when it is due freeze the lowest ones out."""
         due = loop.step * self.freezes // loop.steps
         if due > (loop.step - 1) * self.freezes // loop.steps:
@@ -98,29 +104,26 @@ class GemMiner(ScoredMask):
         self.alive = state["alive"]
 
 
+def mask(setting: Setting, density: float) -> GemMiner:
+    """Return the hook."""
+    o = setting.options
+    scores = torch.rand(setting.n, generator=setting.generator("scores")).to(setting.flat.weights)
+    return GemMiner(
+        scores,
+        setting.count(density),
+        o["freezes"],
+        o["scale"],
+        o["distribution"],
+        lr=o["lr"],
+        adam=True,
+        cost=lambda s, _: s**2,
+        lam=o["lam"],
+    )
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train rounded scores, freezing the lowest out on the way to the density."""
-    o = search.options
-
-    def hook(density: float) -> ScoredMask:
-        scores = torch.rand(search.n, generator=search.generator("scores")).to(search.flat.weights)
-        return GemMiner(
-            scores,
-            search.count(density),
-            o["freezes"],
-            o["scale"],
-            o["distribution"],
-            lr=o["lr"],
-            adam=True,
-            cost=lambda s, _: s**2,
-            lam=o["lam"],
-        )
-
-    def rank(_: Search, scored: ScoredMask) -> Tensor:
-        assert isinstance(scored, GemMiner)
-        return scored.scores.masked_fill(~scored.alive, -1.0)
-
-    return find_by_scores(search, hook, rank, o["distribution"])
+    return find_by_scores(search, partial(mask, search))
 
 
 METHOD = Method(
@@ -128,6 +131,7 @@ METHOD = Method(
     summary="rounded scores over frozen weights, the lowest frozen out epoch by epoch",
     reference="Sreenivasan et al., Rare gems: finding lottery tickets at initialization, NeurIPS 2022",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nets.dynamic_sparsity import GradualPruning
-from nets.evaluation import evaluate
+from nets.masking.course import Setting
 from nets.methods.method import Method, Option
 from nets.search import Found, Search
+
+
+def mask(setting: Setting, density: float) -> GradualPruning:
+    """Return the hook."""
+    o = setting.options
+    return GradualPruning(
+        setting.n, setting.count(density), o["begin"], o["end"], o["updates"], o["distribution"]
+    )
 
 
 def find(search: Search) -> Iterable[Found]:
     """Train once for every density, pruning along a cubic."""
 
     def one(density: float) -> Found:
-        o = search.options
-        hook = GradualPruning(
-            search.n, search.count(density), o["begin"], o["end"], o["updates"], o["distribution"]
-        )
+        hook = mask(search, density)
         search.train(hook)
-        report = evaluate(search.flat.model, search.data).column("search")
+        report = search.reported()
         return search.found(hook.mask, density, report=report)
 
     return search.each(one)
@@ -30,6 +35,7 @@ METHOD = Method(
     summary="gradual magnitude pruning along a cubic during one training",
     reference="Zhu, Gupta, To prune, or not to prune, ICLR 2018 workshop, arXiv 1710.01878",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: epochs,
     options=(
         Option("begin", 0.1, "share of the training at which pruning begins"),

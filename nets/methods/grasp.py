@@ -7,18 +7,20 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from nets.gradient_criteria import grasp
+from nets.masking.course import Scoring
 from nets.methods.method import Method, Option
-from nets.rounds import one_shot
+from nets.rounds import one_shot, scored_mask
 from nets.search import Found, Search
+
+
+def scores(setting: Scoring) -> Tensor:
+    """Return the Hessian-gradient products."""
+    return grasp(setting, setting.options["samples"], setting.options["temperature"])
 
 
 def find(search: Search) -> Iterable[Found]:
     """Score once by the Hessian-gradient product and cut to every density."""
-
-    def criterion(s: Search) -> Tensor:
-        return grasp(s, s.options["samples"], s.options["temperature"])
-
-    return one_shot(search, criterion, search.options["distribution"])
+    return one_shot(search, scores, search.options["distribution"])
 
 
 METHOD = Method(
@@ -26,6 +28,7 @@ METHOD = Method(
     summary="gradient signal preservation at initialisation, one shot",
     reference="Wang, Zhang, Grosse, ICLR 2020, arXiv 2002.07376",
     find=find,
+    mask=lambda setting, density: scored_mask(setting, density, scores, setting.options["distribution"]),
     cost=lambda density, epochs, options: 0.0,
     needs=("gradients", "second derivatives"),
     options=(

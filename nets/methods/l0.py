@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nets.masking.course import Course, Setting
 from nets.methods.method import Method, Option
 from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
-from nets.training import Loop
 
 #: Temperature and stretching of the hard-concrete distribution (Louizos, Welling, Kingma 2018, section 4).
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
@@ -64,11 +65,11 @@ class HardConcrete(ScoredMask):
     def _open(scores: Tensor, moment: Moment) -> Tensor:
         return open_probability(scores)
 
-    def final(self, loop: Loop) -> Tensor:
+    def final(self, loop: Course) -> Tensor:
         """Return the gates without noise."""
         return self.spread(test_gate(self.scores.detach()))
 
-    def density_now(self, loop: Loop) -> float:
+    def density_now(self, loop: Course) -> float:
         """Return the share of gates that are open without noise."""
         return float((self.whole(self.final(loop)) > 0).float().mean())
 
@@ -76,7 +77,7 @@ class HardConcrete(ScoredMask):
         """Return the gradient of the cost, or zero while too few gates are open."""
         return torch.zeros_like(price) if self._free else price
 
-    def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
+    def _update_lam(self, loop: Course, loss_slope: Tensor, target: float) -> None:
         self._free = self.density_now(loop) < target
         if not self._free:
             super()._update_lam(loop, loss_slope, target)
@@ -91,16 +92,17 @@ class HardConcrete(ScoredMask):
         self._free = state["free"]
 
 
+def mask(setting: Setting, density: float) -> HardConcrete:
+    """Return the hook."""
+    o = setting.options
+    scores = setting.flat.weights.new_full((setting.entries,), o["start"])
+    target = None if o["lam"] else density
+    return HardConcrete(scores, lr=o["lr"], adam=True, lam=o["lam"], density=target, descent=o["descent"])
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train gates and weights jointly; lam is steered so that the wanted share of gates opens further."""
-    o = search.options
-
-    def hook(density: float) -> ScoredMask:
-        scores = search.flat.weights.new_full((search.entries,), o["start"])
-        target = None if o["lam"] else density
-        return HardConcrete(scores, lr=o["lr"], adam=True, lam=o["lam"], density=target, descent=o["descent"])
-
-    return find_by_scores(search, hook)
+    return find_by_scores(search, partial(mask, search))
 
 
 METHOD = Method(
@@ -108,6 +110,7 @@ METHOD = Method(
     summary="hard-concrete gates under an expected l0 penalty, trained with the weights",
     reference="Louizos, Welling, Kingma, Learning sparse networks through l0 regularization, ICLR 2018",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(

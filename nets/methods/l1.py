@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from concave_sparsity import L1
 from nets.concave_masks.forms import OPTIONS
-from nets.methods.concave import cost, find_with, follows
+from nets.methods.concave import cost, find_with, follows, mask_with
 from nets.methods.method import Method
 from nets.search import Found, Search
 
@@ -21,6 +21,7 @@ METHOD = Method(
     summary="relaxed mask with the l1 penalty, otherwise as concave",
     reference="Fracastoro et al., IEEE TNNLS 2024 (baseline)",
     find=find,
+    mask=lambda setting, density: mask_with(setting, L1(), density),
     cost=cost,
     options=OPTIONS,
     density_follows=follows,

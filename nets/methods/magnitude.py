@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
+from torch import Tensor
+
 from nets import criteria
 from nets.distributions import select
+from nets.masking.course import Course
 from nets.methods.method import Method, Option
 from nets.rounds import Snapshot
 from nets.search import Found, Search
+from nets.sparse_training import SparseTraining
+
+
+class Magnitude(SparseTraining):
+    """No mask during the training; the largest weights at its end."""
+
+    def __init__(self, n: int, distribution: str) -> None:
+        super().__init__(torch.ones(n, dtype=torch.bool))
+        self.distribution = distribution
+
+    def cut(self, loop: Course, count: int) -> Tensor:
+        """Return the mask of the `count` largest weights."""
+        return select(loop.flat.weights.abs(), loop.flat.layout, count, self.distribution, pooling="mean")
 
 
 def find(search: Search) -> Iterable[Found]:
@@ -28,6 +45,7 @@ METHOD = Method(
     summary="one-shot magnitude pruning after one training",
     reference="Han, Pool, Tran, Dally, NeurIPS 2015; one-shot tickets: Frankle, Carbin, ICLR 2019",
     find=find,
+    mask=lambda setting, density: Magnitude(setting.n, setting.options["distribution"]),
     cost=lambda density, epochs, options: epochs,
     options=(
         Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),

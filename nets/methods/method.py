@@ -62,6 +62,9 @@ class Method:
         What it does, in one line.
     reference : str
         Paper.
+    mask : callable, optional
+        (setting, density) -> the hook that carries the method's mask through one training, for
+        `nets.Masking`; None: the method needs more than one training, or acts on the loss.
     find : callable
         Takes the `Search` and returns (or yields) one `Found` for every density in ``search.densities``, in
         that order.
@@ -87,6 +90,7 @@ class Method:
     reference: str
     find: Callable[[Search], Iterable[Found]]
     cost: Callable[[float, float, Mapping[str, Any]], float]
+    mask: Callable[[Any, float], Any] | None = None
     needs: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     chain: bool = False

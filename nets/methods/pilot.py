@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nets.distributions import select
+from nets.masking.course import Course, Setting
 from nets.methods.method import Method, Option
-from nets.optimisers import state_vectors
 from nets.order_statistics import kth_smallest
 from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
-from nets.training import Loop
 
 
 def balanced_factors(product: Tensor, gap: float) -> tuple[Tensor, Tensor]:
@@ -64,6 +64,9 @@ class MirrorMask(ScoredMask):
         Factor of lam at each of its updates in the second half of the training.
     """
 
+    #: A factor is no mask: what counts as kept is what is not zero.
+    halfway = 0.0
+
     def __init__(
         self,
         product: Tensor,
@@ -97,48 +100,51 @@ class MirrorMask(ScoredMask):
         self.fade = fade
         self._gain = torch.zeros_like(product)
 
-    def start(self, loop: Loop) -> None:
+    def start(self, loop: Course) -> None:
         """Give the network its factor of the initial weights."""
         if not self._begun:
+            loop.flat.separate()
             loop.flat.weights.copy_(self._weight)
             self._begun = True
         super().start(loop)
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Add the decay of the weights to their gradient."""
         self._gain.lerp_(loop.flat.gradients, self.memory)
         super().after_backward(loop)
         loop.flat.gradients.add_(loop.flat.weights, alpha=self.lam)
 
-    def after_step(self, loop: Loop) -> None:
+    def after_step(self, loop: Course) -> None:
         """Set the smallest products to zero when it is due, and step the factor m."""
         if loop.step % self.interval == 0 or loop.step == loop.steps:
             self._drop(loop)
         super().after_step(loop)
 
-    def _drop(self, loop: Loop) -> None:
+    def _drop(self, loop: Course) -> None:
         flat = loop.flat
         n = flat.weights.numel()
         keep = max(self.count, round(self.target(loop.share) * n))
         if keep < n:
             sizes = (flat.weights * self.scores.detach()).abs()
-            gone = ~select(sizes, flat.layout, keep)
-            for vector in (flat.weights, *state_vectors(loop.optimiser, flat.parameter)):
-                vector[:n].masked_fill_(gone, 0.0)
+            flat.zero(~select(sizes, flat.layout, keep))
 
-    def density_now(self, loop: Loop) -> float:
+    def density_now(self, loop: Course) -> float:
         """Return the share of products that are not zero."""
-        return float((loop.flat.effective != 0).float().mean())
+        return float((loop.flat.weights * self._mask.detach() != 0).float().mean())
 
-    def final(self, loop: Loop) -> Tensor:
+    def ranked(self, loop: Course) -> Tensor:
+        """Return the sizes of the products."""
+        return (loop.flat.weights * self._mask.detach()).abs()
+
+    def final(self, loop: Course) -> Tensor:
         """Return the factor m, zero where the product is."""
         return self._mask.detach() * (loop.flat.weights != 0)
 
-    def show(self, loop: Loop, mask: Tensor) -> None:
+    def show(self, loop: Course, mask: Tensor) -> None:
         """Show the network the weights under this factor; of a binary mask, the products inside it."""
         super().show(loop, self._mask.detach() * mask if mask.dtype == torch.bool else mask)
 
-    def _update_lam(self, loop: Loop, loss_slope: Tensor, target: float) -> None:
+    def _update_lam(self, loop: Course, loss_slope: Tensor, target: float) -> None:
         """Set lam to `strength` times the gain of the weakest weight that is wanted, or let it fall."""
         if loop.share >= 0.5:
             self.lam *= self.fade
@@ -158,25 +164,24 @@ class MirrorMask(ScoredMask):
         self._gain = state["gain"]
 
 
+def mask(setting: Setting, density: float) -> MirrorMask:
+    """Return the hook for a network that stands at its initial weights."""
+    o = setting.options
+    return MirrorMask(
+        setting.flat.weights.clone(),
+        o["gap"],
+        lr=setting.peak_rate,
+        density=density,
+        count=setting.count(density),
+        fade=o["fade"],
+        descent=o["descent"],
+        strength=o["strength"],
+    )
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train both factors and keep the largest products."""
-    o = search.options
-
-    def hook(density: float) -> ScoredMask:
-        search.flat.load(search.initial)
-        weights = search.flat.weights.clone()
-        return MirrorMask(
-            weights,
-            o["gap"],
-            lr=search.training.lr,
-            density=density,
-            count=search.count(density),
-            fade=o["fade"],
-            descent=o["descent"],
-            strength=o["strength"],
-        )
-
-    return find_by_scores(search, hook, lambda s, _: s.flat.effective.abs())
+    return find_by_scores(search, partial(mask, search))
 
 
 METHOD = Method(
@@ -184,6 +189,7 @@ METHOD = Method(
     summary="weights as a product of two decayed factors, started so that signs can flip",
     reference="Jacobs, Burkholz, Mask in the mirror: implicit sparsification, ICLR 2025, arXiv 2408.09966",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(

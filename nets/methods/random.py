@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nets import criteria
+from nets.masking.course import Setting
 from nets.methods.method import Method, Option
-from nets.rounds import one_shot
+from nets.rounds import one_shot, scored_mask
 from nets.search import Found, Search
+from nets.sparse_training import SparseTraining
+
+
+def mask(setting: Setting, density: float) -> SparseTraining:
+    """Return the hook that trains under the mask."""
+    return scored_mask(setting, density, criteria.random, setting.options["distribution"], pooling="own")
 
 
 def find(search: Search) -> Iterable[Found]:
@@ -20,6 +27,7 @@ METHOD = Method(
     summary="weights drawn at random before training",
     reference="Liu et al., The unreasonable effectiveness of random pruning, ICLR 2022",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: 0.0,
     options=(
         Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nets.methods.method import Method
-from nets.regrowing import OPTIONS, find_by_regrowth
+from nets.regrowing import OPTIONS, find_by_regrowth, regrowth
 from nets.search import Found, Search
 
 
@@ -19,6 +19,7 @@ METHOD = Method(
     summary="rigged lottery: drop by magnitude, grow by gradient",
     reference="Evci et al., Rigging the lottery, ICML 2020, arXiv 1911.11134",
     find=find,
+    mask=lambda setting, density: regrowth(setting, density, "gradient"),
     cost=lambda density, epochs, options: epochs,
     options=OPTIONS,
     granularities=("weight",),

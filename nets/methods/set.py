@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nets.methods.method import Method
-from nets.regrowing import OPTIONS, find_by_regrowth
+from nets.regrowing import OPTIONS, find_by_regrowth, regrowth
 from nets.search import Found, Search
 
 
@@ -19,6 +19,7 @@ METHOD = Method(
     summary="sparse evolutionary training: drop by magnitude, grow at random",
     reference="Mocanu et al., Nature Communications 2018, arXiv 1707.04780",
     find=find,
+    mask=lambda setting, density: regrowth(setting, density, "random"),
     cost=lambda density, epochs, options: epochs,
     options=OPTIONS,
     granularities=("weight",),

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from torch import Tensor
+
 from nets.gradient_criteria import snip
+from nets.masking.course import Scoring
 from nets.methods.method import Method, Option
-from nets.rounds import one_shot
+from nets.rounds import one_shot, scored_mask
 from nets.search import Found, Search
+
+
+def scores(setting: Scoring) -> Tensor:
+    """Return the connection sensitivities."""
+    return snip(setting, setting.options["samples"])
 
 
 def find(search: Search) -> Iterable[Found]:
     """Score once by connection sensitivity and cut to every density."""
-    return one_shot(search, lambda s: snip(s, s.options["samples"]), search.options["distribution"])
+    return one_shot(search, scores, search.options["distribution"])
 
 
 METHOD = Method(
@@ -20,6 +28,7 @@ METHOD = Method(
     summary="connection sensitivity at initialisation, one shot",
     reference="Lee, Ajanthan, Torr, ICLR 2019, arXiv 1810.02340",
     find=find,
+    mask=lambda setting, density: scored_mask(setting, density, scores, setting.options["distribution"]),
     cost=lambda density, epochs, options: 0.0,
     needs=("gradients",),
     options=(

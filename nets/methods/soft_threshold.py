@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nets.distributions import select
-from nets.evaluation import evaluate
 from nets.hooks import Hook
+from nets.masking.course import Course, Setting
 from nets.methods.method import Method, Option
 from nets.order_statistics import kth_smallest
 from nets.search import Found, Search
-from nets.training import Loop
 
 
 class SoftThreshold(Hook):
@@ -36,6 +35,8 @@ class SoftThreshold(Hook):
         Share of the training over which the number falls.
     """
 
+    lam = 0.0
+
     def __init__(self, layers: tuple[int, ...], count: int, lr: float, descent: float) -> None:
         self.layers = list(layers)
         self.n = sum(layers)
@@ -46,8 +47,9 @@ class SoftThreshold(Hook):
         self.thresholds = torch.zeros(len(layers))
         self._alpha = torch.empty(0)
         self._alive = torch.empty(0)
+        self.trace: Mapping[str, Sequence[float]] = {}
 
-    def start(self, loop: Loop) -> None:
+    def start(self, loop: Course) -> None:
         """Show the network the thresholded weights."""
         flat = loop.flat
         self._sizes = self._sizes.to(flat.weights.device)
@@ -63,7 +65,7 @@ class SoftThreshold(Hook):
         """Return the value of a weight's layer for every weight; told the size, the device is not asked."""
         return values.repeat_interleave(self._sizes, output_size=self.n)
 
-    def _refresh(self, loop: Loop) -> None:
+    def _refresh(self, loop: Course) -> None:
         flat = loop.flat
         left = max(0.0, 1.0 - loop.share / self.descent)
         keep = self.count + round((self.n - self.count) * left**3)
@@ -72,19 +74,30 @@ class SoftThreshold(Hook):
         self._alpha = common * self.thresholds.exp()
         size = flat.weights.abs() - self._each(self._alpha)
         self._alive = size > 0
-        torch.mul(flat.weights.sign(), size.clamp_(min=0.0), out=flat.effective)
+        flat.write(flat.weights.sign().mul_(size.clamp_(min=0.0)))
 
-    def after_backward(self, loop: Loop) -> None:
+    def after_backward(self, loop: Course) -> None:
         """Turn the gradient of the effective weights into those of the weights and of the thresholds."""
         flat = loop.flat
         flat.gradients.mul_(self._alive)
         pull = [p.sum() for p in torch.split(flat.gradients * flat.weights.sign(), self.layers)]
-        rate = self.lr * float(loop.rates[loop.step]) / loop.training.lr
+        rate = self.lr * loop.rate_share
         self.thresholds.add_(torch.stack(pull) * self._alpha, alpha=rate)
 
-    def after_step(self, loop: Loop) -> None:
+    def after_step(self, loop: Course) -> None:
         """Show the network the new effective weights."""
         self._refresh(loop)
+
+    def final(self, loop: Course) -> Tensor:
+        """Return which weights are above their threshold, in numbers."""
+        return self._alive.to(self.thresholds.dtype)
+
+    def show(self, loop: Course, mask: Tensor) -> None:
+        """Do nothing: the network sees the thresholded weights."""
+
+    def cut(self, loop: Course, count: int) -> Tensor:
+        """Return the binary mask of the `count` weights that are largest beside their threshold."""
+        return select(self.relative(loop.flat.weights), loop.flat.layout, count)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the relative thresholds."""
@@ -95,19 +108,22 @@ class SoftThreshold(Hook):
         self.thresholds = state["thresholds"]
 
 
+def mask(setting: Setting, density: float) -> SoftThreshold:
+    """Return the hook."""
+    o = setting.options
+    return SoftThreshold(setting.layout.sizes, setting.count(density), o["lr"], o["descent"])
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train weights and thresholds once for every density."""
-    o = search.options
 
     def one(density: float) -> Found:
-        count = search.count(density)
-        hook = SoftThreshold(search.layout.sizes, count, o["lr"], o["descent"])
-        search.train(hook)
-        flat = search.flat
-        report = evaluate(flat.model, search.data).column("search")
-        mask = select(hook.relative(flat.weights), search.layout, count)
-        flat.unite()
-        return search.found(mask, density, report=report)
+        hook = mask(search, density)
+        loop = search.train(hook)
+        report = search.reported()
+        found = hook.cut(loop, search.count(density))
+        search.flat.unite()
+        return search.found(found, density, report=report)
 
     return search.each(one)
 
@@ -117,6 +133,7 @@ METHOD = Method(
     summary="weights under learned thresholds of the layers, whose common factor follows the density",
     reference="Kusupati et al., Soft threshold weight reparameterization, ICML 2020, arXiv 2002.03231",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: epochs,
     options=(
         Option("lr", 0.1, "peak learning rate of the logarithms of the thresholds"),

@@ -1,0 +1,1 @@
+"""Masks in any training loop: `masking.Masking` through the optimiser's own hooks, `Hold` for retraining."""

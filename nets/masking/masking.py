@@ -1,0 +1,623 @@
+"""A mask in any training loop: it acts through the step hooks of the optimiser, the loop stays as it is."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from concave_sparsity import Log, Penalty, density_count
+from nets.granularity.making import groups_of
+from nets.granularity.names import density_under, granularity_name
+from nets.hooks import Hook
+from nets.layout import Layout, maskable
+from nets.masking.course import MaskHook
+from nets.masking.shadow import Shadow
+from nets.methods import Method
+from nets.methods import method as named_method
+from nets.penalties import parse_penalty
+from nets.seeds import derive
+from nets.sparse_training import SparseTraining
+from nets.tasks import Task, named_task
+from nets.tasks.metrics import named_metric
+from nets.tickets import Ticket
+
+#: Which optimisers carry a mask at present.
+_ACTING: WeakKeyDictionary[torch.optim.Optimizer, Steps] = WeakKeyDictionary()
+
+
+class Steps:
+    """Hooks of a training (`nets.hooks.Hook`) called from the step hooks of its optimiser.
+
+    While the network runs, its parameters hold what it is to see. Before the optimiser's step they are
+    given the weights theta and the gradients that the hooks made; after it the hooks set what the network
+    sees next.
+
+    Parameters
+    ----------
+    flat : Shadow
+        The weights.
+    hooks : sequence of Hook
+        Called in this order.
+    seed : int
+        Fixes all that is random.
+    """
+
+    def __init__(self, flat: Shadow, hooks: Sequence[Hook], seed: int = 0) -> None:
+        self.flat = flat
+        self.seed = seed
+        self.step = 0
+        self.steps = 0
+        self._hooks = tuple(hooks)
+        self._peak = 0.0
+        self._per_epoch = 0
+        self._skipped = False
+        self._group = 0
+        self._handles: list[Any] = []
+
+    def attach(
+        self, optimiser: torch.optim.Optimizer, steps: int | None = None, steps_per_epoch: int | None = None
+    ) -> None:
+        """Act in the training of this optimiser from now on.
+
+        Parameters
+        ----------
+        optimiser : Optimizer
+            Any of torch's, or of its interface, that calls a closure at most once.
+        steps : int, optional
+            Steps of the whole training; default: those of the last one.
+        steps_per_epoch : int, optional
+            Steps of an epoch, where an option counts epochs.
+
+        Raises
+        ------
+        ValueError
+            If the optimiser calls its closure several times, does not step on a masked parameter, or carries
+            a mask already.
+        """
+        inner = getattr(optimiser, "optimizer", None)
+        while isinstance(inner, torch.optim.Optimizer):  # wrapped by accelerate and the like
+            optimiser, inner = inner, getattr(inner, "optimizer", None)
+        if not isinstance(optimiser, torch.optim.Optimizer):
+            raise TypeError(f"a mask acts through a torch optimiser, got {type(optimiser).__name__}")
+        if isinstance(optimiser, torch.optim.LBFGS):
+            raise ValueError(
+                "LBFGS calls the closure several times a step, at weights that no mask has seen: train the "
+                "mask with SGD, Adam or another optimiser of one gradient a step"
+            )
+        if optimiser in _ACTING:
+            raise ValueError("this optimiser carries a mask already: call remove() of that one first")
+        places = {id(p): i for i, group in enumerate(optimiser.param_groups) for p in group["params"]}
+        for name, p in zip(self.flat.layout.names, self.flat.parameters):
+            if id(p) not in places:
+                raise ValueError(
+                    f"{name} is masked, but this optimiser does not step on it: give it the parameter, or "
+                    f"exclude={name!r}"
+                )
+        if steps is not None:
+            self.steps = int(steps)
+        if self.steps < 1:
+            raise ValueError(f"steps must be the number of optimiser steps, at least 1, got {self.steps}")
+        self.remove()
+        self.step = 0
+        self._per_epoch = steps_per_epoch or 0
+        self.flat.optimiser = optimiser
+        self._group = places[id(self.flat.parameters[0])]
+        self._peak = peak(optimiser.param_groups[self._group])
+        _ACTING[optimiser] = self
+        self._handles = [
+            optimiser.register_step_pre_hook(self._before),
+            optimiser.register_step_post_hook(self._after),
+        ]
+        try:
+            self._start()
+        except Exception:
+            self.remove()
+            raise
+
+    @torch.enable_grad()  # masks may be functions of trained scores
+    def _start(self) -> None:
+        for hook in self._hooks:
+            hook.start(self)  # type: ignore[arg-type]
+        self.flat.note()
+
+    def remove(self) -> None:
+        """Act no longer; the network keeps the weights that it sees."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        if self.flat.optimiser is not None and _ACTING.get(self.flat.optimiser) is self:
+            del _ACTING[self.flat.optimiser]
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Steps on the weights."""
+        if self.flat.optimiser is None:
+            raise ValueError("no optimiser yet: call attach(optimiser, steps) at the start of the training")
+        return self.flat.optimiser
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        return self.flat.model
+
+    @property
+    def layout(self) -> Layout:
+        """Names and shapes of the masked tensors."""
+        return self.flat.layout
+
+    @property
+    def share(self) -> float:
+        """Share of the training that is done, in [0, 1]."""
+        return min(1.0, self.step / self.steps)
+
+    @property
+    def rate_share(self) -> float:
+        """Learning rate of the step under way as a share of the peak so far."""
+        rate = float(self.optimiser.param_groups[self._group]["lr"])
+        self._peak = max(self._peak, rate)
+        return rate / self._peak if self._peak > 0 else 1.0
+
+    @property
+    def decays_frozen(self) -> float:
+        """Weight decay of frozen weights: none, as they are left out of the step."""
+        return 0.0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch.
+
+        Raises
+        ------
+        ValueError
+            If they were not given.
+        """
+        if not self._per_epoch:
+            raise ValueError("an option counts epochs: give steps_per_epoch, the optimiser's steps in one")
+        return self._per_epoch
+
+    def _before(
+        self, optimiser: torch.optim.Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        closure = named.get("closure", arguments[1] if len(arguments) > 1 else None)
+        if closure is not None:
+            self.flat.settle()
+            # The closure runs the network, which must see its own weights: run it before theta comes in.
+            with torch.enable_grad():
+                once = _Once(closure())
+            if "closure" in named:
+                named = {**named, "closure": once}
+            else:
+                arguments = (arguments[0], once, *arguments[2:])
+        with torch.enable_grad():
+            self.flat.settle()
+            self._skipped = self._unscaled(optimiser)
+            if not self._skipped:
+                for hook in self._hooks:
+                    hook.after_backward(self)  # type: ignore[arg-type]
+            self.flat.enter()
+        return None if closure is None else (arguments, named)
+
+    def _unscaled(self, optimiser: torch.optim.Optimizer) -> bool:
+        """Divide gradients by the scale that a fused optimiser would divide by; tell if it skips the step."""
+        found, scale = getattr(optimiser, "found_inf", None), getattr(optimiser, "grad_scale", None)
+        if found is not None and float(found):
+            return True
+        if scale is not None:
+            for group in optimiser.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad.div_(scale)
+            optimiser.grad_scale = None  # type: ignore[attr-defined]
+        return False
+
+    @torch.enable_grad()
+    def _after(
+        self, optimiser: torch.optim.Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
+        self.flat.leave()
+        if self._skipped:
+            return
+        self.step += 1
+        for hook in self._hooks:
+            hook.after_step(self)  # type: ignore[arg-type]
+        if self.step == self.steps:
+            for hook in self._hooks:
+                hook.finish(self)  # type: ignore[arg-type]
+        self.flat.note()
+
+
+class _Once:
+    """A closure that has been called already; a second call would need weights that are not there."""
+
+    def __init__(self, loss: Any) -> None:
+        self._loss = loss
+        self._called = False
+
+    def __call__(self) -> Any:
+        if self._called:
+            raise RuntimeError(
+                "this optimiser calls the closure several times a step, at weights that no mask has seen: "
+                "train the mask with SGD, Adam or another optimiser of one gradient a step"
+            )
+        self._called = True
+        return self._loss
+
+
+class Masking(Steps):
+    """Find a ticket in a training loop of one's own: two lines, and the loop stays as it is.
+
+    While the network runs, its parameters hold the effective weights theta * m. Before the optimiser's step
+    they hold theta, and their gradients are multiplied by m; after it they hold the effective weights again.
+    So the mask works with weights that are tied, packed or flattened, copies and pickles of the network,
+    compilation, DistributedDataParallel, captured graphs of forward and backward, averaged weights, gradient
+    scalers, accumulation and clipping, and with any optimiser of one gradient a step, its groups and
+    schedulers. The gradients that a user sees before the step, and clips, are those of the effective weights.
+
+    Parameters
+    ----------
+    model : Module
+        Any network, its weights the initial ones; wrapped (compiled, distributed) or not.
+    optimiser : Optimizer
+        Any that steps on the masked parameters and takes one gradient a step; not LBFGS.
+    method : str or Method
+        A method that acts during one training: concave, l1, gmp, set, rigl, soft-threshold,
+        continuous-sparsification, l0, pilot, edge-popup, gem-miner, magnitude, random, synflow, and with
+        `loss` and `batch` snip and grasp. Methods in rounds: `nets.find_ticket` with ``train=``.
+    penalty : Penalty or str
+        For methods that take one.
+    density : float
+        Share of the masked weights to keep, in (0, 1].
+    steps : int
+        Optimiser steps of the whole training: the schedule of the mask follows it.
+    options : mapping, optional
+        The method's own options (``lottery methods NAME`` lists them).
+    include, exclude : str or sequence of str
+        Glob patterns of the parameters to mask; see `nets.layout.maskable`.
+    granularity : str
+        "weight"; "N:M", e.g. "2:4"; "channel" (needs a `batch`).
+    seed : int
+        Fixes all that is random in the method.
+    loss : callable, Task or str, optional
+        (output, target) -> mean loss, or a task, for methods that look at gradients of the untrained network.
+    batch : tuple or iterable of tuples, optional
+        (inputs, target), or several such, for the same methods; inputs may be a tuple or a mapping of
+        arguments of the network.
+    steps_per_epoch : int, optional
+        For options that count epochs.
+
+    Attributes
+    ----------
+    step, steps : int
+        Steps done, steps of the whole training.
+
+    Raises
+    ------
+    ValueError
+        If the method needs several trainings or a loss of its own, or something does not fit the network.
+
+    Examples
+    --------
+    >>> masking = Masking(model, optimiser, penalty=Log(0.02), density=0.05, steps=epochs * len(loader))
+    >>> for x, y in loader:
+    ...     criterion(model(x), y).backward()
+    ...     optimiser.step()
+    ...     optimiser.zero_grad()
+    >>> ticket = masking.ticket(weights=initial_state)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        method: str | Method = "concave",
+        *,
+        steps: int,
+        penalty: Penalty | str = Log(0.02),  # noqa: B008 - frozen
+        density: float = 0.05,
+        options: Mapping[str, Any] | None = None,
+        include: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+        granularity: str = "weight",
+        seed: int = 0,
+        loss: Callable[[Any, Any], Tensor] | Task | str | None = None,
+        batch: Any = None,
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        chosen = named_method(method)
+        if chosen.mask is None:
+            raise ValueError(
+                f"method {chosen.name} does not act within one training: nets.find_ticket(model, "
+                f'method="{chosen.name}", train=my_training) calls my_training(model, masking) as often as '
+                "it needs"
+            )
+        self.method = chosen
+        self.options = chosen.settle(options or {})
+        if chosen.cost(density, 1.0, self.options) > 1.0:
+            raise ValueError("rounds are several trainings: use nets.find_ticket with train=my_training")
+        self.penalty: Penalty | None = parse_penalty(penalty)
+        self.granularity = granularity_name(granularity)
+        chosen.refuse(self.granularity)
+        self.asked = density_under(self.granularity, density)
+        self._loss = loss
+        self._batch = batch
+        if not float(steps).is_integer() or steps < 1:
+            raise ValueError(f"steps must be the number of optimiser steps, at least 1, got {steps!r}")
+        model = unwrapped(model)
+        flat = Shadow(model, maskable(model, include, exclude))
+        groups = groups_of(self.granularity, model, flat.layout, self._first_inputs())
+        flat.layout = replace(flat.layout, groups=groups)
+        super().__init__(flat, (), seed)
+        self.count(self.asked)
+        self.steps = int(steps)
+        self._peak = peak(optimiser.param_groups[0])
+        self._hook: MaskHook = self._made(chosen)
+        self._hooks = (self._hook,)  # type: ignore[assignment]
+        self._follows = chosen.density_follows(self.options)
+        self.attach(optimiser, steps, steps_per_epoch)
+
+    def _made(self, chosen: Method) -> MaskHook:
+        assert chosen.mask is not None
+        with torch.enable_grad():  # criteria look at gradients
+            hook: MaskHook = chosen.mask(self, self.asked)
+        return hook
+
+    # what a method makes its mask from (`nets.masking.course.Scoring`)
+
+    @property
+    def n(self) -> int:
+        """Number of masked weights."""
+        return self.flat.n
+
+    @property
+    def entries(self) -> int:
+        """Number of mask entries."""
+        return self.n if self.layout.groups is None else self.layout.groups.entries
+
+    @property
+    def peak_rate(self) -> float:
+        """Peak learning rate."""
+        return self._peak
+
+    def count(self, density: float) -> int:
+        """Return the number of weights that a ticket of this density keeps."""
+        groups = self.layout.groups
+        count = density_count(density, self.n) if groups is None else groups.count(density)
+        if count == 0:
+            raise ValueError(f"density {density:g} keeps none of the {self.n} weights; ask for a larger one")
+        return count
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """Return random numbers of their own, fixed by the seed and the purpose."""
+        return torch.Generator().manual_seed(derive(self.seed, "search", *purpose))
+
+    def batches(self, samples: int) -> Iterator[tuple[Any, Any]]:
+        """Yield the batches given, up to a number of samples."""
+        if self._batch is None or self._loss is None:
+            raise ValueError(
+                f"method {self.method.name} looks at gradients before training: give loss= and batch="
+            )
+        seen = 0
+        for inputs, target in _several(self._batch):
+            if seen >= samples:
+                return
+            seen += len(target)
+            yield inputs, target
+
+    @property
+    def task(self) -> Task:
+        """The loss that was given."""
+        loss = self._loss
+        assert loss is not None
+        if isinstance(loss, (str, Task)):
+            return named_task(loss)
+        logits = loss is functional.cross_entropy or isinstance(loss, nn.CrossEntropyLoss)
+        return Task(loss, named_metric("mae"), logits=logits)
+
+    def like_inputs(self, dtype: torch.dtype) -> Tensor:
+        """Return an input of ones, shape (1, ...)."""
+        x = self._first_inputs()
+        if x is None or not x.is_floating_point():
+            raise ValueError(f"method {self.method.name} needs inputs of floats: give a batch=")
+        return torch.ones_like(x[:1], dtype=dtype)
+
+    def charge(self, samples: int, seconds: float = 0.0) -> None:
+        """Count nothing: the training is the user's."""
+
+    def _first_inputs(self) -> Tensor | None:
+        if self._batch is None:
+            return None
+        inputs, _ = next(iter(_several(self._batch)))
+        return inputs if isinstance(inputs, Tensor) else None
+
+    # what a user asks
+
+    @property
+    def density(self) -> float:
+        """Share of the masked weights that are kept at present: whose mask is above one half."""
+        mask = self._hook.final(self)
+        groups = self.layout.groups
+        mask = mask if groups is None else groups.show(mask)
+        kept = mask.abs() > getattr(self._hook, "halfway", 0.5)
+        return float(kept.to(torch.float64).mean())
+
+    @property
+    def lam(self) -> float:
+        """Weight of the penalty as it is at present; 0 for methods without one."""
+        return float(self._hook.lam)
+
+    @property
+    def trace(self) -> Mapping[str, Sequence[float]]:
+        """Curves of the training: step, target density, lam, mean of the mask, share above one half."""
+        return self._hook.trace
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The mask as it is at present, relaxed, by the names of the parameters."""
+        return {name: mask.clone() for name, mask in self.layout.split(self._hook.final(self)).items()}
+
+    @torch.no_grad()
+    def ticket(self, weights: Mapping[str, Tensor] | None = None) -> Ticket:
+        """Cut the mask to the density asked for, exactly; the network and the training stay as they are.
+
+        Parameters
+        ----------
+        weights : mapping of str to Tensor, optional
+            State (`state_dict`) that the ticket is rewound to; default: the present weights, trained.
+
+        Returns
+        -------
+        Ticket
+            Its tensors lie on the CPU.
+
+        Warns
+        -----
+        UserWarning
+            If the training is not at its end: the mask is cut while it still moves.
+        """
+        if self.step < self.steps:
+            warnings.warn(
+                f"this ticket is cut at step {self.step} of {self.steps}: the mask was still moving",
+                stacklevel=2,
+            )
+        mask = self._hook.cut(self, self.count(self.asked))
+        kept, groups = int(mask.sum()), self.layout.groups
+        if not self._follows:
+            if groups is not None:
+                groups.refuse(mask, self.count(self.asked))
+            elif kept != self.count(self.asked):
+                raise AssertionError(f"the mask keeps {kept} weights instead of {self.count(self.asked)}")
+        metadata: dict[str, Any] = {
+            "method": self.method.name,
+            "model": type(self.model).__name__,
+            "seed": self.seed,
+            "options": dict(self.options),
+            "asked_density": self.asked,
+            "steps": self.step,
+        }
+        if "penalty" in self.method.needs:
+            metadata["penalty"] = repr(self.penalty)
+        if self.granularity != "weight":
+            metadata["granularity"] = self.granularity
+            x = self._first_inputs()
+            if x is not None:
+                metadata["input_shape"] = list(x.shape[1:])
+            assert groups is not None
+            metadata |= groups.report(mask)
+        state = self.flat.snapshot() if weights is None else plain(weights)
+        return Ticket(
+            {name: part.cpu().clone() for name, part in self.layout.split(mask).items()},
+            {name: tensor.detach().cpu().clone() for name, tensor in state.items()},
+            metadata,
+            {name: list(values) for name, values in self.trace.items()},
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that an interrupted loop needs beside the states of network, optimiser and scheduler."""
+        separate = self.flat._theta
+        return {
+            "method": self.method.name,
+            "names": list(self.layout.names),
+            "step": self.step,
+            "peak": self._peak,
+            "weights": None if separate is None else separate.clone(),
+            "hook": copy.deepcopy(self._hook.state_dict()),  # type: ignore[attr-defined]
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned, after network and optimiser have taken back theirs.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to another method or network.
+        """
+        if state["method"] != self.method.name or list(state["names"]) != list(self.layout.names):
+            raise ValueError(
+                f"this state is of method {state['method']} on {', '.join(state['names'][:3])}, ..., not of "
+                f"{self.method.name} on {', '.join(self.layout.names[:3])}"
+            )
+        self.step, self._peak = int(state["step"]), float(state["peak"])
+        self._hook.load_state_dict(copy.deepcopy(state["hook"]))  # type: ignore[attr-defined]
+        if state["weights"] is not None:
+            self.flat.separate()
+            self.flat.weights.copy_(state["weights"])
+        self._start()
+
+
+class Hold(Steps):
+    """Keep the pruned weights of a network exactly zero in any training loop; see `Ticket.hold`.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    optimiser : Optimizer
+        It steps on the masked parameters.
+    masks : mapping of str to Tensor
+        Boolean, by parameter name.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimiser: torch.optim.Optimizer, masks: Mapping[str, Tensor]
+    ) -> None:
+        flat = Shadow(unwrapped(model), list(masks))
+        mask = flat.layout.join(masks).to(flat.weights.device)
+        super().__init__(flat, (_Zeros(mask),))
+        acting = _ACTING.get(getattr(optimiser, "optimizer", optimiser))
+        if acting is not None:  # the search is over
+            acting.remove()
+        self.attach(optimiser, steps=1)
+
+
+class _Zeros(SparseTraining):
+    """Besides, sets pruned weights to zero after every step, whatever the optimiser mixes."""
+
+    def after_step(self, loop: Any) -> None:
+        loop.flat.show(self._factor)
+
+
+def peak(group: Mapping[str, Any]) -> float:
+    """Return the peak learning rate of a group: one-cycle schedules and warm-ups start far below it."""
+    return float(group.get("max_lr", group.get("initial_lr", group["lr"])))
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the network inside the wrappers of `torch.compile` and DistributedDataParallel."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(
+            model, (nn.parallel.DistributedDataParallel, nn.DataParallel, torch.optim.swa_utils.AveragedModel)
+        ):
+            inner = model.module
+        if inner is None:
+            return model
+        model = inner
+
+
+def plain(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state with the prefixes of `torch.compile` and DistributedDataParallel taken off its names."""
+    state = {}
+    for name, tensor in names.items():
+        while True:
+            short = name.removeprefix("_orig_mod.").removeprefix("module.")
+            if short == name:
+                break
+            name = short
+        state[name] = tensor
+    return state
+
+
+def _several(batch: Any) -> Iterable[tuple[Any, Any]]:
+    """Return an iterable of batches from one or several."""
+    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor):
+        return [(batch[0], batch[1])]
+    return batch  # type: ignore[no-any-return]
