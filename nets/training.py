@@ -113,6 +113,7 @@ class Loop:
             factor=training.lr_factor,
         )
         self.optimiser = flat.optimiser = optimiser(flat.parameter, training)
+        self.optimiser.param_groups[0]["lr"] = self.rates[min(start, self.steps - 1)]
         self.loss = torch.zeros((), device=data.device)
         self._loss_sum = torch.zeros((), device=data.device)
         self._augmentation = torch.Generator(data.device).manual_seed(derive(seed, "augmentation"))
