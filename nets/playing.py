@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -40,6 +41,8 @@ from nets.tickets import Ticket
 
 #: A data set's name, a pair (x, y) of arrays or tensors, a `nets.data.Dataset`, or "package.module:factory".
 Data = Any
+#: A training of the user's own; see `nets.masking.own_training.OwnTraining`.
+OwnTraining = Callable[[nn.Module, Any], Any]
 #: A network, a model's name, "package.module:factory", or a callable (input_shape, n_classes) -> network.
 Model = Any
 
@@ -93,7 +96,7 @@ Untrained = Trained(nn.Identity(), math.nan, math.nan, 0.0, 0.0, ())
 
 def find_ticket(
     model: Model,
-    data: Data,
+    data: Data = None,
     method: str | Method = "concave",
     *,
     task: str | Task | None = None,
@@ -119,7 +122,8 @@ def find_ticket(
         Share of the maskable weights to keep: exactly round(density * n) are, at granularity "weight".
     **settings
         penalty (Penalty or str, default Log(0.02)), epochs, seed, training, rewind, include, exclude,
-        granularity, options, hooks, data_dir, data_seed, device, checkpoint: see `find_tickets`.
+        granularity, options, hooks, data_dir, data_seed, device, checkpoint, and for a training of your own
+        train, steps, loss, batch: see `find_tickets`.
 
     Returns
     -------
@@ -130,7 +134,7 @@ def find_ticket(
 
 def find_tickets(
     model: Model,
-    data: Data,
+    data: Data = None,
     method: str | Method = "concave",
     *,
     task: str | Task | None = None,
@@ -149,6 +153,10 @@ def find_tickets(
     data_seed: int = 0,
     device: str | torch.device = "cpu",
     checkpoint: Checkpoint | None = None,
+    train: OwnTraining | None = None,
+    steps: int | None = None,
+    loss: Any = None,
+    batch: Any = None,
 ) -> list[Ticket]:
     """Find a ticket for every density; methods that prune in rounds share one chain of trainings.
 
@@ -185,6 +193,14 @@ def find_tickets(
         Where to train.
     checkpoint : Checkpoint, optional
         Where the trainings are kept, so that an interrupted search resumes.
+    train : callable, optional
+        A training of your own in place of data, task, training and epochs: ``train(model, masking)`` is
+        called as often as the method needs. It trains the network (a copy of `model`) from the weights that it has,
+        and calls ``masking.attach(optimiser, steps)`` before the first step.
+    steps : int, optional
+        Optimiser steps of one such training, unless it tells them.
+    loss, batch
+        For criteria that look at gradients, with `train`: see `nets.Masking`.
 
     Returns
     -------
@@ -192,8 +208,6 @@ def find_tickets(
         In the order of `densities`; their tensors lie on the CPU.
     """
     chosen = named_method(method)
-    dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device)
-    training = _training(training, dataset, epochs)
     settled = chosen.settle(options or {})
     penalty = parse_penalty(penalty)
     granularity = granularity_name(granularity)
@@ -203,41 +217,70 @@ def find_tickets(
     asked = [chosen.fixed_density or density_under(granularity, density) for density in densities]
     if follows := chosen.density_follows(settled):
         asked = asked[:1] * len(asked)  # one search: the density is what its options give
-    network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
-    search = Search(
-        network,
-        dataset,
-        training,
-        densities=asked,
-        seed=seed,
-        penalty=penalty,
-        rewind=rewind,
-        include=include,
-        exclude=exclude,
-        granularity=granularity,
-        options=settled,
-        hooks=hooks,
-        checkpoint=checkpoint,
-    )
+    what: dict[str, Any] = {
+        "densities": asked,
+        "seed": seed,
+        "penalty": penalty,
+        "rewind": rewind,
+        "include": include,
+        "exclude": exclude,
+        "granularity": granularity,
+        "options": settled,
+        "hooks": hooks,
+    }
+    search: Search
+    if train is None:
+        dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device)
+        training = _training(training, dataset, epochs)
+        network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
+        search = Search(network, dataset, training, checkpoint=checkpoint, **what)
+        origin = {
+            "data": dataset.name,
+            **({} if dataset.task == CLASSIFICATION else {"task": dataset.task.name}),
+            "model": model if isinstance(model, str) else type(network).__name__,
+        }
+        shape = list(dataset.input_shape)
+    else:
+        search = _own_search(model, data, train, steps, loss, batch, checkpoint, what)
+        origin = {"model": type(search.flat.model).__name__}
+        shape = []
     said = {
         "method": chosen.name,
-        "data": dataset.name,
-        **({} if dataset.task == CLASSIFICATION else {"task": dataset.task.name}),
-        "model": model if isinstance(model, str) else type(network).__name__,
+        **origin,
         "seed": seed,
         "rewind": rewind,
         "options": settled,
     }
     if granularity != "weight":
         said["granularity"] = granularity
-    if granularity == "channel":
-        said["input_shape"] = list(dataset.input_shape)
+    if granularity == "channel" and shape:
+        said["input_shape"] = shape
     if "penalty" in chosen.needs:
         said["penalty"] = repr(penalty)
     if follows:
         said["density_follows"] = True
     tickets = {found.density: _ticket(found, search, said) for found in chosen.find(search)}
     return [tickets[density] for density in asked]
+
+
+def _own_search(
+    model: Any,
+    data: Any,
+    train: OwnTraining,
+    steps: int | None,
+    loss: Any,
+    batch: Any,
+    checkpoint: Checkpoint | None,
+    what: dict[str, Any],
+) -> Search:
+    """Return the search whose trainings are the user's."""
+    from nets.masking.own_training import OwnSearch
+
+    if data is not None or checkpoint is not None:
+        raise ValueError("train= brings its own data and keeps its own states: leave data and checkpoint out")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"train= needs the network itself, got {type(model).__name__}")
+    return OwnSearch(copy.deepcopy(model), train, steps=steps, loss=loss, batch=batch, **what)
 
 
 def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:

@@ -121,13 +121,29 @@ class Search:
         self.flat.layout = replace(self.flat.layout, groups=groups)
         self.data = data
         self.training = training
+        self.checkpoint = checkpoint
+        self._begin(densities, seed, penalty, rewind, options, hooks)
+        steps = training.epochs * (data.n_train // min(training.batch_size, max(1, data.n_train)))
+        if rewind > steps:
+            raise ValueError(
+                f"a training of {steps} steps cannot be rewound to step {rewind}: rewind earlier"
+            )
+
+    def _begin(
+        self,
+        densities: Sequence[float],
+        seed: int,
+        penalty: Penalty | None,
+        rewind: int,
+        options: Mapping[str, Any] | None,
+        hooks: Sequence[Hook],
+    ) -> None:
         self.densities = tuple(sorted(set(densities), reverse=True))
         self.seed = seed
         self.penalty = penalty
         self.rewind = rewind
         self.options = dict(options or {})
         self.hooks = tuple(hooks)
-        self.checkpoint = checkpoint
         self.initial = self.flat.snapshot()
         self.epochs = 0.0
         self.seconds = 0.0
@@ -136,11 +152,6 @@ class Search:
         self._rewound: dict[str, Tensor] | None = None
         for density in self.densities:
             self.count(density)
-        steps = training.epochs * (data.n_train // min(training.batch_size, max(1, data.n_train)))
-        if rewind > steps:
-            raise ValueError(
-                f"a training of {steps} steps cannot be rewound to step {rewind}: rewind earlier"
-            )
 
     @property
     def layout(self) -> Layout:

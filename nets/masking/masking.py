@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -52,6 +52,7 @@ class Steps:
 
     def __init__(self, flat: Shadow, hooks: Sequence[Hook], seed: int = 0) -> None:
         self.flat = flat
+        self.flat.optimiser = None
         self.seed = seed
         self.step = 0
         self.steps = 0
@@ -135,6 +136,11 @@ class Steps:
         self._handles = []
         if self.flat.optimiser is not None and _ACTING.get(self.flat.optimiser) is self:
             del _ACTING[self.flat.optimiser]
+
+    @property
+    def attached(self) -> bool:
+        """Whether it acts, or has acted, in a training."""
+        return self.flat.optimiser is not None
 
     @property
     def optimiser(self) -> torch.optim.Optimizer:
@@ -346,13 +352,12 @@ class Masking(Steps):
         self.granularity = granularity_name(granularity)
         chosen.refuse(self.granularity)
         self.asked = density_under(self.granularity, density)
-        self._loss = loss
-        self._batch = batch
+        self._batches = Batches(loss, batch)
         if not float(steps).is_integer() or steps < 1:
             raise ValueError(f"steps must be the number of optimiser steps, at least 1, got {steps!r}")
         model = unwrapped(model)
         flat = Shadow(model, maskable(model, include, exclude))
-        groups = groups_of(self.granularity, model, flat.layout, self._first_inputs())
+        groups = groups_of(self.granularity, model, flat.layout, self._batches.first())
         flat.layout = replace(flat.layout, groups=groups)
         super().__init__(flat, (), seed)
         self.count(self.asked)
@@ -400,42 +405,19 @@ class Masking(Steps):
 
     def batches(self, samples: int) -> Iterator[tuple[Any, Any]]:
         """Yield the batches given, up to a number of samples."""
-        if self._batch is None or self._loss is None:
-            raise ValueError(
-                f"method {self.method.name} looks at gradients before training: give loss= and batch="
-            )
-        seen = 0
-        for inputs, target in _several(self._batch):
-            if seen >= samples:
-                return
-            seen += len(target)
-            yield inputs, target
+        return self._batches.several(samples)
 
     @property
     def task(self) -> Task:
         """The loss that was given."""
-        loss = self._loss
-        assert loss is not None
-        if isinstance(loss, (str, Task)):
-            return named_task(loss)
-        logits = loss is functional.cross_entropy or isinstance(loss, nn.CrossEntropyLoss)
-        return Task(loss, named_metric("mae"), logits=logits)
+        return self._batches.task
 
     def like_inputs(self, dtype: torch.dtype) -> Tensor:
         """Return an input of ones, shape (1, ...)."""
-        x = self._first_inputs()
-        if x is None or not x.is_floating_point():
-            raise ValueError(f"method {self.method.name} needs inputs of floats: give a batch=")
-        return torch.ones_like(x[:1], dtype=dtype)
+        return self._batches.ones(dtype)
 
     def charge(self, samples: int, seconds: float = 0.0) -> None:
         """Count nothing: the training is the user's."""
-
-    def _first_inputs(self) -> Tensor | None:
-        if self._batch is None:
-            return None
-        inputs, _ = next(iter(_several(self._batch)))
-        return inputs if isinstance(inputs, Tensor) else None
 
     # what a user asks
 
@@ -506,7 +488,7 @@ class Masking(Steps):
             metadata["penalty"] = repr(self.penalty)
         if self.granularity != "weight":
             metadata["granularity"] = self.granularity
-            x = self._first_inputs()
+            x = self._batches.first()
             if x is not None:
                 metadata["input_shape"] = list(x.shape[1:])
             assert groups is not None
@@ -616,8 +598,64 @@ def plain(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _several(batch: Any) -> Iterable[tuple[Any, Any]]:
-    """Return an iterable of batches from one or several."""
-    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor):
-        return [(batch[0], batch[1])]
-    return batch  # type: ignore[no-any-return]
+@dataclass(frozen=True)
+class Batches:
+    """A loss and some batches of the user's, for criteria that look at gradients.
+
+    Parameters
+    ----------
+    loss : callable, Task or str, optional
+        (output, target) -> mean loss, or a task.
+    batch : tuple or iterable of tuples, optional
+        (inputs, target), or several such.
+    """
+
+    loss: Callable[[Any, Any], Tensor] | Task | str | None
+    batch: Any
+
+    def _all(self) -> Iterable[tuple[Any, Any]]:
+        batch = self.batch
+        if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor):
+            return [(batch[0], batch[1])]
+        return batch  # type: ignore[no-any-return]
+
+    def several(self, samples: int) -> Iterator[tuple[Any, Any]]:
+        """Yield batches, up to a number of samples.
+
+        Raises
+        ------
+        ValueError
+            If there are none, or no loss.
+        """
+        if self.batch is None or self.loss is None:
+            raise ValueError("the method looks at gradients before training: give loss= and batch=")
+        seen = 0
+        for inputs, target in self._all():
+            if seen >= samples:
+                return
+            seen += len(target)
+            yield inputs, target
+
+    @property
+    def task(self) -> Task:
+        """The loss, as a task."""
+        if self.loss is None:
+            raise ValueError("the method looks at gradients before training: give loss= and batch=")
+        if isinstance(self.loss, (str, Task)):
+            return named_task(self.loss)
+        logits = self.loss is functional.cross_entropy or isinstance(self.loss, nn.CrossEntropyLoss)
+        return Task(self.loss, named_metric("mae"), logits=logits)
+
+    def first(self) -> Tensor | None:
+        """Return the first inputs, if they are a tensor."""
+        if self.batch is None:
+            return None
+        inputs, _ = next(iter(self._all()))
+        return inputs if isinstance(inputs, Tensor) else None
+
+    def ones(self, dtype: torch.dtype) -> Tensor:
+        """Return an input of ones, shape (1, ...)."""
+        x = self.first()
+        if x is None or not x.is_floating_point():
+            raise ValueError("the method needs an input of floats: give a batch=")
+        return torch.ones_like(x[:1], dtype=dtype)
