@@ -195,8 +195,8 @@ def find_tickets(
         Where the trainings are kept, so that an interrupted search resumes.
     train : callable, optional
         A training of your own in place of data, task, training and epochs: ``train(model, masking)`` is
-        called as often as the method needs. It trains the network (a copy of `model`) from the weights that it
-        has, and calls ``masking.attach(optimiser, steps)`` before the first step.
+        called as often as the method needs. It trains the network (a copy of `model`) from its weights, and
+        calls ``masking.attach(optimiser, steps)`` before the first step.
     steps : int, optional
         Optimiser steps of one such training, unless it tells them.
     loss, batch
