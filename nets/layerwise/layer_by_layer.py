@@ -17,10 +17,10 @@ from concave_sparsity import Log, Penalty
 from nets.distributions import layer_counts
 from nets.granularity.names import density_under, granularity_name, n_and_m
 from nets.layerwise.moments import Calibration, Listener, SiteMoments, gather
-from nets.layerwise.rows import LayerProblem, path_support
+from nets.layerwise.rows import LayerProblem, prune_rows
 from nets.layerwise.sites import Site, find_sites
 from nets.layerwise.solvers import layer_solver
-from nets.layerwise.support import Weights, density_count, evenly, refit
+from nets.layerwise.support import density_count, evenly
 from nets.layout import Layout
 from nets.tickets import Ticket
 
@@ -40,6 +40,7 @@ def prune(
     ridge: float = 0.01,
     sequential: bool = True,
     fit_bias: bool | None = None,
+    search: bool = True,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     precision: str = "float32",
@@ -76,6 +77,8 @@ def prune(
         dense one); otherwise both are the dense network's, and all layers take one pass together.
     fit_bias : bool, optional
         Whether biases are fitted as well; default: with the concave solver.
+    search : bool
+        Whether the concave solver improves its supports by exchanges.
     include, exclude : sequence of str
         Glob patterns over names of parameters; default: all that can be pruned.
     precision : str
@@ -120,7 +123,7 @@ def prune(
                 refuse_too_few(site, moments, ridge)
                 report[site.name] = _prune_site(
                     pruned, masks, site, moments, asked, counts[site.name], granularity, allocation, penalty,
-                    solver, ridge, fit_bias,
+                    solver, ridge, fit_bias, search,
                 )  # fmt: skip
     state = {name: tensor.detach().cpu().clone() for name, tensor in pruned.state_dict().items()}
     metadata = {
@@ -224,6 +227,7 @@ def _prune_site(
     solver: str,
     ridge: float,
     fit_bias: bool,
+    search: bool,
 ) -> dict[str, Any]:
     """Prune one matrix in the copy, note its mask, and return what there is to tell."""
     parameters = dict(pruned.named_parameters())
@@ -241,8 +245,7 @@ def _prune_site(
                 limit = granularity
             elif allocation == "row":
                 limit = evenly(counts[g], len(dense[g]))
-            kept[g] = path_support(problem, penalty, limit, device=parameter.device)
-            new[g] = values_on(problem, kept[g])
+            kept[g], new[g] = prune_rows(problem, penalty, limit, search=search, device=parameter.device)
         else:
             asked = granularity if n_and_m(granularity) else density
             new[g] = layer_solver(solver)(dense[g], gram[g], asked, ridge=ridge)
@@ -264,9 +267,3 @@ def _prune_site(
         "total": kept.size,
         "samples": moments.inputs.count,
     }
-
-
-def values_on(problem: LayerProblem, mask: Any) -> Weights:
-    """Return the least squares values of every row on its support."""
-    target = np.asarray(np.linalg.solve(problem.gram, problem.correlations.T).T, dtype=np.float64)
-    return refit(target, problem.gram, mask)

@@ -18,13 +18,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from concave_sparsity import Penalty
-from nets.layerwise.support import Mask, Weights, pattern
+from nets.layerwise.support import Mask, Weights, pattern, refit
 
 #: Penalty parameter of the splitting, for a Gram matrix of unit diagonal, and how lam starts and grows.
 RHO = 0.3
-FIRST_LAM = 1e-4
-GROWTH = 1.08
+FIRST_LAM = 1e-6
+GROWTH = 1.05
+#: Growth while fewer than 2% of the weights have gone: nothing happens there yet.
+FIRST_GROWTH = 1.5
 LARGEST_LAM = 1e6
+
+#: How many weights stay: of the layer; of each row, shape (out,); or of every group, a pattern "N:M".
+Limit = int | Sequence[int] | NDArray[np.int64] | str
 
 
 @dataclass(frozen=True)
@@ -84,16 +89,71 @@ class LayerProblem:
         """Number of weights."""
         return self.weights.size
 
+    def on(self, mask: Mask) -> Weights:
+        """Return the minimiser of every row among the weights that vanish outside the mask."""
+        target = np.asarray(np.linalg.solve(self.gram, self.correlations.T).T, dtype=np.float64)
+        return refit(target, self.gram, mask)
+
     def errors(self, weights: Weights) -> Weights:
         """Return v'G v - 2 c'v + squares of each row, shape (out,)."""
         inner: Weights = np.einsum("od,od->o", weights @ self.gram - 2.0 * self.correlations, weights)
         return np.maximum(inner + self.squares, 0.0)
 
 
+def prune_rows(
+    problem: LayerProblem,
+    penalty: Penalty,
+    counts: Limit,
+    *,
+    search: bool = True,
+    device: torch.device | str = "cpu",
+    threads: int | None = None,
+) -> tuple[Mask, Weights]:
+    """Return the support and the values of a sparse layer: the path, exchanges, least squares.
+
+    Parameters
+    ----------
+    problem, penalty, counts, device
+        See `path_support`.
+    search : bool
+        Whether the support that the path leaves is improved by exchanges (`local_search`): within rows, and
+        between them where `counts` is one number.
+    threads : int, optional
+        Rows are done side by side; default: as many as torch has. The result does not depend on it.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (out, d)
+    values : ndarray, shape (out, d)
+        Exact minimisers on the support, zero elsewhere.
+    """
+    mask = path_support(problem, penalty, counts, device=device)
+    values = problem.on(mask)
+    if not search:
+        return mask, values
+    from nets.layerwise.local_search import improve  # numba
+
+    scale = np.sqrt(np.diag(problem.gram))
+    better = improve(
+        problem.gram / np.outer(scale, scale),
+        problem.correlations / scale,
+        problem.squares,
+        mask,
+        joint=isinstance(counts, int),
+        groups=pattern(counts) if isinstance(counts, str) else None,
+        threads=torch.get_num_threads() if threads is None else threads,
+    )
+    improved = problem.on(better)
+    # The search is in single precision: where a layer is nearly singular it may have been misled.
+    if problem.errors(improved).sum() < problem.errors(values).sum():
+        return better, improved
+    return mask, values
+
+
 def path_support(
     problem: LayerProblem,
     penalty: Penalty,
-    counts: int | Sequence[int] | NDArray[np.int64] | str,
+    counts: Limit,
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -129,12 +189,13 @@ def path_support(
     groups = _Groups(z, counts)
     dual = torch.zeros_like(z)
     lam = FIRST_LAM
+    most = int(0.98 * int(torch.count_nonzero(z)))
     while not groups.close(z) and lam < LARGEST_LAM:
         weights = groups.weigh(lam * penalty.derivative(z.abs()))
         v = (right + RHO * (z - dual)) @ inverse + dual
         z = v.sign() * (v.abs() - weights / RHO).clamp_min_(0.0)
         dual = v - z
-        lam *= GROWTH
+        lam *= FIRST_GROWTH if int(torch.count_nonzero(z)) > most else GROWTH
     return groups.mask()
 
 
@@ -145,7 +206,7 @@ class _Groups:
     before, and bears no penalty any more, while the others go on.
     """
 
-    def __init__(self, z: Tensor, counts: int | Sequence[int] | NDArray[np.int64] | str) -> None:
+    def __init__(self, z: Tensor, counts: Limit) -> None:
         self.rows, self.width = z.shape
         self.padding, size = 0, self.width
         if isinstance(counts, str):

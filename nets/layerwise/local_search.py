@@ -1,0 +1,416 @@
+"""Better supports by exact exchanges: what one row loses or gains when a weight leaves, enters or both.
+
+With the inverse P of G on the support S and the Schur complement C = G - G_TS P G_ST on the rest T, the mean
+squared error of a refitted row grows by v_i^2 / P_ii when i leaves, falls by r_j^2 / C_jj when j enters
+(r = c - G v), and an exchange of i for j is one followed by the other. All of it stands in one symmetric
+matrix that a move changes by a pivot, so every exchange is weighed exactly and the best is made until none
+helps. (Optimal Brain Surgeon's formulas: Hassibi, Stork 1993; in both directions.)
+"""
+
+from __future__ import annotations
+
+import heapq
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from math import comb
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from nets.layerwise.support import Mask, Weights
+
+#: Weights of a row that are weighed, at most: the cheapest of the support, and the most wanted of the rest.
+CANDIDATES = 256
+MOST_PATTERNS = 1000
+#: Exchanges stop when the best gains less than this share of the row's error.
+SMALLEST_GAIN = 3e-4
+
+_OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
+}
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _tableau(gram: Any, right: Any, support: Any, rest: Any, limit: int) -> Any:
+    """Return the candidates (the first so many of the support), their matrix and their vector.
+
+    The matrix K is -P on the support, C on the rest and G_TS P between them; the vector is v and r.
+    """
+    k, t = len(support), len(rest)
+    inner = np.empty((k, k))
+    for a in range(k):
+        for b in range(k):
+            inner[a, b] = gram[support[a], support[b]]
+    inverse = np.linalg.inv(inner)
+    values = np.zeros(k)
+    for a in range(k):
+        for b in range(k):
+            values[a] += inverse[a, b] * right[support[b]]
+    between = np.empty((t, k), dtype=np.float32)
+    residual = np.empty(t)
+    for a in range(t):
+        total = 0.0
+        row = gram[rest[a]]
+        for b in range(k):
+            entry = row[support[b]]
+            between[a, b] = entry
+            total += entry * values[b]
+        residual[a] = right[rest[a]] - total
+    single = inverse.astype(np.float32)
+    product = np.dot(between, single)
+    cost, gain = np.empty(k), np.empty(t)
+    for a in range(k):
+        cost[a] = values[a] ** 2 / inverse[a, a]
+    for a in range(t):
+        schur = gram[rest[a], rest[a]]
+        for b in range(k):
+            schur -= product[a, b] * between[a, b]
+        gain[a] = residual[a] ** 2 / max(schur, 1e-12)
+    inside = np.argsort(cost, kind="mergesort")[:limit]
+    outside = np.argsort(-gain, kind="mergesort")[:limit]
+    ks, kt = len(inside), len(outside)
+    K = np.empty((ks + kt, ks + kt), dtype=np.float32)
+    vector = np.empty(ks + kt, dtype=np.float32)
+    places = np.empty(ks + kt, dtype=np.int64)
+    for a in range(ks):
+        vector[a], places[a] = values[inside[a]], support[inside[a]]
+        for b in range(ks):
+            K[a, b] = -single[inside[a], inside[b]]
+    chosen, plain = np.empty((kt, k), dtype=np.float32), np.empty((kt, k), dtype=np.float32)
+    for a in range(kt):
+        vector[ks + a], places[ks + a] = residual[outside[a]], rest[outside[a]]
+        for b in range(k):
+            chosen[a, b], plain[a, b] = product[outside[a], b], between[outside[a], b]
+        for b in range(ks):
+            K[ks + a, b] = K[b, ks + a] = product[outside[a], inside[b]]
+    lowered = np.dot(chosen, plain.T)
+    for a in range(kt):
+        for b in range(kt):
+            K[ks + a, ks + b] = gram[places[ks + a], places[ks + b]] - 0.5 * (lowered[a, b] + lowered[b, a])
+    return places, K, vector, ks
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _pivot(K: Any, vector: Any, j: int) -> None:
+    """Let j enter the support, or leave it."""
+    n = len(vector)
+    column = K[j].copy()
+    value = vector[j]
+    inverse = np.float32(1.0) / column[j]
+    size = abs(inverse)
+    for a in range(n):
+        factor = column[a] * inverse
+        row = K[a]
+        for b in range(n):
+            row[b] -= factor * column[b]
+        vector[a] -= factor * value
+    for a in range(n):
+        K[j, a] = K[a, j] = column[a] * size
+    K[j, j] = -inverse
+    vector[j] = value * size
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _best_exchange(K: Any, vector: Any, inside: Any, outside: Any, least: float) -> tuple[int, int, float]:
+    """Return the pair (leaves, enters) that lowers the error most, by more than `least`; -1 if none does.
+
+    `inside` and `outside` are 1 where a candidate is in the support or not, else 0.
+    """
+    n = len(vector)
+    best, leaves, enters = np.float32(least), -1, -1
+    for i in range(n):
+        if inside[i] == 0:
+            continue
+        inverse = np.float32(-1.0) / K[i, i]
+        step = vector[i] * inverse
+        cost = vector[i] * step
+        row = K[i]
+        top = np.float32(0.0)
+        for j in range(n):
+            x = row[j]
+            slope = vector[j] + x * step
+            top = max(top, outside[j] * slope * slope / (abs(K[j, j]) + x * x * inverse))
+        if top - cost > best:
+            best, leaves = top - cost, i
+            near = np.float32(1.0 - 1e-6) * top  # the compiler may round the two loops differently
+            for j in range(n):
+                x = row[j]
+                slope = vector[j] + x * step
+                if outside[j] * slope * slope / (abs(K[j, j]) + x * x * inverse) >= near:
+                    enters = j
+                    break
+    return leaves, enters, float(best)
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _margin(
+    K: Any, vector: Any, inside: Any, outside: Any, enter: bool, places: Any, ids: Any, out: Any
+) -> None:
+    """Note which weights enter (or leave) one after another, and by how much the error changes each time."""
+    K, vector, inside, outside = K.copy(), vector.copy(), inside.copy(), outside.copy()
+    for step in range(len(ids)):
+        best, chosen = np.inf, -1
+        for j in range(len(vector)):
+            if (outside[j] if enter else inside[j]) == 0:
+                continue
+            change = vector[j] ** 2 / abs(K[j, j])
+            change = -change if enter else change
+            if change < best:
+                best, chosen = change, j
+        if chosen < 0:
+            return
+        ids[step], out[step] = places[chosen], abs(best)
+        inside[chosen], outside[chosen] = 1 - inside[chosen], 1 - outside[chosen]
+        _pivot(K, vector, chosen)
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _improve(
+    gram: Any, right: Any, square: float, mask: Any, limit: int, share: float, moves: int, removed: Any,
+    costs: Any, added: Any, gains: Any,
+) -> int:  # fmt: skip
+    """Exchange weights of one row's support, in place; note what further removals and entries would do."""
+    support, rest = np.flatnonzero(mask), np.flatnonzero(~mask)
+    if len(support) == 0 or len(rest) == 0:
+        return 0
+    places, K, vector, ks = _tableau(gram, right, support, rest, limit)
+    n = len(places)
+    inside, outside = np.zeros(n, dtype=np.float32), np.ones(n, dtype=np.float32)
+    inside[:ks], outside[:ks] = 1.0, 0.0
+    error = square
+    inverse = np.linalg.solve(gram[support][:, support], right[support])
+    for a in range(len(support)):
+        error -= inverse[a] * right[support[a]]
+    done = 0
+    while done < moves:
+        leaves, enters, gain = _best_exchange(K, vector, inside, outside, share * max(error, 1e-7 * square))
+        if leaves < 0:
+            break
+        _pivot(K, vector, leaves)
+        _pivot(K, vector, enters)
+        inside[leaves], outside[leaves], inside[enters], outside[enters] = 0.0, 1.0, 1.0, 0.0
+        mask[places[leaves]], mask[places[enters]] = False, True
+        error -= gain
+        done += 1
+    if len(removed):
+        _margin(K, vector, inside, outside, False, places, removed, costs)
+        _margin(K, vector, inside, outside, True, places, added, gains)
+    return done
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _best_pattern(
+    K: Any, vector: Any, starts: Any, sizes: Any, inside: Any, patterns: Any, m: int, least: float
+) -> tuple[int, int]:
+    """Return the group and the pattern that lower the error most, by more than `least`; -1 if none does.
+
+    With a whole group out, a pattern p of it gains b_p' C_pp^-1 b_p, all the rest refitted.
+    """
+    best, where, which = least, -1, -1
+    small, out = np.empty((m, m)), np.empty(m)
+    chosen, factor = np.empty(m, dtype=np.int64), np.empty((m, m))
+    solved = np.empty(m)
+    for g in range(len(starts)):
+        first, size = starts[g], sizes[g]
+        if size < m:
+            continue
+        for a in range(m):
+            out[a] = vector[first + a]
+            for b in range(m):
+                small[a, b] = K[first + a, first + b]
+        for j in range(m):
+            if inside[first + j] == 1:  # as in `_pivot`
+                inverse, value = 1.0 / small[j, j], out[j]
+                column = small[j].copy()
+                for a in range(m):
+                    for b in range(m):
+                        small[a, b] -= column[a] * inverse * column[b]
+                    out[a] -= column[a] * inverse * value
+                for a in range(m):
+                    small[j, a] = small[a, j] = column[a] * abs(inverse)
+                small[j, j], out[j] = -inverse, value * abs(inverse)
+        present, top, candidate = 0.0, -1.0, -1
+        for p in range(len(patterns)):
+            n, same = 0, True
+            for a in range(m):
+                if patterns[p, a] == 1:
+                    chosen[n] = a
+                    n += 1
+                same = same and patterns[p, a] == inside[first + a]
+            worth = 0.0
+            for a in range(n):
+                total = out[chosen[a]]
+                for b in range(a):
+                    entry = small[chosen[a], chosen[b]]
+                    for c in range(b):
+                        entry -= factor[a, c] * factor[b, c]
+                    factor[a, b] = entry / factor[b, b]
+                    total -= factor[a, b] * solved[b]
+                pivot = small[chosen[a], chosen[a]]
+                for c in range(a):
+                    pivot -= factor[a, c] ** 2
+                factor[a, a] = np.sqrt(max(pivot, 1e-12))
+                solved[a] = total / factor[a, a]
+                worth += solved[a] ** 2
+            if same:
+                present = worth
+            if worth > top:
+                top, candidate = worth, p
+        if top - present > best:
+            best, where, which = top - present, g, candidate
+    return where, which
+
+
+@njit(**_OPTIONS)  # type: ignore[untyped-decorator]
+def _improve_patterns(
+    gram: Any, right: Any, square: float, mask: Any, patterns: Any, share: float, moves: int
+) -> int:  # fmt: skip
+    """Give groups of one row better patterns, in place; only whole groups have a choice."""
+    d, m = len(mask), patterns.shape[1]
+    support, rest = np.flatnonzero(mask), np.flatnonzero(~mask)
+    places, found, vector, _ = _tableau(gram, right, support, rest, d)
+    order = np.argsort(places)
+    K, vector = found[order][:, order], vector[order]
+    inside = mask.astype(np.float32)
+    starts = np.arange(0, d, m)
+    sizes = np.minimum(d - starts, m)
+    error = square
+    for j in range(d):
+        if mask[j]:
+            error -= vector[j] * right[j]
+    for done in range(moves):
+        g, p = _best_pattern(K, vector, starts, sizes, inside, patterns, m, share * max(error, 1e-7 * square))
+        if g < 0:
+            return done
+        for turn in range(2):  # first who leaves, then who enters
+            for a in range(m):
+                j = starts[g] + a
+                if (turn == 0 and inside[j] == 1 and patterns[p, a] == 0) or (
+                    turn == 1 and inside[j] == 0 and patterns[p, a] == 1
+                ):
+                    _pivot(K, vector, j)
+                    inside[j] = 1.0 - inside[j]
+                    mask[j] = not mask[j]
+        error = square
+        for j in range(d):
+            if mask[j]:
+                error -= vector[j] * right[j]
+    return moves
+
+
+def improve(
+    gram: Weights,
+    correlations: Weights,
+    squares: Weights,
+    mask: Mask,
+    *,
+    joint: bool = False,
+    groups: tuple[int, int] | None = None,
+    moves: int = 1000,
+    threads: int = 1,
+) -> Mask:
+    """Return supports that no exchange of two weights of a row makes much better, of the same number.
+
+    Under N:M the moves are the patterns of one group of M; for more than 1000 patterns a group, it is left
+    as it is.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (d, d)
+        Positive definite, best of unit diagonal: the search is in single precision.
+    correlations : ndarray, shape (out, d)
+        Rows c; the error of a row is v'G v - 2 c'v + its square.
+    squares : ndarray, shape (out,)
+        Constants of the rows.
+    mask : ndarray of bool, shape (out, d)
+        Supports to start from; left as they are.
+    joint : bool
+        Whether weights may move from one row to another where that lowers the sum of the errors.
+    groups : tuple of int, optional
+        N and M.
+    moves : int
+        Largest number of exchanges a row.
+    threads : int
+        Rows are done side by side; the result does not depend on it.
+    """
+    rows, d = mask.shape
+    mask = mask.copy()
+    reach = max(4, d // 32) if joint else 0
+    removed, added = np.full((rows, reach), -1), np.full((rows, reach), -1)
+    costs, gains = np.full((rows, reach), np.inf), np.zeros((rows, reach))
+
+    table = np.zeros((0, 1), dtype=np.int64)
+    if groups is not None:
+        if comb(groups[1], groups[0]) > MOST_PATTERNS:
+            return mask
+        table = _patterns(*groups)
+
+    def one(i: int) -> int:
+        if groups is not None:
+            changed: int = _improve_patterns(
+                gram, correlations[i], squares[i], mask[i], table, SMALLEST_GAIN, moves
+            )
+            return changed
+        done: int = _improve(
+            gram, correlations[i], squares[i], mask[i], CANDIDATES, SMALLEST_GAIN, moves,
+            removed[i], costs[i], added[i], gains[i],
+        )  # fmt: skip
+        return done
+
+    with threadpool_limits(1, "blas"):
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(one, range(rows)))
+        else:
+            for i in range(rows):
+                one(i)
+    if joint:
+        _transfer(mask, removed, costs, added, gains)
+    return mask
+
+
+def _patterns(n: int, m: int) -> NDArray[np.int64]:
+    """Return all ways of keeping n of m, shape (patterns, m), of zeros and ones."""
+    table = np.zeros((comb(m, n), m), dtype=np.int64)
+    for row, kept in zip(table, combinations(range(m), n)):
+        row[list(kept)] = 1
+    return table
+
+
+def _transfer(
+    mask: Mask, removed: NDArray[np.int64], costs: Weights, added: NDArray[np.int64], gains: Weights
+) -> None:
+    """Move weights from rows that lose little to rows that gain more, in place; a row gives or takes."""
+    rows, reach = costs.shape
+    place = np.zeros(rows, dtype=np.int64)  # how many a row has taken, or given if negative
+    giving = [(costs[i, 0], i) for i in range(rows)]
+    taking = [(-gains[i, 0], i) for i in range(rows)]
+    heapq.heapify(giving)
+    heapq.heapify(taking)
+    while giving and taking:
+        cost, i = giving[0]
+        gain, j = taking[0]
+        if place[i] > 0:
+            heapq.heappop(giving)
+        elif place[j] < 0:
+            heapq.heappop(taking)
+        elif not -gain > cost * (1.0 + SMALLEST_GAIN):
+            break
+        elif i == j:  # exchanges within a row have been made
+            heapq.heappop(giving)
+        else:
+            mask[i, removed[i, -place[i]]], mask[j, added[j, place[j]]] = False, True
+            place[i] -= 1
+            place[j] += 1
+            heapq.heappop(giving)
+            heapq.heappop(taking)
+            if -place[i] < reach:
+                heapq.heappush(giving, (costs[i, -place[i]], i))
+            if place[j] < reach:
+                heapq.heappush(taking, (-gains[j, place[j]], j))
