@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from nets.configuration import Training
-from nets.data import Dataset
+from nets.data import AnyData
 from nets.flat_model import FlatModel
 from nets.hooks import Hook
 from nets.training import Loop
@@ -34,7 +34,7 @@ class Checkpoint(Protocol):
 
 def train(
     flat: FlatModel,
-    data: Dataset,
+    data: AnyData,
     training: Training,
     *,
     seed: int,

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from concave_sparsity import largest
-from nets.data import Dataset
+from nets.data import AnyData
+from nets.data.batches import forward, parts, size
 from nets.evaluation import evaluate
 from nets.granularity.groups import Groups
 from nets.layout import Layout
@@ -69,7 +70,7 @@ def random(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout |
     return shuffle(reinitialise(ticket, seed, draw, layout), seed, draw, layout)
 
 
-def draws(model: ModelSpec, data: Dataset) -> Draw:
+def draws(model: ModelSpec, data: AnyData) -> Draw:
     """Return how new initial weights of a network are drawn: by its name or factory, or by its modules."""
 
     def draw(seed: int) -> Mapping[str, Tensor]:
@@ -136,7 +137,7 @@ def linear_connectivity(
     model: nn.Module,
     first: Mapping[str, Tensor],
     second: Mapping[str, Tensor],
-    data: Dataset,
+    data: AnyData,
     part: str = "test",
     points: int = 11,
 ) -> dict[str, list[float] | float]:
@@ -149,7 +150,7 @@ def linear_connectivity(
         normalisation, which is estimated anew on the training part at every point.
     first, second : mapping of str to Tensor
         States (`state_dict`) to interpolate between.
-    data : Dataset
+    data : Dataset or Stream
         The data.
     part : str
         Part of it on which the error is measured.
@@ -186,7 +187,7 @@ def linear_connectivity(
 
 
 @torch.no_grad()
-def _estimate_batch_statistics(model: nn.Module, data: Dataset, batch: int = 500) -> None:
+def _estimate_batch_statistics(model: nn.Module, data: AnyData, batch: int = 500) -> None:
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
@@ -195,8 +196,9 @@ def _estimate_batch_statistics(model: nn.Module, data: Dataset, batch: int = 500
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
     model.train()
-    for x in torch.split(data.x_train, batch):
-        model(data.normalise(x))
+    for inputs, _ in data.part_batches("train"):
+        for some in parts(inputs, -(-size(inputs) // batch)):
+            forward(model, some)
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
 

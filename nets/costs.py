@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from nets.data import Dataset
+from nets.data import AnyData
 from nets.models.flops import COUNTED, FlopCount, count_flops
 
 #: Operations of a forward and a backward pass together, in forward passes.
 PASSES = 3.0
 
 
-def inference_flops(network: nn.Module, data: Dataset, masks: Mapping[str, Tensor]) -> FlopCount:
+def inference_flops(network: nn.Module, data: AnyData, masks: Mapping[str, Tensor]) -> FlopCount:
     """Count the operations of one inference; masks of tensors other than layers' weights save none."""
     layers = {f"{name}.weight" for name, m in network.named_modules() if isinstance(m, COUNTED)}
     counted = {name: mask for name, mask in masks.items() if name in layers}
-    return count_flops(network, data.normalise(data.x_train[:1]), counted)
+    return count_flops(network, data.example(1), counted)
 
 
 def training_flops(inference: float, samples: int, epochs: float) -> float:

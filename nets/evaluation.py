@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from nets import distributed
-from nets.data import Dataset
+from nets.data import AnyData
+from nets.data.batches import forward, mapped
 from nets.metric import ACCURACY, Metric, accuracy_of
-
-#: Samples in one forward pass; nothing is shuffled, so the result does not depend on it but for rounding.
-BATCH = 2500
 
 
 @dataclass(frozen=True)
@@ -51,26 +50,32 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Dataset, part: str = "validation") -> Evaluation:
+def evaluate(model: nn.Module, data: AnyData, part: str = "validation") -> Evaluation:
     """Evaluate a network on "train", "validation" or "test", in evaluation mode; its mode is restored."""
-    x, y = data.part(part)
-    if len(y) == 0:
+    if not data.has(part):
         raise ValueError(f"the {part} part of {data.name} is empty")
     task = data.task
     was_training = model.training
     model.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=x.device)
-    count = torch.zeros((), dtype=torch.float64, device=x.device)
+    loss = torch.zeros((), dtype=torch.float64, device=data.device)
+    count = torch.zeros((), dtype=torch.float64, device=data.device)
     sums: Tensor | None = None
     task.metric.reset()
-    x, y = distributed.share(x), distributed.share(y)
-    for a, b in zip(torch.split(x, BATCH), torch.split(y, BATCH)):
-        output = model(data.normalise(a))
-        found = task.metric.sums(output, b)
+    for inputs, target in data.part_batches(part):
+        inputs, target = (mapped(distributed.share, value) for value in (inputs, target))
+        output = forward(model, inputs)
+        found = task.metric.sums(output, target)
         sums = found if sums is None else sums + found
-        loss += task.total(output, b)
-        count += task.count(b)
-    assert sums is not None
+        loss += task.total(output, target)
+        count += task.count(target)
+    assert sums is not None, "a part that is there yields batches"
     distributed.add_up(sums, loss, count)
     model.train(was_training)
     return Evaluation(task.metric.value(sums), (loss / count).item(), task.metric.described())
+
+
+def evaluate_if_there(model: nn.Module, data: AnyData, part: str = "validation") -> Evaluation:
+    """Evaluate as `evaluate`; NaN where the data have no such part."""
+    if data.has(part):
+        return evaluate(model, data, part)
+    return Evaluation(math.nan, math.nan, data.task.metric.described())

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nets import distributed
 from nets.configuration import Training
+from nets.data.batches import forward, mapped, parts, size
 from nets.flat_model import FlatModel
 from nets.tasks import Task
 
@@ -59,7 +60,7 @@ class ForwardBackward:
             if self._device.type != "cuda":
                 raise ValueError(f"graphs need a CUDA device, the network is on {self._device}")
             self._graphs = {}
-        self._forward: Callable[[Tensor, Tensor], Tensor] = self._network_loss
+        self._forward: Callable[[Any, Any], Tensor] = self._network_loss
         if training.compile:
             self._forward = torch.compile(self._network_loss, dynamic=False)
 
@@ -75,35 +76,35 @@ class ForwardBackward:
             torch.backends.cudnn.benchmark = benchmark
             self._forget_graphs()
 
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+    def __call__(self, x: Any, y: Any) -> Tensor:
         """Return the loss of a batch, shape (), detached; its gradient is added to the network's.
 
         Several processes each take their share, and the loss and the gradient are those of the whole batch.
         """
         if self._teacher is not None:
             with torch.no_grad(), self._cast():
-                y = self._teacher(x)
-        if x.dim() == 4 and self._format is torch.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
+                y = forward(self._teacher, x)
+        if self._format is torch.channels_last:
+            x = mapped(_channels_last, x)
         if distributed.size() == 1 and self._parts == 1:
             return self._pass(x, y, 1.0)
-        size = len(y)
-        if size < distributed.size() * self._parts:
+        samples = size(y)
+        if samples < distributed.size() * self._parts:
             raise ValueError(
-                f"a batch of {size} is too small for {distributed.size()} processes with "
+                f"a batch of {samples} is too small for {distributed.size()} processes with "
                 f"{self._parts} parts each; make it larger"
             )
         whole = float(self._task.count(y))
-        x, y = distributed.share(x), distributed.share(y)
+        x, y = mapped(distributed.share, x), mapped(distributed.share, y)
         loss = torch.zeros((), device=self._device)
-        for a, b in zip(x.tensor_split(self._parts), y.tensor_split(self._parts)):
+        for a, b in zip(parts(x, self._parts), parts(y, self._parts)):
             loss += self._pass(a, b, float(self._task.count(b)) / whole)
         distributed.add_up(loss, self._flat.gradients_of_all)
         return loss
 
-    def _network_loss(self, x: Tensor, y: Tensor) -> Tensor:
+    def _network_loss(self, x: Any, y: Any) -> Tensor:
         with self._cast():
-            return self._task.loss(self._flat.model(x), y)
+            return self._task.loss(forward(self._flat.model, x), y)
 
     def _cast(self) -> AbstractContextManager[Any]:
         if self._dtype is None:
@@ -111,9 +112,11 @@ class ForwardBackward:
         # Cast weights are not cached: a captured graph must cast them anew at every step.
         return torch.autocast(self._device.type, self._dtype, cache_enabled=False)
 
-    def _pass(self, x: Tensor, y: Tensor, weight: float) -> Tensor:
+    def _pass(self, x: Any, y: Any, weight: float) -> Tensor:
         if self._graphs is None:
             return self._eager(x, y, weight)
+        if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+            raise ValueError("graphs need batches of one input tensor and one target tensor: leave them out")
         # A graph knows addresses, so it is good only while the network's weights stay where they are.
         addresses = self._flat.parameter.data_ptr(), self._flat.effective.data_ptr()
         if addresses != self._addresses:
@@ -130,12 +133,16 @@ class ForwardBackward:
             torch.cuda.synchronize(self._device)
             self._graphs.clear()
 
-    def _eager(self, x: Tensor, y: Tensor, weight: float) -> Tensor:
+    def _eager(self, x: Any, y: Any, weight: float) -> Tensor:
         loss = self._forward(x, y)
         if weight != 1.0:
             loss = loss * weight
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 class _Graph:

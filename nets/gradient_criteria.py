@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nets.data.batches import forward, size
 from nets.layout import Layout
 from nets.masking.course import Scoring
 from nets.search import timed
 from nets.seeds import derive
+from nets.tasks.losses import prediction
 
 
 def snip(search: Scoring, samples: int = 1280) -> Tensor:
@@ -43,7 +45,7 @@ def snip(search: Scoring, samples: int = 1280) -> Tensor:
         loss = task.total(_output(search, model, x), y)
         gradient += search.layout.join(dict(zip(tensors, torch.autograd.grad(loss, list(tensors.values())))))
         total += task.count(y)
-        seen += len(y)
+        seen += size(y)
     search.charge(seen, seconds())
     return (search.flat.weights * gradient).abs_().div_(float(total))
 
@@ -80,7 +82,7 @@ def grasp(search: Scoring, samples: int = 1280, temperature: float = 200.0) -> T
         for g, part in zip(gradient, torch.autograd.grad(loss, parameters)):
             g += part
         total += task.count(y)
-        seen += len(y)
+        seen += size(y)
     product = torch.zeros(search.n, device=search.flat.weights.device)
     for x, y in search.batches(samples):
         loss = task.total(task.cooled(_output(search, model, x), temperature), y)
@@ -119,7 +121,7 @@ def synflow(search: Scoring, mask: Tensor) -> Tensor:
         for name, p in tensors.items():
             p.mul_(masks[name])
     ones = search.like_inputs(torch.float64)
-    flow = model(ones).sum()
+    flow = prediction(model(ones)).sum()
     gradient = search.layout.join(dict(zip(tensors, torch.autograd.grad(flow, list(tensors.values())))))
     return gradient.mul_(search.layout.join({n: p.detach() for n, p in tensors.items()})).abs_()
 
@@ -142,6 +144,4 @@ def _output(search: Scoring, model: nn.Module, x: Any) -> Any:
     device = search.flat.weights.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(derive(search.seed, "search", "dropout"))
-        if isinstance(x, Mapping):
-            return model(**x)
-        return model(*x) if isinstance(x, (tuple, list)) else model(x)
+        return forward(model, x)

@@ -17,8 +17,8 @@ from nets.checkpointing import Checkpoint, train
 from nets.configuration import Play, Training, check
 from nets.controls import control, draws
 from nets.costs import inference_flops, training_flops
-from nets.data import Dataset, load
-from nets.evaluation import evaluate
+from nets.data import AnyData, load
+from nets.evaluation import evaluate_if_there
 from nets.flat_model import FlatModel
 from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
@@ -299,7 +299,7 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
     return Ticket(masks, weights, metadata, found.trace, found.seconds)
 
 
-def _training(training: Training | None, dataset: Dataset, epochs: int | None) -> Training:
+def _training(training: Training | None, dataset: AnyData, epochs: int | None) -> Training:
     training = Training.usual(dataset.name) if training is None else training
     return training if epochs is None else replace(training, epochs=epochs)
 
@@ -368,8 +368,8 @@ def retrain(
     )
     return Trained(
         model=network,
-        test_score=evaluate(network, dataset, "test").score,
-        validation_score=evaluate(network, dataset, "validation").score,
+        test_score=evaluate_if_there(network, dataset, "test").score,
+        validation_score=evaluate_if_there(network, dataset, "validation").score,
         epochs=(loop.steps - (rewind or 0)) / loop.steps_per_epoch,
         seconds=loop.seconds,
         metrics=tuple(loop.metrics),
@@ -388,7 +388,7 @@ def search_tickets(
     play: Play,
     densities: Sequence[float],
     *,
-    data: Dataset | None = None,
+    data: AnyData | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Checkpoint | None = None,
 ) -> list[Ticket]:
@@ -419,7 +419,7 @@ def retrain_ticket(
     play: Play,
     ticket: Ticket | None,
     *,
-    data: Dataset | None = None,
+    data: AnyData | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
@@ -453,7 +453,7 @@ def retrain_ticket(
     return trained
 
 
-def grouped_layout(play: Play, data: Dataset) -> Layout | None:
+def grouped_layout(play: Play, data: AnyData) -> Layout | None:
     """Return the layout of a play's masks with what ties their entries; None for single weights."""
     if play.granularity == "weight":
         return None

@@ -14,7 +14,7 @@ from concave_sparsity import Penalty, density_count
 from nets import checkpointing, distributed
 from nets.checkpointing import Checkpoint
 from nets.configuration import Scalar, Training
-from nets.data import Dataset
+from nets.data import AnyData
 from nets.evaluation import Evaluation, evaluate
 from nets.flat_model import FlatModel
 from nets.granularity.making import groups_of
@@ -68,7 +68,7 @@ class Search:
     ----------
     model : Module
         The network with its initial weights; changed by the search.
-    data : Dataset
+    data : Dataset or Stream
         Tickets are chosen on its training and validation parts only.
     training : Training
         How each training within the search is done.
@@ -102,7 +102,7 @@ class Search:
     def __init__(
         self,
         model: nn.Module,
-        data: Dataset,
+        data: AnyData,
         training: Training,
         *,
         densities: Sequence[float],
@@ -123,7 +123,7 @@ class Search:
         self.training = training
         self.checkpoint = checkpoint
         self._begin(densities, seed, penalty, rewind, options, hooks)
-        steps = training.epochs * (data.n_train // min(training.batch_size, max(1, data.n_train)))
+        steps = training.epochs * data.steps_per_epoch(data.fits(training.batch_size))
         if rewind > steps:
             raise ValueError(
                 f"a training of {steps} steps cannot be rewound to step {rewind}: rewind earlier"
@@ -238,14 +238,11 @@ class Search:
         self.seconds += loop.seconds
         return loop
 
-    def batches(self, samples: int, chunk: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, samples: int, chunk: int = 256) -> Iterator[tuple[Any, Any]]:
         """Yield training samples, without augmentation, the same whenever it is called for this search."""
         if samples < 1:
             raise ValueError(f"samples must be at least 1, got {samples!r}")
-        data = self.data
-        order = torch.randperm(data.n_train, generator=self.generator("samples"))[:samples].to(data.device)
-        for index in torch.split(order, chunk):
-            yield data.normalise(data.x_train[index]), data.y_train[index]
+        yield from self.data.draw(samples, self.generator("samples"), chunk)
 
     @property
     def task(self) -> Task:
@@ -254,7 +251,7 @@ class Search:
 
     def evaluated(self) -> Evaluation | None:
         """Return what the network achieves on the validation part as it stands; None where there is none."""
-        return evaluate(self.flat.model, self.data)
+        return evaluate(self.flat.model, self.data) if self.data.has("validation") else None
 
     def reported(self, what: str = "search") -> dict[str, Scalar]:
         """Return the same as an entry of a report."""
@@ -262,7 +259,18 @@ class Search:
         return {} if found is None else {**found.column(what)}
 
     def like_inputs(self, dtype: torch.dtype) -> Tensor:
-        """Return an input of ones, shape (1, ...)."""
+        """Return an input of ones, shape (1, ...).
+
+        Raises
+        ------
+        ValueError
+            If the network takes something else than one tensor of floats.
+        """
+        given = self.data.example(1)
+        if not isinstance(given, Tensor) or not given.is_floating_point():
+            raise ValueError(
+                "an input of ones is one tensor of floats, and this network takes something else"
+            )
         return torch.ones((1, *self.data.input_shape), dtype=dtype, device=self.data.device)
 
     def charge(self, samples: int, seconds: float = 0.0) -> None:

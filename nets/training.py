@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nets import distributed
 from nets.configuration import Training
-from nets.data import Dataset
+from nets.data import AnyData
 from nets.evaluation import evaluate
 from nets.flat_model import FlatModel
 from nets.forward_backward import ForwardBackward
@@ -20,9 +20,6 @@ from nets.hooks import Hook
 from nets.learning_rates import learning_rates
 from nets.optimisers import optimiser
 from nets.seeds import derive
-
-#: Bytes of shuffled inputs gathered in one call; batches are views of them.
-GATHER = 2**26
 
 
 class TrainingDiverged(RuntimeError):
@@ -40,7 +37,7 @@ class Loop:
     ----------
     flat : FlatModel
         The network.
-    data : Dataset
+    data : Dataset or Stream
         On the network's device.
     training : Training
         How to train.
@@ -74,7 +71,7 @@ class Loop:
     def __init__(
         self,
         flat: FlatModel,
-        data: Dataset,
+        data: AnyData,
         training: Training,
         *,
         seed: int,
@@ -96,8 +93,8 @@ class Loop:
         self.hooks = tuple(hooks)
         self.part = part
         self.name = name
-        self.batch_size = min(training.batch_size, data.n_train)
-        self.steps_per_epoch = data.n_train // self.batch_size
+        self.batch_size = data.fits(training.batch_size)
+        self.steps_per_epoch = data.steps_per_epoch(self.batch_size)
         self.steps = training.epochs * self.steps_per_epoch
         if not 0 <= start <= self.steps:
             raise ValueError(f"a training of {self.steps} steps cannot start at step {start}: rewind earlier")
@@ -222,16 +219,11 @@ class Loop:
                         break
                 self._end_epoch()
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of the epoch under way that are still to come."""
-        data, size = self.data, self.batch_size
-        generator = torch.Generator().manual_seed(derive(self.seed, "order", self.epoch))
-        order = torch.randperm(data.n_train, generator=generator)[: self.steps_per_epoch * size]
-        order = order[(self.step % self.steps_per_epoch) * size :].to(data.device)
-        bytes_a_batch = size * max(1, math.prod(data.input_shape)) * data.x_train.element_size()
-        for index in torch.split(order, size * max(1, GATHER // bytes_a_batch)):
-            for x, y in zip(torch.split(data.x_train[index], size), torch.split(data.y_train[index], size)):
-                yield data.normalise(data.augment(x, self._augmentation)), y
+    def _batches(self) -> Iterator[tuple[Any, Any]]:
+        """Return the batches of the epoch under way that are still to come."""
+        return self.data.batches(
+            self.batch_size, seed=self.seed, step=self.step, generator=self._augmentation
+        )
 
     def _end_epoch(self) -> None:
         if self.epochs_ended == self.epoch:
@@ -245,7 +237,7 @@ class Loop:
                 f"lower the learning rate, now {self.training.lr:g}"
             )
         metrics = {"epoch": float(self.epochs_ended), "train_loss": loss}
-        if self.part is not None:
+        if self.part is not None and self.data.has(self.part):
             evaluation = evaluate(self.model, self.data, self.part)
             metrics[self.task.metric.column(self.part)] = evaluation.score
             metrics[f"{self.part}_loss"] = evaluation.loss

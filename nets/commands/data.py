@@ -81,10 +81,11 @@ def _list(console: Console, root: Path) -> None:
 
 
 def _show(console: Console, source: Source, root: Path, fetch: bool) -> None:
-    from nets.data import load
+    from nets.data import Dataset, load
     from nets.data.folder import locate
 
     loaded = load(source.name, data_dir=root, download=fetch)
+    assert isinstance(loaded, Dataset)
     found = locate(source, root)
     console.print(f"[bold]{source.name}[/bold]: {source.title}", highlight=False)
     console.print(f"reference: {source.reference}", highlight=False, soft_wrap=True)

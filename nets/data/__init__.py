@@ -1,9 +1,10 @@
-"""Data sets as tensors: loading, splitting, normalisation, augmentation."""
+"""Data sets as tensors or as streams of batches: loading, splitting, normalisation, augmentation."""
 
 from nets.data.augmentation import Augmentation
 from nets.data.dataset import Dataset
 from nets.data.folder import data_folder, inventory
 from nets.data.loading import load
 from nets.data.registry import SOURCES
+from nets.data.stream import AnyData, Stream
 
-__all__ = ["SOURCES", "Augmentation", "Dataset", "data_folder", "inventory", "load"]
+__all__ = ["SOURCES", "AnyData", "Augmentation", "Dataset", "Stream", "data_folder", "inventory", "load"]

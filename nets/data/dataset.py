@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nets.data.split import part_size, stratified_split
+from nets.seeds import derive
 from nets.tasks import CLASSIFICATION, Task
 
 #: A batched augmentation, (images, generator, fill) -> images of the same shape and dtype; see
@@ -22,6 +24,12 @@ from nets.tasks import CLASSIFICATION, Task
 BatchAugmentation = Callable[[Tensor, torch.Generator, Tensor | float], Tensor]
 
 DTYPES = (torch.float32, torch.uint8, torch.int64)
+#: Bytes of shuffled inputs gathered in one call; batches are views of them.
+GATHER = 2**26
+
+#: Samples in one batch of an evaluation: nothing is shuffled, results depend on it by rounding alone.
+BATCH = 2500
+
 PARTS = ("train", "validation", "test")
 
 
@@ -146,6 +154,53 @@ class Dataset:
         if name not in PARTS:
             raise ValueError(f"unknown part {name!r}; choose one of {', '.join(PARTS)}")
         return getattr(self, f"x_{name}"), getattr(self, f"y_{name}")
+
+    def has(self, part: str) -> bool:
+        """Tell whether there are samples in a part."""
+        return len(self.part(part)[1]) > 0
+
+    def fits(self, batch_size: int) -> int:
+        """Return the batch size of a training that asks for `batch_size`: no more than there are samples."""
+        return min(batch_size, self.n_train)
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Return the steps of an epoch; the last, incomplete batch is left out."""
+        return self.n_train // self.fits(batch_size)
+
+    def batches(
+        self, batch_size: int, *, seed: int, step: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (inputs, target) of the epoch that `step` lies in, from that step on, augmented."""
+        size, steps = self.fits(batch_size), self.steps_per_epoch(batch_size)
+        shuffling = torch.Generator().manual_seed(derive(seed, "order", step // steps))
+        order = torch.randperm(self.n_train, generator=shuffling)[: steps * size]
+        order = order[(step % steps) * size :].to(self.device)
+        bytes_a_batch = size * max(1, math.prod(self.input_shape)) * self.x_train.element_size()
+        for index in torch.split(order, size * max(1, GATHER // bytes_a_batch)):
+            for x, y in zip(torch.split(self.x_train[index], size), torch.split(self.y_train[index], size)):
+                yield self.normalise(self.augment(x, generator)), y
+
+    def part_batches(self, part: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all (inputs, target) of "train", "validation" or "test", in order, not augmented."""
+        x, y = self.part(part)
+        for a, b in zip(torch.split(x, BATCH), torch.split(y, BATCH)):
+            yield self.normalise(a), b
+
+    def draw(
+        self, samples: int, generator: torch.Generator, chunk: int = 256
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield training samples drawn by the generator, not augmented."""
+        order = torch.randperm(self.n_train, generator=generator)[:samples].to(self.device)
+        for index in torch.split(order, chunk):
+            yield self.normalise(self.x_train[index]), self.y_train[index]
+
+    def example(self, n: int) -> Tensor:
+        """Return the inputs of the first n training samples: what a network is tried on."""
+        return self.normalise(self.x_train[:n])
+
+    def example_target(self, n: int) -> Tensor:
+        """Return their targets."""
+        return self.y_train[:n]
 
     def to(self, device: torch.device | str) -> Dataset:
         """Return the data set with every tensor on `device` (itself if it is there already)."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch.utils.data
+import torch
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from nets.data.assembly import assemble
 from nets.data.augmentation import Augmentation
+from nets.data.batches import mapped_arrays, tensors
 from nets.data.dataset import BatchAugmentation, Dataset
 from nets.data.download import Progress
 from nets.data.folder import data_folder, read
 from nets.data.image_folder import read_image_folder
 from nets.data.pairs import read_arrays, stack_samples, task_of
 from nets.data.registry import source
+from nets.data.stream import Stream, collates, is_streamed
 from nets.registry import import_object, is_import_path
 from nets.tasks import CLASSIFICATION, NextToken, Task, named_task
 
@@ -27,6 +30,7 @@ DataSpec = (
     | tuple[Any, ...]
     | list[Any]
     | Dataset
+    | Stream
     | torch.utils.data.Dataset[Any]
     | Callable[[], Any]
 )
@@ -49,15 +53,16 @@ def load(
     download: bool = True,
     verify: bool = True,
     progress: Progress | None = None,
-) -> Dataset:
-    """Load a data set as tensors on the CPU.
+) -> Dataset | Stream:
+    """Load a data set: as tensors on the CPU, or as a stream of batches where it is given as loaders.
 
     Parameters
     ----------
-    spec : str, path, (x, y), (x_train, y_train, x_test, y_test), Dataset, torch data set or callable
+    spec : str, path, arrays, Dataset, Stream, torch data sets, loaders or callable
         A name (digits, mnist, fashion-mnist, cifar10, cifar100, tiny-imagenet), the path of an image folder
-        (a path object, or text with a "/"), arrays or tensors, a torch data set of (input, label), a data
-        object (returned as it is), or a "package.module:factory" string or a callable without arguments that
+        (a path object, or text with a "/"), arrays or tensors (x, y) or (x_train, y_train, x_test, y_test), a
+        torch data set or loader, or several of them (train, test) or (train, validation, test), a data object
+        (returned as it is), or a "package.module:factory" string or a callable without arguments that
         returns any of these.
     task : str or Task, optional
         What the targets mean (see `nets.tasks.named_task`); default: regression for floats, else
@@ -99,6 +104,27 @@ def load(
     data = _made(spec)
     if isinstance(data, Dataset):
         return data if named is None or data.task == named else replace(data, task=named)
+    if isinstance(data, Stream):
+        if named is not None and data.task != named:
+            raise ValueError(f"this stream has the task {data.task.name} already; name the task there alone")
+        return data
+    name = "arrays"
+    held_out: tuple[Any, Any] | None = None
+    if is_streamed(data):
+        sets = data if isinstance(data, (tuple, list)) else (data,)
+        arrays = _held(sets)
+        if arrays is None:
+            return Stream(
+                sets[0],
+                sets[-1] if len(sets) > 1 else None,
+                sets[1] if len(sets) > 2 else None,
+                task=named,
+                seed=seed,
+                hold_out_validation=VALIDATION if validation is None else validation,
+                hold_out_test=test,
+            )
+        name, data = type(sets[0]).__name__, (*arrays[0], *(arrays[-1] if len(arrays) > 1 else ()))
+        held_out = arrays[1] if len(arrays) > 2 else None
     tokens = tokens if tokens is not None else named is not None and isinstance(named.loss, NextToken)
     default_validation: int | float = VALIDATION
     usual: BatchAugmentation | None = None
@@ -110,11 +136,10 @@ def load(
                 f"arrays must be (x, y) or (x_train, y_train, x_test, y_test), got {len(data)} of them"
             )
         named = task_of(data[1], named)
-        name, raw = "arrays", read_arrays(*data, task=named, tokens=tokens)
-    elif isinstance(data, torch.utils.data.Dataset):
-        x, y = stack_samples(data)
-        named = task_of(y, named)
-        name, raw = type(data).__name__, read_arrays(x, y, task=named, tokens=tokens)
+        raw = read_arrays(*data, task=named, tokens=tokens)
+        if held_out is not None:
+            beside = read_arrays(data[0], data[1], *held_out, task=named, tokens=tokens)
+            raw = replace(raw, x_validation=beside.x_test, y_validation=beside.y_test)
     elif isinstance(data, str) and "/" not in data:
         known = source(data)
         name, raw = (
@@ -146,7 +171,41 @@ def load(
     )
 
 
+#: Torch data sets of more bytes than this are read while a training runs.
+HELD = 2**31
+
+
 def _made(spec: DataSpec) -> object:
     """Return what a factory makes, by import path or callable; anything else as it is."""
     found = import_object(spec) if isinstance(spec, str) and is_import_path(spec) else spec
     return found() if callable(found) else found
+
+
+def _held(sets: Sequence[Any]) -> list[tuple[Any, Any]] | None:
+    """Return the arrays of torch data sets that may be held in memory; None for those that are streamed.
+
+    Streamed are loaders, data sets without a length, those that give another sample whenever they are asked,
+    large ones, and those whose samples are no pairs.
+
+    Raises
+    ------
+    TypeError
+        If samples are neither pairs of one shape nor anything that torch makes batches of.
+    """
+    arrays = []
+    for samples in sets:
+        if isinstance(samples, (DataLoader, IterableDataset)):
+            return None
+        if not isinstance(samples, TensorDataset) and len(samples):
+            first, again = samples[0], samples[0]
+            if repr(first) != repr(again):
+                return None
+            if sum(x.nbytes for x in tensors(mapped_arrays(first))) * len(samples) > HELD:
+                return None
+        try:
+            arrays.append(stack_samples(samples))
+        except TypeError:
+            if not collates(samples):
+                raise
+            return None
+    return arrays

@@ -126,7 +126,9 @@ def stack_samples(samples: torch.utils.data.Dataset[Any]) -> tuple[Any, Any]:
         return np.stack([_array(value, "an input") for value in x]), np.stack([_number(v) for v in y])
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"{type(samples).__name__} must hold pairs of a tensor and a label, tensors of one shape: {error}"
+            f"{type(samples).__name__} must hold pairs of a tensor and a label, tensors of one shape: "
+            f"{error}; "
+            "for samples of another form give a DataLoader with a collate_fn"
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nets.data import Dataset
+from nets.data import AnyData
 from nets.granularity.channels import Channels
 from nets.granularity.groups import Groups
 from nets.granularity.n_of_m import NOfM
@@ -14,7 +14,7 @@ from nets.granularity.slicing import disturbed, refuse_other_outputs, without
 from nets.layout import Layout
 
 
-def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset | Tensor | None) -> Groups | None:
+def groups_of(name: str, model: nn.Module, layout: Layout, data: AnyData | Tensor | None) -> Groups | None:
     """Return how the entries of a mask are tied to one another; None for single weights.
 
     Parameters
@@ -25,7 +25,7 @@ def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset | Tenso
         The network; left as it is.
     layout : Layout
         Its maskable weights.
-    data : Dataset or Tensor
+    data : Dataset, Stream or Tensor
         The network is tried on its first inputs; needed for channels alone.
 
     Raises
@@ -40,7 +40,9 @@ def groups_of(name: str, model: nn.Module, layout: Layout, data: Dataset | Tenso
         return NOfM(*pair, model, layout)
     if data is None:
         raise ValueError("granularity channel tries the network on inputs: give a batch")
-    x = data[:4] if isinstance(data, Tensor) else data.normalise(data.x_train[:4])
+    x = data[:4] if isinstance(data, Tensor) else data.example(4)
+    if not isinstance(x, Tensor):
+        raise ValueError("granularity channel needs a network of one input tensor; prune by weight or N:M")
     channels = Channels(model, layout, x)
     _try_out(model, channels, x)
     return channels

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from nets.data.dataset import Dataset
+from nets.data import AnyData, Dataset, Stream
+from nets.data.batches import forward, mapped, tensors
 from nets.models.registry import architecture
 from nets.registry import import_object, is_import_path
 from nets.tasks import CLASSIFICATION, Task
-from nets.tasks.losses import prediction
 
 ModelSpec = str | nn.Module | Callable[..., nn.Module]
 
@@ -34,7 +34,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 def build(
     model: ModelSpec,
-    data: Sequence[int] | Dataset,
+    data: Sequence[int] | AnyData,
     n_classes: int | None = None,
     *,
     seed: int = 0,
@@ -64,6 +64,8 @@ def build(
     ValueError, TypeError
         If the name is unknown, the network cannot take the inputs, or its output is not (n, n_classes).
     """
+    if isinstance(data, Stream):
+        return _streamed(model, data, seed, width)
     if isinstance(data, Dataset):
         shape, classes = data.input_shape, data.n_classes if n_classes is None else n_classes
     elif n_classes is None:
@@ -83,12 +85,33 @@ def build(
                 f"a model must be a torch.nn.Module or a factory of one, got {type(built).__name__}"
             )
         tokens = isinstance(data, Dataset) and data.x_train.dtype == torch.int64
-        out = _tried(built, shape, torch.int64 if tokens else torch.float32)
+        kind = torch.int64 if tokens else torch.float32
+        out = _tried(built, torch.zeros((2, *shape), dtype=kind))
         if not isinstance(data, Dataset) or task.targets == "classes":
             _refuse_other_logits(out, classes)
         else:
-            _refuse_unfit(out, task, data.y_train[:2])
+            _refuse_unfit(out, task, data.y_train[[0, -1]])
     return built
+
+
+def _streamed(model: ModelSpec, data: Stream, seed: int, width: float) -> nn.Module:
+    """Return a network for data that come batch by batch, tried on the first of them."""
+    with seeded(seed):
+        if isinstance(model, str) and not is_import_path(model):
+            return architecture(model).factory(data.input_shape, data.n_classes, width=width)
+        found = import_object(model) if isinstance(model, str) else model
+        asks = [] if isinstance(found, nn.Module) else list(inspect.signature(found).parameters.values())
+        plain = not any(p.name in KNOWN or p.default is p.empty for p in asks)
+        shape, classes = ((), 0) if plain else (data.input_shape, data.n_classes)
+        built = _made(found, shape, classes, width)
+    if not isinstance(built, nn.Module):
+        raise TypeError(f"a model must be a torch.nn.Module or a factory of one, got {type(built).__name__}")
+    _refuse_unfit(_tried(built, data.example(2)), data.task, data.example_target(2))
+    return built
+
+
+#: What a factory may ask for by name.
+KNOWN = ("input_shape", "n_classes", "num_classes")
 
 
 def _made(model: Any, shape: tuple[int, ...], n_classes: int, width: float = 1.0) -> Any:
@@ -120,17 +143,18 @@ def _made(model: Any, shape: tuple[int, ...], n_classes: int, width: float = 1.0
     return model(shape, n_classes, **extra) if len(required) == 2 else model(**extra)
 
 
-def _tried(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
-    """Return the outputs for two zero inputs, in evaluation mode so that nothing in the network changes."""
+def _tried(model: nn.Module, inputs: Any) -> Any:
+    """Return the outputs for inputs, in evaluation mode so that nothing in the network changes."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     parameter = next(model.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
     try:
         with torch.no_grad():
-            return model(torch.zeros((2, *shape), dtype=dtype, device=device))
+            return forward(model, mapped(lambda x: x.to(device), inputs))
     except (RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(f"the model cannot take inputs of shape {shape}: {error}") from error
+        shapes = " and ".join(str(tuple(x.shape[1:])) for x in tensors(inputs))
+        raise ValueError(f"the model cannot take inputs of shape {shapes}: {error}") from error
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -144,20 +168,21 @@ def _refuse_other_logits(out: Any, n_classes: int) -> None:
         raise ValueError(f"the model must return logits of shape (n, {n_classes}); for n = 2 it gave {found}")
 
 
-def _refuse_unfit(out: Any, task: Task, y: torch.Tensor) -> None:
+def _refuse_unfit(out: Any, task: Task, y: Any) -> None:
     """Refuse outputs that the task's loss cannot take."""
-    y = y if len(y) == 2 else torch.cat([y, y])
     try:
         with torch.no_grad():
-            loss = task.loss(out, y.to(prediction(out).device) if isinstance(out, torch.Tensor) else y)
+            device = next(tensors(out)).device if any(True for _ in tensors(out)) else torch.device("cpu")
+            y = mapped(lambda x: x.to(device), y)
+            loss = task.loss(out, y)
             task.metric.reset()
             task.metric.sums(out, y)
             task.metric.reset()
     except (RuntimeError, TypeError, IndexError, ValueError) as error:
         found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        shapes = " and ".join(str(tuple(x.shape)) for x in tensors(y))
         raise ValueError(
-            f"the model's output {found} and targets {tuple(y.shape)} do not go with the task {task.name}: "
-            f"{error}"
+            f"the model's output {found} and targets {shapes} do not go with the task {task.name}: {error}"
         ) from error
     if not isinstance(loss, torch.Tensor) or loss.dim():
         raise ValueError(f"the loss of the task {task.name} must return one number, a tensor of shape ()")

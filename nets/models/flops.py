@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from nets.data.batches import forward, mapped, size
+
 COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -52,17 +54,15 @@ class FlopCount:
         return self.sparse / self.dense if self.dense else 1.0
 
 
-def count_flops(
-    model: nn.Module, inputs: Sequence[int] | Tensor, masks: Mapping[str, Tensor] | None = None
-) -> FlopCount:
+def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | None = None) -> FlopCount:
     """Count the operations of one inference by running it once; the model is left as it was.
 
     Parameters
     ----------
     model : nn.Module
         Any network, masked by parametrization or not.
-    inputs : tuple of int or Tensor
-        Shape of one sample, or a batch of any size (the count is per sample).
+    inputs : tuple of int, or a batch
+        Shape of one sample, or the inputs of a batch of any size and form (the count is per sample).
     masks : mapping of str to Tensor, optional
         Masks by parameter name ("0.weight"), of the shape of the weight; a weight counts where its mask is
         not zero. Layers without a mask count in full.
@@ -77,7 +77,8 @@ def count_flops(
     _refuse_unknown(masks, layers)
     parameter = next(model.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
-    batch = inputs.to(device) if isinstance(inputs, Tensor) else torch.zeros((1, *inputs), device=device)
+    shape = isinstance(inputs, Sequence) and all(isinstance(side, int) for side in inputs)
+    batch = torch.zeros((1, *inputs), device=device) if shape else mapped(lambda x: x.to(device), inputs)
     dense = dict.fromkeys(layers, 0)
     sparse = dict.fromkeys(layers, 0)
 
@@ -103,14 +104,14 @@ def count_flops(
         # Fused attention is not counted; written out as products, it is.
         torch.backends.mha.set_fastpath_enabled(False)
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            model(batch)
+            forward(model, batch)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
         for handle in handles:
             handle.remove()
         for module, mode in modes.items():
             module.training = mode
-    n = len(batch)
+    n = size(batch)
     return FlopCount(
         {name: value // n for name, value in dense.items()},
         {name: value // n for name, value in sparse.items()},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nets.data.dataset import Dataset
+from nets.data import AnyData
 from nets.layout import Layout, maskable
 from nets.models.building import ModelSpec, build
 
@@ -22,7 +22,7 @@ def maskable_weights(model: nn.Module, include: Sequence[str] = (), exclude: Seq
 
 def width_for(
     model: ModelSpec,
-    data: Dataset,
+    data: AnyData,
     weights: int,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -33,7 +33,7 @@ def width_for(
     ----------
     model : str or callable
         A model's name, or a factory with a parameter `width`.
-    data : Dataset
+    data : Dataset or Stream
         Gives the shape of the inputs and the number of classes.
     weights : int
         Maskable weights at most, e.g. what a ticket keeps.
@@ -66,7 +66,7 @@ def width_for(
     return low
 
 
-def _made(model: ModelSpec, data: Dataset, width: float) -> nn.Module:
+def _made(model: ModelSpec, data: AnyData, width: float) -> nn.Module:
     from nets.models.registry import architecture
     from nets.registry import is_import_path
 

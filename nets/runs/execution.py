@@ -33,7 +33,7 @@ from nets.storage.atomic import (
 
 if TYPE_CHECKING:
     from nets.checkpointing import Checkpoint
-    from nets.data import Dataset
+    from nets.data import AnyData
     from nets.hooks import Hook
     from nets.playing import Scored, Trained
     from nets.tickets import Ticket
@@ -196,7 +196,7 @@ def _failed(run: _Run, error: BaseException) -> Outcome:
 
 
 @lru_cache(maxsize=2)
-def _loaded(data: str, task: str, seed: int, data_dir: str | None, device: str) -> tuple[Dataset, str]:
+def _loaded(data: str, task: str, seed: int, data_dir: str | None, device: str) -> tuple[AnyData, str]:
     """Load a data set once a process; with its fingerprint."""
     from nets.data import load
 
@@ -204,7 +204,7 @@ def _loaded(data: str, task: str, seed: int, data_dir: str | None, device: str) 
     return dataset.to(device), dataset.fingerprint()
 
 
-def _data(play: Play) -> tuple[Dataset, dict[str, Any]]:
+def _data(play: Play) -> tuple[AnyData, dict[str, Any]]:
     """Return the data of a play, and what its trainings belong to."""
     dataset, fingerprint = _loaded(play.data, play.task, play.data_seed, play.data_dir, play.device)
     place = play.device.partition(":")[0]
@@ -227,7 +227,7 @@ def _note_sessions(runs: Sequence[_Run], belongs_to: dict[str, Any]) -> None:
 def _search(
     runs: Sequence[_Run],
     keeping: Keeping,
-    data: Dataset,
+    data: AnyData,
     belongs_to: dict[str, Any],
     hooks: Sequence[Hook],
     say: Callable[[str], None],
@@ -311,7 +311,7 @@ class _Scores:
 def _finish(
     run: _Run,
     keeping: Keeping,
-    data: Dataset,
+    data: AnyData,
     belongs_to: dict[str, Any],
     dense: Scored | None,
     hooks: Sequence[Hook],

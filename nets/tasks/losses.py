@@ -152,6 +152,11 @@ class NextToken(CrossEntropy):
 
     shift: bool = True
 
+    @property
+    def own_target(self) -> int | None:
+        """Where inputs are targets themselves: what tokens that do not count are replaced by; else None."""
+        return self.ignore_index if self.shift else None
+
     def aligned(self, output: Any, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (tokens, k) and the token that comes next, (tokens,)."""
         logits = prediction(output)

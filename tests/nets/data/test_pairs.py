@@ -128,7 +128,7 @@ def test_torch_data_sets_of_something_else_are_refused():
         def __iter__(self):
             return iter(())
 
-    with pytest.raises(TypeError, match="Stream has no length"):
+    with pytest.raises(ValueError, match="Stream has no length"):
         load(Stream())
     for samples in (
         [3, 4],
