@@ -57,21 +57,22 @@ def planned(data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def make(data: str, seeds: int, minutes: float = math.inf) -> None:
-    """Play what is missing, seed by seed; finished runs are only read."""
+    """Play what is missing, form by form, seed by seed; finished runs are only read."""
     from nets import run
     from nets.runs.running import RunFailed
 
     begun = time.monotonic()
-    for seed in range(seeds):
-        for known, play in planned(data, seed):
-            if time.monotonic() - begun > 60 * minutes:
-                return
-            try:
-                result = run(play, RUNS)
-            except RunFailed as error:
-                print(f"{known}: {error}", flush=True)
-                continue
-            print(f"{known}: {100 * result.test_accuracy:.2f} at {100 * result.density:.2f}%", flush=True)
+    order = [form for form, *_ in FORMS]
+    plays = [one for seed in range(seeds) for one in planned(data, seed)]
+    for known, play in sorted(plays, key=lambda one: (order.index(one[0]["form"]), one[0]["seed"])):
+        if time.monotonic() - begun > 60 * minutes:
+            return
+        try:
+            result = run(play, RUNS)
+        except RunFailed as error:
+            print(f"{known}: {error}", flush=True)
+            continue
+        print(f"{known}: {100 * result.test_accuracy:.2f} at {100 * result.density:.2f}%", flush=True)
 
 
 def gather() -> dict[str, Any]:
