@@ -80,12 +80,13 @@ def compute() -> dict[str, Any]:
         controls=CONTROLS,
         workers=1,
     )
-    connected = []
-    for method, options in (("concave", {}), ("imp", {"keep": 0.55})):
+    connected = [
+        [method, line.kind, list(line.seeds), line.overlap, line.chance, line.barrier]
+        for method, options in (("concave", {}), ("imp", {"keep": 0.55}))
         for line in connectivity(
             data="digits", method=method, options=options, density=DENSITY, seeds=SEEDS[:3]
-        ):
-            connected.append([method, line.kind, list(line.seeds), line.overlap, line.chance, line.barrier])
+        )
+    ]
     return {
         "density": DENSITY,
         "seeds": len(SEEDS),
@@ -130,7 +131,7 @@ def table(data: Mapping[str, Any]) -> str:
 
 def _cuts(data: Mapping[str, Any]) -> str:
     lines = [
-        "| penalty | in transition at the end of the search, % of the mask | loss of validation accuracy at the cut |",
+        "| penalty | in transition in the end, % of the mask | loss of validation accuracy at the cut |",
         "| --- | --- | --- |",
     ]
     for name, losses in data["cut"].items():
