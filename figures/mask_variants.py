@@ -204,6 +204,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], Penalty]] = {
     "descent quadratic": ({"exponent": 2.0}, Log(0.02)),
     "descent quintic": ({"exponent": 5.0}, Log(0.02)),
     "pruning begins at 10%": ({"begin": 0.1}, Log(0.02)),
+    "default, log(1)": ({}, Log(1.0)),
+    "pruned weights learn a fifth, descent quintic": ({"leak": 0.2, "exponent": 5.0}, Log(0.02)),
     "no weight decay in the search": ({"decay": 0.0}, Log(0.02)),
 }
 

@@ -53,6 +53,7 @@ def _forms() -> str:
 
 #: (page, mark) -> what stands between the marks.
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "front"): lambda: front.differences(stored.read("front")),
     ("benchmarks/README.md", "front"): lambda: front.table(stored.read("front")),
     ("benchmarks/README.md", "mnist_lenet_300_100"): lambda: comparison("mnist_lenet_300_100"),
     ("benchmarks/README.md", "mnist_all_methods"): lambda: method_comparison.table(
