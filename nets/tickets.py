@@ -17,6 +17,7 @@ from nets.layout import Layout
 from nets.storage import packed, tensor_file
 
 if TYPE_CHECKING:
+    from nets.layerwise.certificate import Certificate
     from nets.masking.masking import Hold
 
 FORMAT = "concave-sparsity ticket"
@@ -83,6 +84,14 @@ class Ticket:
     def layer_densities(self) -> dict[str, float]:
         """Share kept of each masked tensor, by name."""
         return {name: int(mask.sum()) / mask.numel() for name, mask in self.masks.items()}
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What is known of a network that `nets.prune` pruned; None of a ticket from elsewhere."""
+        from nets.layerwise.certificate import Certificate
+
+        found = self.metadata.get("certificate")
+        return None if found is None else Certificate.from_dict(found)
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Write the ticket into a network, in place: rewound weights, exact zeros where they are pruned.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convex_analysis.losses import Loss
+from convex_analysis.problems import validation
 from convex_analysis.problems.problem import Problem
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class RegressionProblem(Problem):
     ------
     ValueError, TypeError
         One sentence on what is wrong with the input.
+
+    See Also
+    --------
+    from_moments : least squares from ``X'X / n`` and ``X'y / n`` alone.
     """
 
     def __init__(
@@ -76,3 +81,80 @@ class RegressionProblem(Problem):
             sample_weight=sample_weight,
             fit_intercept=fit_intercept,
         )
+
+    @classmethod
+    def from_moments(
+        cls,
+        gram: Any,
+        correlations: Any,
+        *,
+        mean_square: float | None = None,
+        penalty: Penalty | None = None,
+        lam: float = 0.1,
+        lower: Any = -np.inf,
+        upper: Any = np.inf,
+        penalty_factor: Any = None,
+    ) -> RegressionProblem:
+        """Return least squares given by moments: minimise ``x'G x / 2 - c'x + lam sum_j factor_j r(|x_j|)``.
+
+        For data with far more samples than features, or that no longer exist. The problem has as many
+        samples as G has rank, and everything that a problem with data has: paths, certificates, theorems.
+
+        Parameters
+        ----------
+        gram
+            Second moments ``G = X'X / n`` of the features, shape (n_features, n_features): symmetric,
+            positive semidefinite. Add a ridge to its diagonal for ridge regression.
+        correlations
+            ``c = X'y / n``, shape (n_features,), in the range of G, as moments of data are.
+        mean_square
+            ``y'y / n``. Where given, the data fit is that of the data, ``(1/2n) ||y - X x||^2``; without, it
+            is less by a constant and its minimum is zero.
+        penalty, lam, lower, upper, penalty_factor
+            As for the problem with data.
+
+        Raises
+        ------
+        ValueError
+            If the moments are not those of any data.
+        """
+        G = validation.check_design(gram)
+        if not isinstance(G, np.ndarray):
+            G = G.toarray()
+        if G.shape[0] != G.shape[1]:
+            raise ValueError(f"gram must be square, got shape {G.shape}: pass X.T @ X / n.")
+        validation.require_finite(G, "gram")
+        c = validation.check_vector(correlations, "correlations", len(G), "feature")
+        size = float(np.abs(G).max())
+        if float(np.abs(G - G.T).max()) > 1e-6 * size:
+            raise ValueError("gram is not symmetric: pass X.T @ X / n.")
+        values, vectors = np.linalg.eigh(0.5 * (G + G.T).astype(np.float64))
+        rounding = len(G) * float(np.finfo(G.dtype).eps) * size
+        if values[0] < -10.0 * rounding:
+            raise ValueError(
+                f"gram has the negative eigenvalue {values[0]:.3g}: no data have such moments; add a ridge."
+            )
+        there = values > rounding
+        roots, inner = np.sqrt(values[there]), vectors[:, there].T @ c
+        lost = float(np.linalg.norm(c - vectors[:, there] @ inner))
+        if lost > 1e-6 * float(np.linalg.norm(c)):
+            raise ValueError(
+                f"correlations leave the range of gram by {lost:.3g}, so the fit has no minimum: both must "
+                "be moments of the same data; or add a ridge to gram."
+            )
+        X, y = roots[:, None] * vectors[:, there].T, inner / roots
+        if mean_square is not None:
+            rest = validation.check_lam(mean_square) - float(y @ y)
+            if rest < -1e-6 * mean_square:
+                raise ValueError(
+                    f"mean_square = {mean_square:g} is less than the features explain, {float(y @ y):g}: "
+                    "pass y'y / n of the data that correlations are from."
+                )
+            X, y = np.vstack([X, np.zeros(len(c))]), np.append(y, np.sqrt(max(rest, 0.0)))
+        if not len(X):
+            X, y = np.zeros((1, len(c))), np.zeros(1)
+        factor = np.sqrt(len(X))
+        return cls(
+            np.asfortranarray(factor * X), factor * y, penalty=penalty, lam=lam, lower=lower, upper=upper,
+            penalty_factor=penalty_factor,
+        )  # fmt: skip

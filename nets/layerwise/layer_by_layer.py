@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,32 @@ from torch import Tensor, nn
 from concave_sparsity import Log, Penalty
 from nets.distributions import layer_counts
 from nets.granularity.names import density_under, granularity_name, n_and_m
+from nets.layerwise.certificate import (
+    Certificate,
+    LayerCertificate,
+    Outputs,
+    RowBounds,
+    certified,
+    held_out_errors,
+    row_bounds,
+)
 from nets.layerwise.moments import Calibration, Listener, SiteMoments, gather
-from nets.layerwise.rows import LayerProblem, prune_rows
+from nets.layerwise.rows import LayerProblem, Limit, prune_rows
 from nets.layerwise.sites import Site, find_sites
 from nets.layerwise.solvers import layer_solver
-from nets.layerwise.support import density_count, evenly
+from nets.layerwise.support import Mask, Weights, evenly
 from nets.layout import Layout
 from nets.tickets import Ticket
 
 #: How the weights that a density keeps are shared out.
 ALLOCATIONS = ("row", "layer")
+DEFAULT_DENSITY = 0.5
 
 
 def prune(
     model: nn.Module,
     calibration: Any,
-    density: float = 0.5,
+    density: float = DEFAULT_DENSITY,
     penalty: Penalty = Log(0.1),  # noqa: B008 - frozen
     granularity: str = "weight",
     allocation: str = "layer",
@@ -41,6 +52,7 @@ def prune(
     sequential: bool = True,
     fit_bias: bool | None = None,
     search: bool = True,
+    certify: bool = True,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     precision: str = "float32",
@@ -79,6 +91,8 @@ def prune(
         Whether biases are fitted as well; default: with the concave solver.
     search : bool
         Whether the concave solver improves its supports by exchanges.
+    certify : bool
+        Whether to bound, row by row, how much better any other support could be.
     include, exclude : sequence of str
         Glob patterns over names of parameters; default: all that can be pruned.
     precision : str
@@ -87,8 +101,9 @@ def prune(
     Returns
     -------
     Ticket
-        Masks of the pruned parameters, and the pruned network's weights. ``metadata["left_out"]`` tells which
-        weights were not pruned and why.
+        Masks of the pruned parameters, and the pruned network's weights. Its `certificate` tells how good
+        every layer is, and how much better it could be; ``metadata["left_out"]`` which weights were not
+        pruned and why. A fifth of the batches (if there are so many) is held out for it.
 
     Raises
     ------
@@ -106,25 +121,28 @@ def prune(
         raise ValueError(f"ridge must be finite and not negative, got {ridge!r}")
     if precision not in ("float32", "float64"):
         raise ValueError(f'precision must be "float32" or "float64", got {precision!r}')
+    _refuse_density(granularity, density)
     asked = density_under(granularity, density)
-    density_count(asked, 1)  # in (0, 1]
     fit_bias = solver == "concave" if fit_bias is None else fit_bias
-    data = Calibration.of(calibration, getattr(torch, precision))
+    recipe = Recipe(asked, penalty, granularity, allocation, solver, ridge, fit_bias, search, certify)
+    data, held_out = Calibration.of(calibration, getattr(torch, precision)).split()
     sites, left_out = find_sites(model, include, exclude)
     pruned = copy.deepcopy(model).eval()
     counts = _counts(model, sites, asked)
     masks: dict[str, Tensor] = {}
-    report: dict[str, dict[str, Any]] = {}
+    layers: list[LayerCertificate] = []
     with evaluation_mode(model), torch.no_grad():
-        for block, calls in _blocks(model, sites, data, sequential):
+        outputs = Outputs(model, held_out)
+        for name, block, calls in _blocks(model, sites, data, sequential):
             found = gather(model, pruned if sequential else model, block, data, calls)
             for site in block:
-                moments = found[site.name]
+                moments = found.pop(site.name)
                 refuse_too_few(site, moments, ridge)
-                report[site.name] = _prune_site(
-                    pruned, masks, site, moments, asked, counts[site.name], granularity, allocation, penalty,
-                    solver, ridge, fit_bias, search,
-                )  # fmt: skip
+                layers.append(_prune_site(pruned, masks, site, moments, counts[site.name], recipe))
+            outputs.note(name, pruned)
+        errors = held_out_errors(model, pruned, sites, held_out)
+    layers = [replace(layer, held_out=errors.get(layer.name, float("nan"))) for layer in layers]
+    certificate = Certificate(tuple(layers), outputs.changes, outputs.total)
     state = {name: tensor.detach().cpu().clone() for name, tensor in pruned.state_dict().items()}
     metadata = {
         "method": "layerwise" if solver == "concave" else solver,
@@ -137,9 +155,51 @@ def prune(
         "search_epochs": 0.0,
         "report": {},
         "left_out": left_out,
-        "layers": report,
+        "certificate": certificate.to_dict(),
     }
     return Ticket(masks, state, metadata, seconds=time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How each layer is pruned; see `prune`."""
+
+    density: float
+    penalty: Penalty
+    granularity: str
+    allocation: str
+    solver: str
+    ridge: float
+    fit_bias: bool
+    search: bool
+    certify: bool
+
+    def rows(
+        self, problem: LayerProblem, gram: Weights, count: int, device: torch.device
+    ) -> tuple[Mask, Weights]:
+        """Return the support and the values of one matrix of which `count` weights stay."""
+        grouped = n_and_m(self.granularity) is not None
+        if self.solver == "concave":
+            limit: Limit = count
+            if grouped:
+                limit = self.granularity
+            elif self.allocation == "row":
+                limit = evenly(count, len(problem.weights))
+            return prune_rows(problem, self.penalty, limit, search=self.search, device=device)
+        asked = self.granularity if grouped else count / problem.total
+        values = layer_solver(self.solver)(problem.weights, gram, asked, ridge=self.ridge)
+        return values != 0, values
+
+
+def _refuse_density(granularity: str, density: float) -> None:
+    if not 0 < density <= 1:
+        raise ValueError(f"density must be in (0, 1], got {density!r}")
+    fixed = density_under(granularity, density)
+    if fixed != density and density != DEFAULT_DENSITY:
+        raise ValueError(
+            f"density {density:g} is out of reach for {granularity}, which keeps {fixed:g}: leave density "
+            f'out, or ask for granularity "weight"'
+        )
 
 
 def _counts(model: nn.Module, sites: Sequence[Site], density: float) -> dict[str, list[int]]:
@@ -168,8 +228,8 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 def _blocks(
     model: nn.Module, sites: Sequence[Site], data: Calibration, sequential: bool
-) -> Iterator[tuple[list[Site], int | None]]:
-    """Yield the sites that are pruned in one pass, in the order of the forward pass, and their calls in one.
+) -> Iterator[tuple[str, list[Site], int | None]]:
+    """Yield the passes in the order of the forward pass: a name, the sites pruned in it, their calls in it.
 
     One pass serves the layers of one repeated block (an encoder layer, a residual block: names up to their
     first number), and any other layer alone.
@@ -184,15 +244,15 @@ def _blocks(
     first = {path: place for place, path in enumerate(heard)}
     ordered = sorted(sites, key=lambda site: first.get(site.module, len(first)))
     if not sequential:
-        yield ordered, None
+        yield "all", ordered, None
         return
     blocks: dict[str, list[Site]] = {}
     for site in ordered:
         blocks.setdefault(_block(site), []).append(site)
-    for block in blocks.values():
+    for name, block in blocks.items():
         paths = {path for site in block for path in (site.module, *site.ties)}
         counts = [heard.get(path, 0) for path in paths]
-        yield block, len(paths) if all(count == 1 for count in counts) else None
+        yield name, block, len(paths) if all(count == 1 for count in counts) else None
 
 
 def _block(site: Site) -> str:
@@ -219,51 +279,42 @@ def _prune_site(
     masks: dict[str, Tensor],
     site: Site,
     moments: SiteMoments,
-    density: float,
     counts: Sequence[int],
-    granularity: str,
-    allocation: str,
-    penalty: Penalty,
-    solver: str,
-    ridge: float,
-    fit_bias: bool,
-    search: bool,
-) -> dict[str, Any]:
+    recipe: Recipe,
+) -> LayerCertificate:
     """Prune one matrix in the copy, note its mask, and return what there is to tell."""
     parameters = dict(pruned.named_parameters())
     parameter = parameters[site.parameter]
-    centred = fit_bias and bool(site.bias)
+    centred = recipe.fit_bias and bool(site.bias)
     gram, cross, squares, x, y = moments.means(centred)
     dense = site.matrix(parameter.detach()).double().cpu().numpy()
     new, kept = np.empty_like(dense), np.empty(dense.shape, dtype=bool)
-    error = energy = 0.0
+    error = 0.0
+    bounds: list[RowBounds] = []
+    fitted = energy = 0.0
     for g in range(site.groups):
-        problem = LayerProblem.of(gram[g], dense[g], ridge=ridge, cross=cross[g], squares=squares[g])
-        if solver == "concave":
-            limit: Any = counts[g]
-            if n_and_m(granularity):
-                limit = granularity
-            elif allocation == "row":
-                limit = evenly(counts[g], len(dense[g]))
-            kept[g], new[g] = prune_rows(problem, penalty, limit, search=search, device=parameter.device)
-        else:
-            asked = granularity if n_and_m(granularity) else density
-            new[g] = layer_solver(solver)(dense[g], gram[g], asked, ridge=ridge)
-            kept[g] = new[g] != 0
+        problem = LayerProblem.of(gram[g], dense[g], ridge=recipe.ridge, cross=cross[g], squares=squares[g])
+        kept[g], new[g] = recipe.rows(problem, gram[g], counts[g], parameter.device)
         change = np.einsum("od,od->o", new[g] @ gram[g] - 2.0 * cross[g], new[g]) + squares[g]
         error += float(change.sum())
-        energy += float(squares[g].sum())
-    mask_of = masks.setdefault(site.parameter, torch.zeros(parameter.shape, dtype=torch.bool))
-    site.put(mask_of, torch.from_numpy(kept))
+        fitted += float(problem.errors(new[g]).sum())
+        energy += float(problem.squares.sum())
+        if recipe.certify:
+            bounds.append(row_bounds(problem, kept[g], new[g], recipe.penalty, device=parameter.device))
+    mask = masks.setdefault(site.parameter, torch.zeros(parameter.shape, dtype=torch.bool))
+    site.put(mask, torch.from_numpy(kept))
     site.put(parameter.data, torch.from_numpy(new).to(parameter))
     if centred:
         bias = site.part_of_bias(parameters[site.bias].data)
-        fitted = y - np.einsum("god,gd->go", new, x)
-        old = site.part_of_bias(dict(pruned.named_parameters())[site.bias].data)
-        bias.copy_(torch.from_numpy(fitted.reshape(-1)).to(bias) + old)
-    return {
-        "error": max(error, 0.0) / energy if energy > 0 else 0.0,
-        "kept": int(kept.sum()),
-        "total": kept.size,
-        "samples": moments.inputs.count,
-    }
+        shift = y - np.einsum("god,gd->go", new, x)
+        bias.add_(torch.from_numpy(shift.reshape(-1)).to(bias))
+    total = float(squares.sum())
+    found = LayerCertificate(
+        site.name,
+        int(kept.sum()),
+        kept.size,
+        moments.inputs.count,
+        max(error, 0.0) / total if total > 0 else 0.0,
+        fitted=fitted / energy if energy > 0 else 0.0,
+    )
+    return certified(found, bounds) if bounds else found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,7 +98,7 @@ class Calibration:
         if isinstance(data, np.ndarray):
             data = torch.from_numpy(data)
         if isinstance(data, Tensor):
-            data = torch.split(data, batch_size)
+            data = torch.split(data, max(1, min(batch_size, -(-len(data) // 10))))
         if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
             raise TypeError(
                 f"calibration must be an iterable of batches (tensors, tuples, mappings), got "
@@ -107,6 +107,16 @@ class Calibration:
         if iter(data) is data:  # an iterator: it would be empty the second time
             data = list(data)
         return cls(data, precision)
+
+    def split(self, every: int = 5) -> tuple[Calibration, Calibration | None]:
+        """Return the batches to fit on and those held out, every fifth; None if there are fewer than five."""
+        size = len(self.batches) if isinstance(self.batches, Sized) else sum(1 for _ in self.batches)
+        if size < every:
+            return self, None
+        fit = _Every(self.batches, lambda i: i % every != every - 1)
+        return Calibration(fit, self.precision), Calibration(
+            _Every(self.batches, lambda i: i % every == every - 1), self.precision
+        )
 
     def calls(self, model: nn.Module) -> Iterator[tuple[Call, Tensor | None]]:
         """Yield the arguments of every call of the network, and which tokens of a padded batch count."""
@@ -122,6 +132,17 @@ class Calibration:
                 yield (tuple(moved[:required]), {}), None
             else:
                 yield ((moved,), {}), None
+
+
+@dataclass(frozen=True)
+class _Every:
+    """Some of the batches, by their number."""
+
+    batches: Iterable[Any]
+    chosen: Callable[[int], bool]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (batch for i, batch in enumerate(self.batches) if self.chosen(i))
 
 
 def _required(model: nn.Module) -> int:
