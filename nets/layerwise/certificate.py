@@ -102,7 +102,7 @@ def row_bounds(
         best[better], gaps[better], chosen[better] = bound[better], 2.0 * gap[better], lam[better]
         lam = np.where(
             chords > kept, lam * factor, lam / factor
-        )  # at the best price the chords count as many
+        )
         factor = math.sqrt(factor)
     chosen = np.where(chosen > 0, chosen, average)
 
@@ -140,7 +140,7 @@ class _Relaxed:
         return torch.from_numpy(np.ascontiguousarray(a)).to(self.device, torch.float32)
 
     def solve(self, lam: Weights, low: Weights, high: Weights) -> tuple[Weights, Weights, Weights]:
-        """Return a bound from below, the gap to it and the sum of chords; `low`, `high` are those at the ends.
+        """Return a bound from below, the gap to it, the sum of chords, from `low`, `high` at the ends.
 
         Each of shape (out,).
         """
