@@ -42,7 +42,7 @@ def shrink(model: nn.Module, ticket: Ticket, x: Tensor | None = None) -> nn.Modu
     """
     masked = ticket.masked(model)
     parameter = next(masked.parameters())
-    x = _inputs(ticket).to(parameter) if x is None else x.to(parameter.device)
+    x = example_inputs(ticket, model=masked).to(parameter) if x is None else x.to(parameter.device)
     units = coupling(masked, tuple(ticket.masks), x)
     small = without(masked, units, read_units(units, ticket.masks))
     refuse_other_outputs(masked, small, x)
@@ -76,8 +76,18 @@ def read_units(units: Coupling, masks: Mapping[str, Tensor]) -> Tensor:
         alive = still
 
 
-def _inputs(ticket: Ticket, samples: int = 8) -> Tensor:
+def example_inputs(ticket: Ticket, samples: int = 8, model: nn.Module | None = None) -> Tensor:
+    """Return random inputs of the shape that a ticket remembers, or that a first linear layer takes.
+
+    Raises
+    ------
+    ValueError
+        If neither tells the shape.
+    """
     shape = ticket.metadata.get("input_shape")
+    first = next(iter(model.children()), None) if model is not None else None
+    if shape is None and isinstance(model, nn.Sequential) and isinstance(first, nn.Linear):
+        shape = [first.in_features]
     if shape is None:
         raise ValueError("this ticket does not remember the shape of inputs: give x, a batch of them")
     return torch.randn((samples, *shape), generator=torch.Generator().manual_seed(0))

@@ -3,6 +3,19 @@
 Heavy imports (numba, onnx, onnxruntime) happen when a function that needs them is called.
 """
 
+from nets.export.exchange import onnx, program, torchscript
 from nets.export.files import FORMS, load, save
+from nets.export.speed import ROUTES, Measurement, Timing, measure
 
-__all__ = ["FORMS", "load", "save"]
+__all__ = [
+    "FORMS",
+    "ROUTES",
+    "Measurement",
+    "Timing",
+    "load",
+    "measure",
+    "onnx",
+    "program",
+    "save",
+    "torchscript",
+]
