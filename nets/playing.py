@@ -239,7 +239,8 @@ def find_tickets(
             **({} if dataset.task == CLASSIFICATION else {"task": dataset.task.name}),
             "model": model if isinstance(model, str) else type(network).__name__,
         }
-        shape = list(dataset.input_shape)
+        tokens = isinstance(dataset, Dataset) and dataset.x_train.dtype == torch.int64
+        shape = [] if tokens else list(dataset.input_shape)
     else:
         search = _own_search(model, data, train, steps, loss, batch, checkpoint, what)
         origin = {"model": type(search.flat.model).__name__}
@@ -253,7 +254,7 @@ def find_tickets(
     }
     if granularity != "weight":
         said["granularity"] = granularity
-    if granularity == "channel" and shape:
+    if shape:
         said["input_shape"] = shape
     if "penalty" in chosen.needs:
         said["penalty"] = repr(penalty)

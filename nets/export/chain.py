@@ -64,7 +64,9 @@ class Chain:
 
         layers = linear_layers(model)
         self.sizes = (layers[0].weight.shape[1], *(len(layer.weight) for layer in layers))
-        values, columns, counts = [], [], []
+        values: list[np.ndarray] = []
+        columns: list[np.ndarray] = []
+        counts: list[np.ndarray] = []
         for layer in layers:
             weight = layer.weight.numpy()
             rows, places = np.nonzero(weight)

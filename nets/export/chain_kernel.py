@@ -58,7 +58,7 @@ def _add_product(builder: Any, sum_: Any, left: Any, right: Any) -> None:
     builder.store(builder.fadd(builder.load(sum_), product, flags=_FAST), sum_)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def row_product(typing: Any, values: Any, columns: Any, source: Any, start: Any, stop: Any) -> Any:
     """Return sum of values[k] * source[columns[k]] for k from start to stop, a multiple of LANES later."""
     signature = types.float32(values, columns, source, types.int64, types.int64)
@@ -100,7 +100,7 @@ def row_product(typing: Any, values: Any, columns: Any, source: Any, start: Any,
     return signature, generate
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def rows_product(
     typing: Any,
     values: Any,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import os
@@ -131,10 +132,11 @@ def torchscript(
     network, x = _ready(model, ticket, x)
     buffer = io.BytesIO()
     with _hushed():
-        torch.jit.save(torch.jit.trace(network, x, check_trace=False), buffer)
+        traced = torch.jit.trace(network, x, check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, buffer)
         if check:
             buffer.seek(0)
-            _compare("TorchScript", network, x, torch.jit.load(buffer))
+            _compare("TorchScript", network, x, torch.jit.load(buffer))  # type: ignore[no-untyped-call]
     path = Path(path)
     write_bytes(path, buffer.getvalue())
     return path
@@ -149,8 +151,6 @@ def _ready(model: nn.Module, ticket: Ticket | None, x: Tensor | None) -> tuple[n
     if len(x) < 2:
         x = x.repeat(2, *[1] * (x.dim() - 1))
     if ticket is None:
-        import copy
-
         network = copy.deepcopy(network)
     return network.eval(), x
 

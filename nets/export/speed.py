@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -162,7 +163,7 @@ def measure(
             low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
             timings.append(Timing(route, statistics.median(times[route]), middle, low, high))
         elif route in notes:
-            timings.append(Timing(route, *[float("nan")] * 4, notes[route]))
+            timings.append(Timing(route, math.nan, math.nan, math.nan, math.nan, notes[route]))
     faster = [t for t in timings if not t.note and t.low > 1.0]
     best = max(faster, key=lambda t: t.speedup).route if faster else "dense"
     return Measurement(len(x), threads, tuple(timings), best, _without_gradients(runs[best]))

@@ -1,4 +1,6 @@
-"""Chains of linear layers: found in modules, equal to torch in one compiled call, refused where they are none."""
+"""Chains of linear layers: found in modules, equal to torch, refused where they are none."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -34,10 +36,10 @@ def thin(model, density=0.2, seed=0):
     st.booleans(),
     st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_it_computes_what_torch_computes(sizes, samples, density, activation, bias, seed):
     layers = []
-    for inputs, outputs in zip(sizes, sizes[1:]):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs, bias=bias), *([activation()] if activation else [])]
     model = thin(nn.Sequential(*layers), density, seed)
     x = torch.randn(samples, sizes[0], generator=torch.Generator().manual_seed(seed))
@@ -109,9 +111,9 @@ class Twice(nn.Module):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (Residual(), "add"),
+        (Residual(), "read more than once"),
         (Branching(), "its forward pass cannot be traced"),
-        (Twice(), "mul"),
+        (Twice(), "read more than once"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), "Conv2d"),
         (nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3)), "LayerNorm"),
         (nn.Sequential(nn.Linear(3, 3), nn.GELU(approximate="tanh")), "GELU"),
