@@ -9,15 +9,19 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nets.configuration import CONTROLS, Play, Scalar
+from nets import registry
+from nets.configuration import CONTROLS, Play, Scalar, check
 from nets.job_pool import Progress, run_jobs
 from nets.jobs import Job, jobs
 from nets.matching import judge, largest_matching_sparsity
 from nets.metric import ACCURACY, Metric
 from nets.result import Result
 from nets.storage.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from nets.methods import Method
 
 METHODS = ("dense", "concave", "l1", "imp", "random")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
@@ -36,7 +40,9 @@ class Series:
     @classmethod
     def of(cls, play: Play) -> Series:
         """Return the series that a play belongs to."""
-        penalty = play.penalty if play.method == "concave" else ""
+        from nets.methods import method
+
+        penalty = play.penalty if "penalty" in method(play.method).needs else ""
         return cls(play.method, penalty, play.options, play.granularity)
 
     @property
@@ -146,10 +152,11 @@ class Comparison:
 def compare(
     play: Play | None = None,
     *,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str | Method] = METHODS,
     densities: Sequence[float] = DENSITIES,
     seeds: int | Sequence[int] = SEEDS,
     controls: Sequence[str] = (),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -161,8 +168,8 @@ def compare(
     ----------
     play : Play, optional
         What all have in common; default ``Play()``: LeNet-300-100 on digits.
-    methods : sequence of str
-        Names of methods.
+    methods : sequence of str or Method
+        Names of methods, "package.module:METHOD", or methods.
     densities : sequence of float
         Densities of the tickets.
     seeds : int or sequence of int
@@ -170,6 +177,8 @@ def compare(
     controls : sequence of str
         Sanity checks that every ticket is put to besides (see `nets.controls`), from the same search;
         ("all",): all of them.
+    options : mapping of str to mapping, optional
+        Options by method, e.g. ``{"imp": {"keep": 0.5}}``.
     workers : int, optional
         Worker processes of one thread each; default: one a core. The results do not depend on it.
     on_progress : callable, optional
@@ -184,15 +193,27 @@ def compare(
     Comparison
         Results in the order seed, method, density, control.
     """
+    from nets.methods import method_text
+
     play = Play(**changes) if play is None else replace(play, **changes)
-    chosen_seeds = range(seeds) if isinstance(seeds, int) else tuple(seeds)
+    chosen_seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    check(len(chosen_seeds) > 0, "seeds", seeds, "at least 1")
+    names = tuple(method_text(name) for name in methods)
+    own = {method_text(name): dict(given) for name, given in (options or {}).items()}
+    for name in own:
+        if name not in names:
+            raise ValueError(
+                f"there are options of method {name}, which is not compared; compared are {', '.join(names)}"
+            )
+    if workers != 1 and any(registry.methods.is_local(name) for name in names):
+        workers = 1  # a method that no module holds is not known in other processes
     whole = replace(play, method="dense", density=1.0, granularity="weight")
     dense = [replace(whole, seed=seed) for seed in chosen_seeds]
-    planned = plan([replace(play, seed=seed) for seed in chosen_seeds], methods, densities, controls)
+    planned = plan([replace(play, seed=seed) for seed in chosen_seeds], names, densities, controls, own)
     stored = None if folder is None else Path(folder)
     done = run_jobs(dense, planned, workers=workers, on_progress=on_progress, folder=stored)
-    order = {method: i for i, method in enumerate(("dense", *methods))}
-    if "dense" not in methods:
+    order = {name: i for i, name in enumerate(dict.fromkeys(("dense", *names)))}
+    if "dense" not in names:
         done = [result for result in done if result.play.method != "dense"]
     done.sort(key=lambda r: (r.play.seed, order[r.play.method], -r.play.density, r.play.control))
     return Comparison(tuple(done))
@@ -203,16 +224,26 @@ def plan(
     methods: Sequence[str],
     densities: Sequence[float],
     controls: Sequence[str] = (),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Job]:
     """Return the jobs of a comparison; densities that share a chain of trainings stay in one job."""
     from nets.methods import method
 
-    names = [method(name).name for name in methods]
+    settled = {}
+    for name, given in (options or {}).items():
+        every = method(name).settle(given)
+        settled[name] = tuple((option, every[option]) for option in sorted(given))
     asked = CONTROLS if tuple(controls) == ("all",) else dict.fromkeys(controls)
     return jobs(
-        replace(play, method=name, density=density, control=control)
+        replace(
+            play,
+            method=name,
+            density=density,
+            control=control,
+            options=settled.get(name, play.options),
+        )
         for play in plays
-        for name in names
+        for name in methods
         if name != "dense"
         for density in densities
         for control in ("", *asked)

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from nets import registry
 from nets.granularity.names import density_under, granularity_name
-from nets.learning_rates import SCHEDULES
 
 Scalar = bool | int | float | str
-
-OPTIMISERS = ("sgd", "adam", "adamw")
 
 #: Sanity checks that a ticket is put to (`nets.controls`); "" is none.
 CONTROLS = ("shuffle", "reinitialise", "invert", "random", "small-dense")
@@ -38,7 +36,8 @@ class Training:
     batch_size : int
         Samples a step; the last, incomplete batch of an epoch is left out (the order changes every epoch).
     optimiser : str
-        "sgd", "adam" or "adamw".
+        "sgd", "adam", "adamw", or the name or "package.module:function" of one's own, called as
+        ``function(parameters, training)``.
     lr : float
         Peak learning rate.
     momentum : float
@@ -48,7 +47,8 @@ class Training:
     weight_decay : float
         Weight decay of all trained parameters.
     schedule : str
-        "one-cycle", "cosine", "linear", "constant" or "step".
+        "one-cycle", "cosine", "linear", "constant", "step", or the name or "package.module:function" of one's
+        own: share of the training done -> share of the peak rate.
     warm_up : float
         Epochs of linear warm-up in front of the schedule's own values.
     milestones : tuple of float
@@ -92,8 +92,9 @@ class Training:
         object.__setattr__(self, "milestones", tuple(float(m) for m in self.milestones))
         check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         check(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
-        check(self.optimiser in OPTIMISERS, "optimiser", self.optimiser, "one of " + ", ".join(OPTIMISERS))
-        check(self.schedule in SCHEDULES, "schedule", self.schedule, "one of " + ", ".join(SCHEDULES))
+        for known, name in ((registry.optimisers, self.optimiser), (registry.schedules, self.schedule)):
+            if name not in known and not registry.is_import_path(name):
+                raise ValueError(known.unknown(name))
         check(0 < self.lr < math.inf, "lr", self.lr, "positive")
         check(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
         check(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "0 or more")
@@ -129,7 +130,7 @@ class Play(Training):
     model : str
         Name of a model, or "package.module:factory".
     method : str
-        Name of a method (`lottery methods` lists them).
+        Name of a method (`lottery methods` lists them), "package.module:METHOD", or a Method; kept as text.
     penalty : str or Penalty
         For methods that take one, e.g. "log(0.02)", "mcp(2)", "lq(0.5)"; kept as text.
     density : float
@@ -195,6 +196,10 @@ class Play(Training):
             from nets.penalties import penalty_text
 
             object.__setattr__(self, "penalty", penalty_text(self.penalty))
+        if not isinstance(self.method, str):
+            from nets.methods import method_text
+
+            object.__setattr__(self, "method", method_text(self.method))
         pairs = self.options.items() if isinstance(self.options, Mapping) else self.options
         object.__setattr__(self, "options", tuple(sorted((str(k), v) for k, v in pairs)))
         object.__setattr__(self, "include", _patterns(self.include))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+from nets.registry import schedules
 
 #: Share of the peak at which the one-cycle schedule starts and (far below) at which it ends.
 ONE_CYCLE_START, ONE_CYCLE_END, ONE_CYCLE_PEAK = 1 / 25, 1e-4, 0.3
@@ -33,13 +35,9 @@ def one_cycle(share: float) -> float:
     return high + 0.5 * (low - high) * (1.0 + math.cos(math.pi * part))
 
 
-SHAPES: dict[str, Callable[[float], float]] = {
-    "constant": constant,
-    "cosine": cosine,
-    "linear": linear,
-    "one-cycle": one_cycle,
-}
-SCHEDULES = (*SHAPES, "step")
+def step(i: int, steps: int, milestones: Sequence[float]) -> int:
+    """Return how many milestones step i of a training has passed: the rate has dropped as often."""
+    return sum(i >= round(m * steps) for m in sorted(milestones))
 
 
 def learning_rates(
@@ -56,7 +54,8 @@ def learning_rates(
     Parameters
     ----------
     schedule : str
-        "constant", "cosine", "linear", "one-cycle" or "step".
+        "constant", "cosine", "linear", "one-cycle", "step", or the name or "package.module:function" of one's
+        own: share of the training done -> share of the peak rate.
     peak : float
         Largest learning rate.
     steps : int
@@ -73,14 +72,11 @@ def learning_rates(
     list of float
         Length `steps`.
     """
-    if schedule == "step":
-        shares = sorted(milestones)
-        rates = [peak * factor ** sum(i >= round(m * steps) for m in shares) for i in range(steps)]
-    elif schedule in SHAPES:
-        shape = SHAPES[schedule]
-        rates = [peak * shape(i / max(1, steps - 1)) for i in range(steps)]
+    shape = schedules.find(schedule)
+    if shape is step:
+        rates = [peak * factor ** step(i, steps, milestones) for i in range(steps)]
     else:
-        raise ValueError(f"unknown schedule {schedule!r}; choose one of {', '.join(SCHEDULES)}")
+        rates = [peak * float(shape(i / max(1, steps - 1))) for i in range(steps)]
     for i in range(min(warm_up, steps)):
         rates[i] *= (i + 1) / (warm_up + 1)
     return rates

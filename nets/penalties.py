@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+import inspect
 
-from concave_sparsity import PENALTIES, Penalty
-
-_FORM = re.compile(r"^\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*$")
+from concave_sparsity import Penalty
+from nets import registry
+from nets.registry import import_object, is_import_path, parse_call
 
 
 def parse_penalty(text: str | Penalty) -> Penalty:
@@ -26,40 +26,38 @@ def parse_penalty(text: str | Penalty) -> Penalty:
     """
     if isinstance(text, Penalty):
         return text
-    if ":" in text:
-        from nets.registry import import_object
-
+    if is_import_path(text):
         made = import_object(text)
         made = made if isinstance(made, Penalty) else made()
         if not isinstance(made, Penalty):
             raise ValueError(f"{text!r} is a {type(made).__name__}, not a Penalty")
         return made
-    match = _FORM.match(text)
-    if match is None:
-        raise ValueError(f"a penalty is written like log(0.02) or l1, got {text!r}")
-    name, inside = match[1], (match[2] or "").strip()
-    positional: list[float] = []
-    named: dict[str, float] = {}
-    for part in filter(None, (p.strip() for p in inside.split(","))):
-        key, equals, number = part.rpartition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            raise ValueError(f"the parameters of a penalty are numbers, got {part!r} in {text!r}") from None
-        if equals:
-            named[key.strip()] = value
-        else:
-            positional.append(value)
-    if name.lower() not in PENALTIES:
-        raise ValueError(f"unknown penalty {name!r}; the penalties are {', '.join(PENALTIES)}")
-    kind = PENALTIES[name.lower()]
-    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    name, values, settings = parse_call(text, "a penalty", "log(0.02) or l1")
+    kind = registry.penalties.find(name)
+    positional = [_number(value, text) for value in values]
+    named = {setting: _number(value, text) for setting, value in settings.items()}
+    if isinstance(kind, Penalty):
+        return kind
+    if dataclasses.is_dataclass(kind):
+        known = [f.name for f in dataclasses.fields(kind)]
+    else:
+        known = list(inspect.signature(kind).parameters)
     if len(positional) > len(known) or set(named) - set(known[len(positional) :]):
         raise ValueError(f"{name} takes {', '.join(known) or 'no parameter'}; got {text!r}")
     try:
-        return kind(**dict(zip(known, positional)), **named)
+        made = kind(**dict(zip(known, positional)), **named)
     except TypeError:
         raise ValueError(f"{name} takes {', '.join(known)}; got {text!r}") from None
+    if not isinstance(made, Penalty):
+        raise ValueError(f"{name!r} is a {type(made).__name__}, not a Penalty")
+    return made
+
+
+def _number(text: str, whole: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"the parameters of a penalty are numbers, got {text!r} in {whole!r}") from None
 
 
 def penalty_text(penalty: Penalty) -> str:
@@ -70,7 +68,7 @@ def penalty_text(penalty: Penalty) -> str:
     ValueError
         If the penalty has no such text: it is not one of the families of `concave_sparsity`.
     """
-    if PENALTIES.get(penalty.name) is not type(penalty):
+    if registry.penalties.entry(penalty.name) is not type(penalty):
         raise ValueError(
             f"{penalty!r} has no name that a file could hold: give 'package.module:factory' instead, "
             "or pass the object to find_ticket"

@@ -10,8 +10,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nets import registry
 from nets.runs import rows
-from nets.runs.canonical import REVISIONS, VERSION
+from nets.runs.canonical import VERSION
 from nets.runs.folder import LARGEST, run_folders
 from nets.runs.results import FIRST, BadRunWarning
 
@@ -135,6 +136,7 @@ def _load_results(connection: duckdb.DuckDBPyConnection, files: list[str]) -> No
         else "create temp table told as select ''::varchar as folder, ''::varchar as text where false",
         {"files": files} if files else {},
     )
+    revisions = {name: number for name in registry.methods if (number := registry.revision(name))}
     # A table of its own: the engine may read keys of a text before a condition that says it is no JSON.
     connection.execute("create temp table valid as select * from told where json_valid(text)")
     connection.execute(
@@ -143,15 +145,16 @@ def _load_results(connection: duckdb.DuckDBPyConnection, files: list[str]) -> No
         select folder, text, coalesce(
             sha256(regexp_replace(text, ', "sha256": "[0-9a-f]{64}"', '')) = (text ->> '$.sha256')
             and (text ->> '$.run') = folder and (text ->> '$.version') = $version
-            and case when list_contains($revised, text ->> '$.method')
+            and case when contains(text ->> '$.method', ':') then true
+                when list_contains($revised, text ->> '$.method')
                 then list_contains($revisions, (text ->> '$.method') || ' ' || (text ->> '$.revision'))
                 else (text ->> '$.revision') is null end, false) as sound
         from valid
         """,
         {
             "version": str(VERSION),
-            "revised": list(REVISIONS),
-            "revisions": [f"{name} {number}" for name, number in REVISIONS.items()],
+            "revised": list(revisions),
+            "revisions": [f"{name} {number}" for name, number in revisions.items()],
         },
     )
     unsound = "select folder from told where not exists (from checked where sound and folder = told.folder)"

@@ -82,6 +82,15 @@ class Registry:
             return brought[wanted].load()
         raise ValueError(self.unknown(name))
 
+    def entry(self, name: str) -> Any:
+        """Return what is held under a name, not imported: a thing, the path of one, or None."""
+        wanted = key(name)
+        return self._built_in().get(wanted, self._registered.get(wanted))
+
+    def is_local(self, name: str) -> bool:
+        """Tell whether a thing is known in this process alone, by `register`."""
+        return key(name) in self._registered
+
     def unknown(self, name: str) -> str:
         """Return the sentence about a name that nothing has."""
         names = self.names()
@@ -201,4 +210,62 @@ def _lazily(module: str, name: str) -> Callable[[], Mapping[str, Any]]:
     return lambda: getattr(importlib.import_module(module), name)
 
 
+def _files(package: str, name: str) -> Callable[[], Mapping[str, str]]:
+    """Return a function that lists the modules of a folder that define `name`; it imports none."""
+
+    def found() -> dict[str, str]:
+        folder = Path(__file__).parent.joinpath(*package.split(".")[1:])
+        texts = {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.py"))}
+        return {key(stem): f"{package}.{stem}:{name}" for stem, t in texts.items() if f"\n{name} = " in t}
+
+    return found
+
+
+methods = Registry(
+    "method", "methods", _files("nets.methods", "METHOD"), "a nets.methods.Method or 'package.module:METHOD'"
+)
+models = Registry(
+    "model", "models", _lazily("nets.models.registry", "ARCHITECTURES"), "'package.module:factory'"
+)
+data_sets = Registry(
+    "data set",
+    "data sets",
+    _lazily("nets.data.registry", "SOURCES"),
+    "the path of an image folder or 'package.module:factory'",
+)
+penalties = Registry(
+    "penalty",
+    "penalties",
+    _lazily("concave_sparsity", "PENALTIES"),
+    "a Penalty or 'package.module:factory'",
+)
 tasks = Registry("task", "tasks", _lazily("nets.tasks", "TASKS"), "a nets.Task or 'package.module:TASK'")
+optimisers = Registry(
+    "optimiser", "optimisers", lambda: {n: f"nets.optimisers:{n}" for n in ("sgd", "adam", "adamw")}
+)
+schedules = Registry(
+    "schedule",
+    "schedules",
+    lambda: {
+        n: f"nets.learning_rates:{n.replace('-', '_')}"
+        for n in ("constant", "cosine", "linear", "one-cycle", "step")
+    },
+)
+
+
+def revision(method: str) -> int:
+    """Return the revision of a method known by name, 0 of one by import path: nothing is imported.
+
+    That of a built-in method is read from its file.
+    """
+    found = methods.entry(method)
+    if isinstance(found, str):
+        module, _, _ = found.partition(":")
+        return _revision_in(Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py"))
+    return int(getattr(found, "revision", 0))
+
+
+@cache
+def _revision_in(file: Path) -> int:
+    match = re.search(r"^    revision=(\d+),$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return int(match[1]) if match else 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from nets.configuration import Play, Scalar
 
@@ -40,6 +40,40 @@ class ComparisonSettings(PlaySettings):
     density: Annotated[float, HIDDEN] = 0.05
     seed: Annotated[int, HIDDEN] = 0
     control: Annotated[str, HIDDEN] = ""
+
+
+def _several(kind: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
+    """Read several values, apart by spaces or commas."""
+    number = float in get_args(kind)
+    found: list[Any] = []
+    for token in tokens:
+        for text in filter(None, token.value.split(",")):
+            try:
+                found.append(float(text) if number else text)
+            except ValueError:
+                raise ValueError(f"{token.keyword} takes numbers, got {text!r}") from None
+    return tuple(found)
+
+
+#: Several values of an option, apart by spaces or commas.
+SEVERAL = Parameter(consume_multiple=True, converter=_several)
+
+
+def options_by_method(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read options written as METHOD.NAME=VALUE.
+
+    Raises
+    ------
+    ValueError
+        If one has another form.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for text, (name, value) in zip(texts, method_options(texts)):
+        chosen, dot, option = name.rpartition(".")
+        if not dot:
+            raise ValueError(f"an option of a comparison is written METHOD.NAME=VALUE, got {text!r}")
+        found.setdefault(chosen, {})[option] = value
+    return found
 
 
 def method_options(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nets.commands._settings import ComparisonSettings
+from nets.commands._settings import SEVERAL, ComparisonSettings, options_by_method
 from nets.comparison import DENSITIES, METHODS, SEEDS
 from nets.configuration import Play
 
@@ -17,10 +17,11 @@ from nets.configuration import Play
 def compare(
     *,
     settings: Annotated[ComparisonSettings, Parameter(name="*")] = ComparisonSettings(),  # noqa: B008
-    methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = METHODS,
-    densities: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = DENSITIES,
+    methods: Annotated[tuple[str, ...], SEVERAL] = METHODS,
+    densities: Annotated[tuple[float, ...], SEVERAL] = DENSITIES,
     seeds: int = SEEDS,
-    controls: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    controls: Annotated[tuple[str, ...], SEVERAL] = (),
+    option: tuple[str, ...] = (),
     workers: int | None = None,
     out: Path = Path("runs"),
     name: str | None = None,
@@ -33,13 +34,15 @@ def compare(
     settings
         What the plays have in common.
     methods
-        Methods to compare.
+        Methods to compare: names, or package.module:METHOD.
     densities
         Densities of the tickets.
     seeds
         Number of seeds.
     controls
         Sanity checks for every ticket: shuffle, reinitialise, invert, random, small-dense, or all.
+    option
+        Option of a method, as METHOD.NAME=VALUE; may be repeated.
     workers
         Worker processes of one thread each; default: one a core. Results do not depend on it.
     out
@@ -60,6 +63,7 @@ def compare(
     play = settings.play()
     for text in methods:
         method(text)  # an unknown name is said before anything is written
+    options = options_by_method(option)
     name = name or f"compare-{play.data}-{play.model}".replace("/", "-").replace(":", "-")
     out.mkdir(parents=True, exist_ok=True)
     with Bar(Console(stderr=True)) as bar:
@@ -69,6 +73,7 @@ def compare(
             densities=densities,
             seeds=seeds,
             controls=controls,
+            options=options,
             workers=workers,
             on_progress=bar.show,
             folder=out if keep else None,
@@ -78,7 +83,7 @@ def compare(
     for line in matching_lines(comparison):
         console.print(line, highlight=False, soft_wrap=True)
     results = comparison.save(
-        out / f"{name}.json", command=_command(play, methods, densities, seeds, controls)
+        out / f"{name}.json", command=_command(play, methods, densities, seeds, controls, option)
     )
     picture = draw(comparison, out / f"{name}.png")
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
@@ -91,6 +96,7 @@ def _command(
     densities: tuple[float, ...],
     seeds: int,
     controls: tuple[str, ...] = (),
+    option: tuple[str, ...] = (),
 ) -> str:
     """Return the command that makes these results, without paths of this machine."""
     parts = ["lottery compare"]
@@ -100,12 +106,12 @@ def _command(
     for field in fields(Play):
         value = getattr(play, field.name)
         if field.compare and field.name != "data" and value != getattr(usual, field.name):
-            option = f"--{field.name.replace('_', '-')}"
+            flag = f"--{field.name.replace('_', '-')}"
             if isinstance(value, bool):
-                parts.append(option if value else option.replace("--", "--no-", 1))
+                parts.append(flag if value else flag.replace("--", "--no-", 1))
             else:
                 texts = map(str, value) if isinstance(value, tuple) else [str(value)]
-                parts.append(f"{option} {' '.join(shlex.quote(text) for text in texts)}")
+                parts.append(f"{flag} {' '.join(shlex.quote(text) for text in texts)}")
     if methods != METHODS:
         parts.append("--methods " + " ".join(methods))
     if densities != DENSITIES:
@@ -114,4 +120,5 @@ def _command(
         parts.append(f"--seeds {seeds}")
     if controls:
         parts.append("--controls " + " ".join(controls))
+    parts += [f"--option {shlex.quote(text)}" for text in option]
     return " ".join(parts)

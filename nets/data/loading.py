@@ -19,9 +19,9 @@ from nets.data.download import Progress
 from nets.data.folder import data_folder, read
 from nets.data.image_folder import read_image_folder
 from nets.data.pairs import read_arrays, stack_samples, task_of
-from nets.data.registry import source
+from nets.data.source import Source
 from nets.data.stream import Stream, collates, is_streamed
-from nets.registry import import_object, is_import_path
+from nets.registry import data_sets
 from nets.tasks import CLASSIFICATION, NextToken, Task, named_task
 
 DataSpec = (
@@ -140,14 +140,11 @@ def load(
         if held_out is not None:
             beside = read_arrays(data[0], data[1], *held_out, task=named, tokens=tokens)
             raw = replace(raw, x_validation=beside.x_test, y_validation=beside.y_test)
-    elif isinstance(data, str) and "/" not in data:
-        known = source(data)
-        name, raw = (
-            known.name,
-            read(known, data_folder(data_dir), fetch=download, verify=verify, progress=progress),
-        )
-        default_validation, usual = known.validation, known.augmentation
-        mean, std, scale = known.mean, known.std, known.scale
+    elif isinstance(data, Source):
+        name = data.name
+        raw = read(data, data_folder(data_dir), fetch=download, verify=verify, progress=progress)
+        default_validation, usual = data.validation, data.augmentation
+        mean, std, scale = data.mean, data.std, data.scale
     elif isinstance(data, (str, os.PathLike)):
         folder = Path(data).expanduser()
         name, raw = folder.name, read_image_folder(folder, image_size)
@@ -177,8 +174,13 @@ HELD = 2**31
 
 def _made(spec: DataSpec) -> object:
     """Return what a factory makes, by import path or callable; anything else as it is."""
-    found = import_object(spec) if isinstance(spec, str) and is_import_path(spec) else spec
-    return found() if callable(found) else found
+    found: object = spec
+    if isinstance(spec, str) and "/" not in spec:
+        found = data_sets.find(spec)
+        if isinstance(found, Source):
+            return found
+    made = found() if callable(found) else found
+    return _made(made) if made is not found and isinstance(made, str) else made
 
 
 def _held(sets: Sequence[Any]) -> list[tuple[Any, Any]] | None:

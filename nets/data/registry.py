@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nets.data import cifar10, cifar100, digits, fashion_mnist, mnist, tiny_imagenet
 from nets.data.source import Source
+from nets.registry import data_sets
 
 SOURCES: dict[str, Source] = {
     module.SOURCE.name: module.SOURCE
@@ -17,12 +18,9 @@ def source(name: str) -> Source:
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or is that of a factory of the user's.
     """
-    key = name.strip().lower().replace("_", "-")
-    if key not in SOURCES:
-        raise ValueError(
-            f"unknown data set {name!r}; choose one of {', '.join(SOURCES)}, or give the path of an "
-            "image folder or 'package.module:factory'"
-        )
-    return SOURCES[key]
+    found = data_sets.find(name)
+    if not isinstance(found, Source):
+        raise ValueError(f"{name!r} is made by a factory: it has no files to list")
+    return found

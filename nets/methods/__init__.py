@@ -1,6 +1,5 @@
 """Methods of finding tickets; every file ``nets/methods/<name>.py`` that defines `METHOD` is one."""
 
-from nets.methods.method import Method, Option
-from nets.methods.registry import method, method_names, methods
+from nets.methods.method import Method, Option, method, method_names, method_text, methods
 
-__all__ = ["Method", "Option", "method", "method_names", "methods"]
+__all__ = ["Method", "Option", "method", "method_names", "method_text", "methods"]

@@ -134,4 +134,5 @@ METHOD = Method(
     options=OPTIONS,
     density_follows=follows,
     granularities=("weight", "n:m", "channel"),
+    revision=1,
 )

@@ -157,4 +157,5 @@ METHOD = Method(
         Option("smoothing", 0.3, "weight of a step in the running mean of the balance"),
         Option("lr", 0.2, "peak learning rate of the log-odds (Adam)"),
     ),
+    revision=1,
 )

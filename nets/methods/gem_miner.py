@@ -141,4 +141,5 @@ METHOD = Method(
         Option("lam", 1e-6, "weight of the squared scores in the objective"),
         Option("freezes", 30, "number of times that the lowest scores are frozen out"),
     ),
+    revision=1,
 )

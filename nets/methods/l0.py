@@ -120,4 +120,5 @@ METHOD = Method(
         Option("lam", 0.0, "weight of the expected l0 norm; 0: steered to the density"),
     ),
     granularities=("weight", "n:m", "channel"),
+    revision=1,
 )

@@ -26,4 +26,5 @@ METHOD = Method(
     options=OPTIONS,
     density_follows=follows,
     granularities=("weight", "n:m", "channel"),
+    revision=1,
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nets import registry
 from nets.configuration import Scalar
 from nets.granularity.names import granularity_kind
+from nets.registry import is_import_path, key
 from nets.search import Found, Search
 
 
@@ -83,6 +86,9 @@ class Method:
         its mask by `nets.distributions.select` can do N:M.
     density_follows : callable
         (options) -> whether with these options the density follows from them instead of being asked for.
+    revision : int
+        How often the method has changed what it computes with equal settings: runs stored before are left out
+        and computed anew.
     """
 
     name: str
@@ -97,6 +103,7 @@ class Method:
     fixed_density: float | None = None
     granularities: tuple[str, ...] = ("weight", "n:m")
     density_follows: Callable[[Mapping[str, Any]], bool] = lambda options: False
+    revision: int = 0
 
     def refuse(self, granularity: str) -> None:
         """Raise ValueError if the method cannot find tickets of this granularity."""
@@ -121,3 +128,46 @@ class Method:
                     f"method {self.name} has no option {name!r}; it takes {', '.join(known) or 'none'}"
                 )
         return {n: option.parse(given[n]) if n in given else option.default for n, option in known.items()}
+
+
+def method(name: str | Method) -> Method:
+    """Return the method of a name or of "package.module:METHOD"; a Method is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown (the nearest one is suggested), or is that of something else.
+    """
+    if isinstance(name, Method):
+        return name
+    found = registry.methods.find(name)
+    if not isinstance(found, Method):
+        raise ValueError(f"{name!r} is a {type(found).__name__}, not a nets.methods.Method")
+    return found
+
+
+def method_names() -> tuple[str, ...]:
+    """Return the names of all methods, those that come along first, in alphabetical order."""
+    return registry.methods.names()
+
+
+def methods() -> tuple[Method, ...]:
+    """Return all methods known by name."""
+    return tuple(method(name) for name in method_names())
+
+
+def method_text(chosen: str | Method) -> str:
+    """Return the name of a method as runs hold it: as the registry has it, or "package.module:METHOD".
+
+    A method that no module holds is made known by its own name, in this process.
+    """
+    if isinstance(chosen, str):
+        return chosen if is_import_path(chosen) else key(chosen)
+    if chosen.name in registry.methods and method(chosen.name) is chosen:
+        return chosen.name
+    place = getattr(chosen.find, "__module__", "")
+    for name, value in vars(sys.modules.get(place, sys)).items():
+        if value is chosen and place != "__main__":
+            return f"{place}:{name}"
+    registry.methods.register(chosen.name, chosen)
+    return chosen.name

@@ -198,4 +198,5 @@ METHOD = Method(
         Option("fade", 0.9, "factor of lam, every ten steps in the second half of the training"),
         Option("descent", 0.7, "share of the training over which the density wanted falls"),
     ),
+    revision=1,
 )

@@ -13,8 +13,8 @@ from torch import nn
 
 from nets.data import AnyData, Dataset, Stream
 from nets.data.batches import forward, mapped, tensors
-from nets.models.registry import architecture
-from nets.registry import import_object, is_import_path
+from nets.models.registry import Architecture
+from nets.registry import models
 from nets.tasks import CLASSIFICATION, Task
 
 ModelSpec = str | nn.Module | Callable[..., nn.Module]
@@ -75,11 +75,11 @@ def build(
     task = data.task if isinstance(data, Dataset) else CLASSIFICATION
     if classes < (2 if task.targets == "classes" else 1):
         raise ValueError(f"n_classes must be at least 2, got {classes}")
-    if isinstance(model, str) and not is_import_path(model):
-        with seeded(seed):
-            return architecture(model).factory(shape, classes, width=width)
+    found = models.find(model) if isinstance(model, str) else model
     with seeded(seed):
-        built = _made(import_object(model) if isinstance(model, str) else model, shape, classes, width)
+        if isinstance(found, Architecture):
+            return found.factory(shape, classes, width=width)
+        built = _made(found, shape, classes, width)
         if not isinstance(built, nn.Module):
             raise TypeError(
                 f"a model must be a torch.nn.Module or a factory of one, got {type(built).__name__}"
@@ -97,9 +97,9 @@ def build(
 def _streamed(model: ModelSpec, data: Stream, seed: int, width: float) -> nn.Module:
     """Return a network for data that come batch by batch, tried on the first of them."""
     with seeded(seed):
-        if isinstance(model, str) and not is_import_path(model):
-            return architecture(model).factory(data.input_shape, data.n_classes, width=width)
-        found = import_object(model) if isinstance(model, str) else model
+        found = models.find(model) if isinstance(model, str) else model
+        if isinstance(found, Architecture):
+            return found.factory(data.input_shape, data.n_classes, width=width)
         asks = [] if isinstance(found, nn.Module) else list(inspect.signature(found).parameters.values())
         plain = not any(p.name in KNOWN or p.default is p.empty for p in asks)
         shape, classes = ((), 0) if plain else (data.input_shape, data.n_classes)

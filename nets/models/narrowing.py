@@ -10,6 +10,8 @@ from torch import nn
 from nets.data import AnyData
 from nets.layout import Layout, maskable
 from nets.models.building import ModelSpec, build
+from nets.models.registry import Architecture
+from nets.registry import models
 
 #: Halvings of the width that is still open; units are whole numbers, so this is far finer than needed.
 HALVINGS = 24
@@ -67,10 +69,8 @@ def width_for(
 
 
 def _made(model: ModelSpec, data: AnyData, width: float) -> nn.Module:
-    from nets.models.registry import architecture
-    from nets.registry import is_import_path
-
-    if isinstance(model, str) and not is_import_path(model):
-        return architecture(model).factory(data.input_shape, data.n_classes, width=width)
+    found = models.find(model) if isinstance(model, str) else model
+    if isinstance(found, Architecture):
+        return found.factory(data.input_shape, data.n_classes, width=width)
     with torch.device("cpu"):  # a user's network is tried on an input, which needs numbers
         return build(model, data, width=width)

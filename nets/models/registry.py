@@ -15,6 +15,7 @@ from nets.models.resnet_cifar import resnet_cifar
 from nets.models.vgg import vgg
 from nets.models.vision_transformer import vit_lite
 from nets.models.wide_resnet import wide_resnet
+from nets.registry import models
 
 #: (input_shape, n_classes, width=1.0) -> network, its weights drawn from torch's global CPU generator.
 Factory = Callable[..., nn.Module]
@@ -102,12 +103,9 @@ def architecture(name: str) -> Architecture:
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or is that of a factory of the user's.
     """
-    key = name.strip().lower().replace("_", "-")
-    if key not in ARCHITECTURES:
-        raise ValueError(
-            f"unknown model {name!r}; choose one of {', '.join(ARCHITECTURES)}, "
-            "or give 'package.module:factory'"
-        )
-    return ARCHITECTURES[key]
+    found = models.find(name)
+    if not isinstance(found, Architecture):
+        raise ValueError(f"{name!r} is a {type(found).__name__}, not an Architecture")
+    return found

@@ -15,14 +15,12 @@ from dataclasses import fields, replace
 from functools import cache, lru_cache
 from typing import Any, Union, get_args, get_origin
 
+from nets import registry
 from nets.configuration import Play
 
-#: Raise it when a default of `Play` or what a field means changes; a test pins both.
+#: Raise it when a default of `Play` or what a field means changes; a test pins both. Where one
+#: method changes, raise its own revision (`Method.revision`).
 VERSION = 1
-
-#: Methods that with equal settings no longer compute what they did at first, and how often that changed. Runs
-#: stored before are left out and computed anew; raise a number here, not VERSION, where one method changes.
-REVISIONS = {"concave": 1, "concrete-ticket": 1, "gem-miner": 1, "l0": 1, "l1": 1, "pilot": 1}
 
 #: Dataclasses that a configuration may name.
 KINDS: dict[str, type[Play]] = {"play": Play}
@@ -43,13 +41,13 @@ def settled(play: Play) -> Play:
     ValueError
         If method, penalty or an option is unknown, or the method cannot prune by the granularity.
     """
-    from nets.methods import method
+    from nets.methods import method, method_text
     from nets.penalties import parse_penalty, penalty_text
 
     chosen = method(play.method)
     defaults = chosen.settle({})
     options = {name: v for name, v in chosen.settle(dict(play.options)).items() if v != defaults[name]}
-    changes: dict[str, Any] = {"method": chosen.name, "options": tuple(sorted(options.items()))}
+    changes: dict[str, Any] = {"method": method_text(play.method), "options": tuple(sorted(options.items()))}
     if "penalty" not in chosen.needs:
         changes["penalty"] = _default("penalty")
     elif ":" not in play.penalty:
@@ -93,7 +91,10 @@ def canonical(play: Play) -> dict[str, Any]:
     play = settled(play)
     every = settings(play)
     said = {name: every[name] for name in _compared() if every[name] != _plain(name, _default(name))}
-    revised = {"revision": REVISIONS[play.method]} if play.method in REVISIONS else {}
+    from nets.methods import method
+
+    number = method(play.method).revision
+    revised = {"revision": number} if number else {}
     return {"version": VERSION, "kind": _kind(play), **revised, **said}
 
 
@@ -154,17 +155,19 @@ def from_form(form: object) -> Play:
 
 
 def require_revision(method: str, revision: object) -> None:
-    """Refuse what an earlier or later form of a method computed.
+    """Refuse what an earlier or later form of a method known by name computed; nothing is imported.
 
     Raises
     ------
     ValueError
         If the revision (None: the first) is not the present one.
     """
-    if revision != REVISIONS.get(method) or isinstance(revision, bool):
+    if method not in registry.methods:
+        return  # by import path: what it is now, only importing it would tell
+    present = registry.revision(method)
+    if revision != (present or None) or isinstance(revision, bool):
         raise ValueError(
-            f"computed by revision {revision or 0!r} of method {method}; "
-            f"this library has revision {REVISIONS.get(method, 0)}"
+            f"computed by revision {revision or 0!r} of method {method}; this library has revision {present}"
         )
 
 

@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 from nets.configuration import Play
 from nets.runs.canonical import (
     DIGITS,
-    REVISIONS,
     VERSION,
     canonical,
     complete,
@@ -200,8 +199,8 @@ class RunFolder:
         for name in ("config.json", "details.json"):
             sync_file(self.path / name)
         said = {**row, "run": self.address, "version": VERSION}
-        if row.get("method") in REVISIONS:
-            said["revision"] = REVISIONS[row["method"]]
+        if number := canonical(self.play()).get("revision"):
+            said["revision"] = number
         write_json(self.path / "result.json", {**said, "sha256": _sha256(said)})
         self.clear_failure()
 

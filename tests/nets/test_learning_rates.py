@@ -2,10 +2,11 @@
 
 import pytest
 
-from nets.learning_rates import SCHEDULES, learning_rates
+from nets.learning_rates import learning_rates
+from nets.registry import schedules
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", schedules.names())
 @pytest.mark.parametrize("steps", [1, 2, 7, 100])
 def test_one_finite_rate_a_step_none_above_the_peak(schedule, steps):
     rates = learning_rates(schedule, 0.5, steps, warm_up=3)
@@ -38,5 +39,5 @@ def test_warm_up_rises_linearly():
 
 
 def test_unknown_schedule():
-    with pytest.raises(ValueError, match="unknown schedule 'zigzag'; choose one of"):
+    with pytest.raises(ValueError, match="unknown schedule 'zigzag'; the schedules are"):
         learning_rates("zigzag", 1.0, 3)

@@ -35,7 +35,7 @@ def test_one_data_set_is_checked_and_shown(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mnits"], "lottery: unknown data set 'mnits'; choose one of digits"),
+        (["mnits"], "lottery: unknown data set 'mnits' (did you mean 'mnist'?); the data sets are digits"),
         (["mnist"], "lottery: mnist is not in"),
         (["--fetch"], "say which data set to fetch"),
     ],

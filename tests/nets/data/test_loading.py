@@ -78,7 +78,11 @@ def test_memory_decides_how_inputs_are_stored(monkeypatch):
 @pytest.mark.parametrize(
     ("spec", "error", "message"),
     [
-        ("mnits", ValueError, "unknown data set 'mnits'; choose one of digits, mnist, fashion-mnist"),
+        (
+            "mnits",
+            ValueError,
+            "unknown data set 'mnits' \\(did you mean 'mnist'\\?\\); the data sets are digits, mnist",
+        ),
         (3, TypeError, "data must be a name"),
         (None, TypeError, "data must be a name"),
         ((np.eye(3),), TypeError, "got 1 of them"),
