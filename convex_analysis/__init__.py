@@ -8,15 +8,28 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convex_analysis import losses, reference
+    from convex_analysis import losses as losses
+    from convex_analysis import reference as reference
+    from convex_analysis import theorems
     from convex_analysis.convex_step import ConvexSolution, ConvexStep
-    from convex_analysis.cross_validation import CrossValidation, cross_validate
+    from convex_analysis.cross_validation import CrossValidation, GridEdgeWarning
+    from convex_analysis.cross_validation import cross_validate as cross_validate
     from convex_analysis.duality import dual_value
+    from convex_analysis.estimators import (
+        ConcaveClassifier,
+        ConcaveClassifierCV,
+        ConcaveRegressor,
+        ConcaveRegressorCV,
+    )
     from convex_analysis.global_minimum import GlobalSolution, GlobalStatus, global_minimum
-    from convex_analysis.majorize_minimize import majorize_minimize, solve
-    from convex_analysis.path import Path, lam_grid, path
+    from convex_analysis.majorize_minimize import majorize_minimize
+    from convex_analysis.majorize_minimize import solve as solve
+    from convex_analysis.path import Path as Path
+    from convex_analysis.path import lam_grid
+    from convex_analysis.path import path as path
     from convex_analysis.problems import CopyWarning, MaskProblem, Problem, RegressionProblem
-    from convex_analysis.solution import ConvergenceWarning, Solution, Status
+    from convex_analysis.solution import ConvergenceWarning as ConvergenceWarning
+    from convex_analysis.solution import Solution, Status
     from convex_analysis.suboptimality import chord_envelope
 
 _MODULE_OF = {
@@ -25,6 +38,7 @@ _MODULE_OF = {
     "ConcaveRegressor": "convex_analysis.estimators",
     "ConcaveRegressorCV": "convex_analysis.estimators",
     "ConvergenceWarning": "convex_analysis.solution",
+    "GridEdgeWarning": "convex_analysis.cross_validation",
     "ConvexSolution": "convex_analysis.convex_step",
     "ConvexStep": "convex_analysis.convex_step",
     "CopyWarning": "convex_analysis.problems",
@@ -48,30 +62,30 @@ _MODULE_OF = {
 }
 _SUBMODULES = {"losses", "reference", "theorems"}
 
+# What `from convex_analysis import *` brings: no names that os, pathlib, scikit-learn or scipy have too.
 __all__ = [
-    "ConvergenceWarning",
+    "ConcaveClassifier",
+    "ConcaveClassifierCV",
+    "ConcaveRegressor",
+    "ConcaveRegressorCV",
     "ConvexSolution",
     "ConvexStep",
     "CopyWarning",
     "CrossValidation",
     "GlobalSolution",
     "GlobalStatus",
+    "GridEdgeWarning",
     "MaskProblem",
-    "Path",
     "Problem",
     "RegressionProblem",
     "Solution",
     "Status",
     "chord_envelope",
-    "cross_validate",
     "dual_value",
     "global_minimum",
     "lam_grid",
-    "losses",
     "majorize_minimize",
-    "path",
-    "reference",
-    "solve",
+    "theorems",
 ]
 
 

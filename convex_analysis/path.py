@@ -178,7 +178,27 @@ def read_grid(problem: Problem, lams: Any, n_lams: int, smallest: float | None) 
     return grid
 
 
-def continued(
+def follow(
+    problems: Sequence[Problem], start: str | Vector | None, tol: float, max_iter: int
+) -> tuple[Solution, ...]:
+    """Solve problems that share data and box one after the other, each from the solution before.
+
+    Parameters
+    ----------
+    problems
+        The same problem with other lams, other penalties, or both.
+    start, tol, max_iter
+        As in `path`.
+    """
+    # In double precision: what a support becomes along a path should not hang on rounding.
+    solver = ConvexStep(problems[0].normalised(), np.float64)
+    solutions: list[Solution] = []
+    for problem in problems:
+        solutions.append(_continued(problem, solver, solutions[-1].x if solutions else start, tol, max_iter))
+    return tuple(solutions)
+
+
+def _continued(
     problem: Problem, solver: ConvexStep, start: str | Vector | None, tol: float, max_iter: int
 ) -> Solution:
     """Solve from the solution before; where the slope at zero is infinite, from l1 as well.
@@ -234,15 +254,10 @@ def path(
     """
     check_solver_parameters("path", problem, lams=lams, start=start, tol=tol, max_iter=max_iter)
     grid = read_grid(problem, lams, n_lams, smallest)
-    # In double precision: what a support becomes along a path should not hang on rounding.
-    solver = ConvexStep(problem.normalised(), np.float64)
-    solutions: list[Solution] = []
-    for lam in grid:
-        at_lam = problem.with_lam(float(lam))
-        solutions.append(continued(at_lam, solver, solutions[-1].x if solutions else start, tol, max_iter))
+    solutions = follow([problem.with_lam(float(lam)) for lam in grid], start, tol, max_iter)
     early = [solution for solution in solutions if not solution.converged]
     if early:
         worst = max(early, key=lambda solution: solution.stationarity)
         message = f"{len(early)} of {len(solutions)} solutions stopped early; the worst: {worst.message}"
         warnings.warn(message, ConvergenceWarning, stacklevel=2)
-    return Path(problem, grid, tuple(solutions))
+    return Path(problem, grid, solutions)

@@ -7,6 +7,7 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning as SklearnConvergenceWarning
 
 from convex_analysis.losses.loss import Vector
 
@@ -22,7 +23,7 @@ class Status(Enum):
         return self.value
 
 
-class ConvergenceWarning(UserWarning):
+class ConvergenceWarning(SklearnConvergenceWarning):  # type: ignore[misc]
     """A solver stopped before the tolerance asked; the message gives both figures."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convex_analysis.parameters import Nothing, Number, Rule, Vector, Word, check_parameters
+from convex_analysis.parameters import Function, Nothing, Number, Rule, Vector, Word, check_parameters
 from convex_analysis.problems import Problem
 
 STARTS = ("l1", "zero", "dense", "multi")
@@ -21,6 +21,8 @@ SOLVER_RULES: dict[str, tuple[Rule, ...]] = {
     "smallest": (Number(low=0, high=1, above=True), Nothing()),
     "folds": (Number(low=2, integer=True),),
     "seed": (Number(low=0, integer=True),),
+    "n_jobs": (Number(integer=True), Nothing()),
+    "progress": (Function(), Nothing()),
 }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from convex_analysis.estimators.linear_model import (
     ALPHA_RULE,
@@ -16,7 +15,6 @@ from convex_analysis.estimators.linear_model import (
 )
 from convex_analysis.estimators.logistic_prediction import LogisticPrediction
 from convex_analysis.estimators.penalties import PenaltyLike
-from convex_analysis.losses.loss import Vector
 
 
 class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
@@ -32,6 +30,8 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         ``sklearn.linear_model.LogisticRegression(l1_ratio=1, C=1 / (n_samples * alpha))``.
     penalty, penalty_parameters, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
         As in `ConcaveRegressor`.
+    class_weight
+        Weights of the classes: a dict by label, or "balanced", inversely to how often they occur.
     warm_start
         Whether fit starts from the coefficients of the last fit, if the classes are as many.
 
@@ -69,9 +69,10 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         upper: Any = np.inf,
         penalty_factor: Any = None,
         fit_intercept: bool = True,
-        start: str = "l1",
-        tol: float = 1e-10,
+        start: str | None = None,
+        tol: float = 1e-8,
         max_iter: int = 1000,
+        class_weight: Any = None,
         warm_start: bool = False,
     ) -> None:
         self.alpha = alpha
@@ -84,6 +85,7 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         self.start = start
         self.tol = tol
         self.max_iter = max_iter
+        self.class_weight = class_weight
         self.warm_start = warm_start
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -105,21 +107,21 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
 
         Warns
         -----
-        sklearn.exceptions.ConvergenceWarning
+        ConvergenceWarning
             If the solver stopped before ``tol``; the message gives both figures.
         """
         self._check_parameters()
-        X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32))
+        X, y = self._read(X, y)
         weights = read_weights(sample_weight, X.shape[0])
         targets = self._binary_targets(self._read_labels(y, weights))
-        starts = self._last_coefficients((len(targets), X.shape[1]))
-        found = [
-            self._solve(self._problem(X, target, "logistic", float(self.alpha), weights), start)
-            for target, start in zip(targets, starts)
-        ]
-        self._keep(found)
+        weights = self._with_class_weight(y, weights)
+        last = self._last_coefficients((len(targets), X.shape[1]))
+        starts = [None] * len(targets) if last is None else last
+        self._keep(
+            [
+                self._solve(self._at(self._problem(X, target, "logistic", weights), float(self.alpha)), start)
+                for target, start in zip(targets, starts)
+            ],
+            X.dtype,
+        )
         return self
-
-    def _last_coefficients(self, shape: tuple[int, int]) -> Sequence[Vector | None]:
-        last = getattr(self, "coef_", None) if self.warm_start else None
-        return list(last) if last is not None and last.shape == shape else [None] * shape[0]

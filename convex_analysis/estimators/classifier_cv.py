@@ -7,10 +7,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import validate_data
 
-from convex_analysis.estimators.alpha_choice import CHOICE_RULES, AlphaChoice, path_predictor, weighted_mean
-from convex_analysis.estimators.cross_validation import Solutions
+from convex_analysis.estimators.alpha_choice import (
+    CHOICE_RULES,
+    AlphaChoice,
+    Solutions,
+    path_predictor,
+    weighted_mean,
+)
 from convex_analysis.estimators.linear_model import SHARED_RULES, read_weights
 from convex_analysis.estimators.logistic_prediction import (
     LogisticPrediction,
@@ -27,8 +31,8 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
     Parameters
     ----------
     alphas
-        Alphas to try; by default ``n_alphas`` of them, from the least at which all coefficients of
-        all classes are zero down to ``alpha_min_ratio`` times that.
+        Alphas to try, or how many; by default ``n_alphas`` of them, from the least at which all
+        coefficients of all classes are zero down to ``alpha_min_ratio`` times that.
     n_alphas, alpha_min_ratio
         The default grid.
     cv
@@ -36,8 +40,12 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
     selection
         "best": the least mean held-out log-loss; "one-standard-error": the largest alpha whose
         held-out log-loss is within one standard error of it (fewer features).
+    scoring
+        What alpha is chosen by in place of the held-out loss: a name or a function, as in scikit-learn.
     n_jobs
         Folds solved at the same time, as in scikit-learn.
+    class_weight
+        As in `ConcaveClassifier`; held-out samples are judged by their own weights alone.
     penalty, penalty_parameters, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
         As in `ConcaveRegressor`.
 
@@ -47,8 +55,10 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         The alpha chosen.
     alphas_ : array of shape (n_alphas,)
         Alphas tried, falling.
+    coef_path_, intercept_path_ : arrays of shape (n_alphas, ...)
+        Coefficients and intercepts at each alpha, on all samples.
     scores_ : array of shape (n_alphas, n_folds)
-        Negative log-loss on each fold's held-out samples, by which alpha is chosen.
+        What alpha is chosen by: the scorer's values, or minus the log-loss, on each fold's held-out samples.
     accuracy_path_ : array of shape (n_alphas, n_folds)
         Share of each fold's held-out samples that are classified rightly.
     classes_, coef_, intercept_, n_iter_, stationarity_, status_, solutions_, n_features_in_
@@ -69,6 +79,7 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         alpha_min_ratio: float = 0.01,
         cv: Any = None,
         selection: str = "best",
+        scoring: Any = None,
         n_jobs: int | None = None,
         penalty: PenaltyLike = "log",
         penalty_parameters: Mapping[str, Any] | None = None,
@@ -76,15 +87,17 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         upper: Any = np.inf,
         penalty_factor: Any = None,
         fit_intercept: bool = True,
-        start: str = "l1",
-        tol: float = 1e-10,
+        start: str | None = None,
+        tol: float = 1e-8,
         max_iter: int = 1000,
+        class_weight: Any = None,
     ) -> None:
         self.alphas = alphas
         self.n_alphas = n_alphas
         self.alpha_min_ratio = alpha_min_ratio
         self.cv = cv
         self.selection = selection
+        self.scoring = scoring
         self.n_jobs = n_jobs
         self.penalty = penalty
         self.penalty_parameters = penalty_parameters
@@ -95,8 +108,9 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         self.start = start
         self.tol = tol
         self.max_iter = max_iter
+        self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, **params: Any) -> Self:
         """Choose alpha and fit the model.
 
         Parameters
@@ -107,6 +121,10 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
             Labels, shape (n_samples,), of two classes or more.
         sample_weight
             Weight of each sample, not negative, in training and in held-out losses.
+        groups
+            Group of each sample, shape (n_samples,), for splitters that keep groups together.
+        **params
+            Other metadata for the splitter and the scorer, where scikit-learn's metadata routing is enabled.
 
         Raises
         ------
@@ -115,14 +133,16 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
 
         Warns
         -----
-        sklearn.exceptions.ConvergenceWarning
+        ConvergenceWarning
             Once, if the solver stopped before ``tol`` anywhere; the message gives the worst figures.
+        GridEdgeWarning
+            If the best alpha is the smallest of the grid.
         """
         self._check_parameters()
-        X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32))
+        X, y = self._read(X, y)
         weights = read_weights(sample_weight, X.shape[0])
         encoded = self._read_labels(y, weights)
-
+        trained = self._with_class_weight(y, weights)
         rows = X.tocsr() if hasattr(X, "tocsr") else X
 
         def judge(found: list[Solutions], test: NDArray[np.intp], weights: Vector | None) -> Vector:
@@ -136,8 +156,9 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
             right = weighted_mean((shares.argmax(axis=2) == truth[:, None]).astype(np.float64), weights)
             return np.column_stack((log_loss, right))
 
-        targets = self._binary_targets(encoded)
-        solutions, table = self._choose_alpha(X, targets, encoded, "logistic", weights, judge)
-        self.scores_, self.accuracy_path_ = -table[:, :, 0], table[:, :, 1]
-        self._keep(solutions)
+        problems = [self._problem(X, one, "logistic", trained) for one in self._binary_targets(encoded)]
+        passed = params if groups is None else {**params, "groups": groups}
+        solutions, table = self._choose_alpha((rows, y), problems, encoded, (trained, weights), judge, passed)
+        self.scores_, self.accuracy_path_ = -table[:, :, 0], table[:, :, -1]
+        self._keep(solutions, X.dtype)
         return self

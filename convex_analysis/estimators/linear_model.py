@@ -1,20 +1,24 @@
-"""What the estimators share: parameters, the statement of the problem, the call of the solver."""
+"""What the estimators share: one description of their parameters, one statement, one fit."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from concave_sparsity import Penalty
-from convex_analysis import solution as solutions
-from convex_analysis.estimators.alpha_problem import AlphaProblem
+from convex_analysis.estimators.penalties import (
+    PenaltyLike,
+    nested_parameters,
+    penalty_at,
+    problem_at,
+    with_nested,
+)
 from convex_analysis.losses import Loss
 from convex_analysis.losses.loss import Vector
 from convex_analysis.majorize_minimize import majorize_minimize
@@ -29,7 +33,8 @@ from convex_analysis.parameters import (
     Word,
     check_parameters,
 )
-from convex_analysis.solution import Solution
+from convex_analysis.problems import RegressionProblem
+from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver_parameters import STARTS, STEPS, TOLERANCE
 
 SHARED_RULES: dict[str, tuple[Rule, ...]] = {
@@ -39,21 +44,42 @@ SHARED_RULES: dict[str, tuple[Rule, ...]] = {
     "upper": (Numbers(),),
     "penalty_factor": (Numbers(), Nothing()),
     "fit_intercept": (Flag(),),
-    "start": (Word(STARTS),),
+    "start": (Word(STARTS), Nothing()),
     "tol": (TOLERANCE,),
     "max_iter": (STEPS,),
     "warm_start": (Flag(),),
+    "class_weight": (Word(("balanced",)), Kind((Mapping,), "a dict of weights by class"), Nothing()),
 }
 ALPHA_RULE: dict[str, tuple[Rule, ...]] = {"alpha": (Number(low=0),)}
 LOSS_RULE: dict[str, tuple[Rule, ...]] = {
     "loss": (Word(("linear", "huber")), Kind((Loss,), "a convex_analysis.losses.Loss"))
 }
+_NESTED = "penalty__"
+
+
+class _SparseName(str):
+    """The name of an estimator whose zeros are exact.
+
+    scikit-learn's `SelectFromModel` keeps every nonzero coefficient of models that it knows to be sparse,
+    and it knows them by a word in the name of their class; of others it keeps what is above the mean.
+    """
+
+    __slots__ = ()
+
+    def __contains__(self, part: object) -> bool:
+        return part == "Lasso" or (isinstance(part, str) and super().__contains__(part))
 
 
 class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
     """Base of the estimators: states a `RegressionProblem` and hands it to `majorize_minimize`."""
 
     _rules: ClassVar[Mapping[str, tuple[Rule, ...]]]
+    penalty: PenaltyLike
+    penalty_parameters: Mapping[str, Any] | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__name__ = _SparseName(cls.__name__)
 
     def __sklearn_tags__(self) -> Any:
         """Add to scikit-learn's tags that X may be sparse."""
@@ -61,17 +87,40 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; with deep also the penalty's own (``penalty__eps`` and the like)."""
+        given: dict[str, Any] = super().get_params(deep=False)
+        if deep:
+            own = nested_parameters(self.penalty, self.penalty_parameters)
+            given |= {_NESTED + name: value for name, value in own.items()}
+        return given
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; ``penalty__eps=0.1`` puts another penalty in the place of the frozen one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        own = {name: params.pop(name) for name in [*params] if name.startswith(_NESTED)}
+        super().set_params(**params)
+        if own:
+            changes = {name.removeprefix(_NESTED): value for name, value in own.items()}
+            self.penalty, self.penalty_parameters = with_nested(
+                self.penalty, self.penalty_parameters, changes
+            )
+        return self
+
     def _check_parameters(self) -> None:
         check_parameters(type(self).__name__, self.get_params(deep=False), self._rules)
 
-    def _problem(self, X: Any, y: Any, loss: str | Loss, alpha: float, sample_weight: Any) -> AlphaProblem:
-        """State the problem at one alpha."""
-        return AlphaProblem(
+    def _problem(self, X: Any, y: Any, loss: str | Loss, sample_weight: Any) -> RegressionProblem:
+        """State the problem, without its penalty."""
+        penalty_at(self.penalty, self.penalty_parameters, 1.0)  # a wrong name is said before X is looked at
+        return RegressionProblem(
             X,
             y,
-            self.penalty,
-            self.penalty_parameters,
-            alpha,
             loss=loss,
             lower=self.lower,
             upper=self.upper,
@@ -80,14 +129,34 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
             fit_intercept=self.fit_intercept,
         )
 
-    def _solve(self, problem: AlphaProblem, start: Vector | None) -> Solution:
-        """Solve from a vector if there is one; a stop before the tolerance becomes scikit-learn's warning."""
+    def _at(self, problem: Any, alpha: float) -> Any:
+        """Return a problem at an alpha."""
+        return problem_at(problem, self.penalty, self.penalty_parameters, alpha)
+
+    def _solve(self, problem: Any, start: Vector | None) -> Solution:
+        """Solve from a vector if there is one; a stop before the tolerance becomes an estimator's warning."""
         with quietly():
             found = majorize_minimize(
                 problem, self.start if start is None else start, self.tol, self.max_iter
             )
         if not found.converged:
-            warn_of(found)
+            warnings.warn(
+                f"{found.message} Increase max_iter or tol, or standardise the features.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return found
+
+    def _last_coefficients(self, shape: tuple[int, ...]) -> Any:
+        """Return the coefficients of the last fit where they are wanted and fit, else None."""
+        last = getattr(self, "coef_", None) if self.warm_start else None
+        return last.astype(np.float64) if last is not None and last.shape == shape else None
+
+    def _read(self, X: Any, y: Any, **options: Any) -> tuple[Any, Any]:
+        """Return X and y checked; X stays in single precision, sparse X becomes CSC."""
+        found: tuple[Any, Any] = validate_data(
+            self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32), **options
+        )
         return found
 
     def _read_for_prediction(self, X: Any) -> Any:
@@ -97,9 +166,9 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Silence the solver's own warning of an early stop, in whose place an estimator gives scikit-learn's."""
+    """Silence the solver's own warning of an early stop, in whose place an estimator gives its own."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", solutions.ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
         yield
 
 
@@ -112,15 +181,6 @@ def read_weights(sample_weight: Any, n_samples: int) -> Vector | None:
         return None
     weights = np.asarray(sample_weight)
     return np.full(n_samples, weights) if weights.ndim == 0 else weights
-
-
-def warn_of(found: Solution) -> None:
-    """Warn, with the figures, of a run that stopped before its tolerance."""
-    warnings.warn(
-        f"{found.message} Increase max_iter or tol, or standardise the features.",
-        ConvergenceWarning,
-        stacklevel=4,
-    )
 
 
 def linear_predictor(X: Any, coef: Vector, intercept: Any) -> Vector:

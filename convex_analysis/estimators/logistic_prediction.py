@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from convex_analysis.estimators.linear_model import linear_predictor
@@ -47,6 +49,19 @@ class LogisticPrediction(ClassifierMixin):  # type: ignore[misc]
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    def _with_class_weight(self, y: Any, weights: Vector | None) -> Vector | None:
+        """Return the weights for training: of the samples, times those of their classes."""
+        if self.class_weight is None:
+            return weights
+        own: Vector = np.ones(len(y)) if weights is None else weights
+        if self.class_weight != "balanced":
+            of_class: Vector = compute_sample_weight(self.class_weight, y)
+        else:
+            encoded = np.searchsorted(self.classes_, y)
+            total = np.bincount(encoded, own)
+            of_class = (total.sum() / (total.size * total))[encoded]
+        return own * of_class
+
     def _read_labels(self, y: Any, weights: Vector | None) -> NDArray[np.intp]:
         """Keep the classes and return each sample's index among them.
 
@@ -76,10 +91,10 @@ class LogisticPrediction(ClassifierMixin):  # type: ignore[misc]
         classes = [1] if self.classes_.size == 2 else range(self.classes_.size)
         return [np.where(encoded == k, 1.0, -1.0) for k in classes]
 
-    def _keep(self, found: list[Solution]) -> None:
+    def _keep(self, found: Sequence[Solution], dtype: Any) -> None:
         """Keep the solutions, one a target."""
         self.solutions_ = tuple(found)
-        self.coef_ = np.array([one.x for one in found])
+        self.coef_ = np.array([one.x for one in found]).astype(dtype, copy=False)
         self.intercept_ = np.array([one.intercept for one in found])
         self.n_iter_ = np.array([one.n_iter for one in found])
         self.stationarity_ = np.array([one.stationarity for one in found])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
 
 from convex_analysis.estimators.linear_model import (
     ALPHA_RULE,
@@ -23,7 +22,29 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.solution import Solution, Status
 
 
-class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc]
+class LinearPrediction(RegressorMixin):  # type: ignore[misc]
+    """Predictions and attributes of a fitted linear model."""
+
+    coef_: Vector
+    intercept_: float
+    n_iter_: int
+    stationarity_: float
+    status_: Status
+    solution_: Solution
+
+    def predict(self, X: Any) -> Vector:
+        """Return the predictions, shape (n_samples,)."""
+        return linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)
+
+    def _keep(self, solutions: Sequence[Solution], dtype: Any) -> None:
+        """Keep the solution (of the one target)."""
+        found = solutions[0]
+        self.solution_ = found
+        self.coef_, self.intercept_ = found.x.astype(dtype, copy=False), found.intercept
+        self.n_iter_, self.stationarity_, self.status_ = found.n_iter, found.stationarity, found.status
+
+
+class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
     """Regression with a concave penalty: sparse, with little shrinkage of the coefficients that stay.
 
     Minimises ``sum_i s_i phi(x_i'w + b, y_i) + alpha sum_j factor_j r(|w_j|)`` over
@@ -47,11 +68,12 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
     lower, upper
         Bounds of the coefficients, scalars or one number a feature.
     penalty_factor
-        Factor of alpha for each feature; 0 leaves a feature unpenalised. Ones by default.
+        Factor of alpha for each feature; 0 leaves a feature unpenalised, inf leaves it out. Ones by default.
     fit_intercept
         Whether to fit an intercept, neither penalised nor bounded.
     start
-        Where the run starts: "l1", "zero", "dense" or "multi" (see `majorize_minimize`).
+        Where the run starts: None for the solver's own choice, "l1", "zero", "dense" or "multi" (see
+        `majorize_minimize`).
     tol
         Stationarity asked for, relative to the largest gradient at zero.
     max_iter
@@ -63,7 +85,7 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
     Attributes
     ----------
     coef_ : array of shape (n_features,)
-        Coefficients; exactly zero off the support, inside the bounds to the last bit.
+        Coefficients, in the precision of X; exactly zero off the support, inside the bounds to the last bit.
     intercept_ : float
         Intercept, 0.0 without one.
     n_iter_ : int
@@ -95,13 +117,6 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
 
     _rules: ClassVar = {**ALPHA_RULE, **LOSS_RULE, **SHARED_RULES}
 
-    coef_: Vector
-    intercept_: float
-    n_iter_: int
-    stationarity_: float
-    status_: Status
-    solution_: Solution
-
     def __init__(
         self,
         alpha: float = 0.1,
@@ -113,8 +128,8 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
         upper: Any = np.inf,
         penalty_factor: Any = None,
         fit_intercept: bool = True,
-        start: str = "l1",
-        tol: float = 1e-10,
+        start: str | None = None,
+        tol: float = 1e-8,
         max_iter: int = 1000,
         warm_start: bool = False,
     ) -> None:
@@ -150,25 +165,12 @@ class ConcaveRegressor(RegressorMixin, ConcaveLinearModel):  # type: ignore[misc
 
         Warns
         -----
-        sklearn.exceptions.ConvergenceWarning
+        ConvergenceWarning
             If the solver stopped before ``tol``; the message gives both figures.
         """
         self._check_parameters()
-        X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32), y_numeric=True)
+        X, y = self._read(X, y, y_numeric=True)
         weights = read_weights(sample_weight, X.shape[0])
-        problem = self._problem(X, y, self.loss, float(self.alpha), weights)
-        self._keep(self._solve(problem, self._last_coefficients(X.shape[1])))
+        problem = self._at(self._problem(X, y, self.loss, weights), float(self.alpha))
+        self._keep([self._solve(problem, self._last_coefficients((X.shape[1],)))], X.dtype)
         return self
-
-    def predict(self, X: Any) -> Vector:
-        """Return the predictions, shape (n_samples,)."""
-        return linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)
-
-    def _last_coefficients(self, n_features: int) -> Vector | None:
-        last = getattr(self, "coef_", None) if self.warm_start else None
-        return last if last is not None and last.shape == (n_features,) else None
-
-    def _keep(self, found: Solution) -> None:
-        self.solution_ = found
-        self.coef_, self.intercept_ = found.x, found.intercept
-        self.n_iter_, self.stationarity_, self.status_ = found.n_iter, found.stationarity, found.status

@@ -7,19 +7,22 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
 
-from convex_analysis.estimators.alpha_choice import CHOICE_RULES, AlphaChoice, path_predictor, weighted_mean
-from convex_analysis.estimators.cross_validation import Solutions
-from convex_analysis.estimators.linear_model import LOSS_RULE, SHARED_RULES, linear_predictor, read_weights
+from convex_analysis.estimators.alpha_choice import (
+    CHOICE_RULES,
+    AlphaChoice,
+    Solutions,
+    path_predictor,
+    weighted_mean,
+)
+from convex_analysis.estimators.linear_model import LOSS_RULE, SHARED_RULES, read_weights
 from convex_analysis.estimators.penalties import PenaltyLike
+from convex_analysis.estimators.regressor import LinearPrediction
 from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
-from convex_analysis.solution import Solution, Status
 
 
-class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
+class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
     """`ConcaveRegressor` with alpha chosen by cross-validation on a path of falling alphas.
 
     Each alpha starts from the solution of the one before, on every fold and at last on all samples:
@@ -28,8 +31,8 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
     Parameters
     ----------
     alphas
-        Alphas to try; by default ``n_alphas`` of them, from the least at which all coefficients are
-        zero down to ``alpha_min_ratio`` times that.
+        Alphas to try, or how many; by default ``n_alphas`` of them, from the least at which all
+        coefficients are zero down to ``alpha_min_ratio`` times that.
     n_alphas, alpha_min_ratio
         The default grid.
     cv
@@ -37,6 +40,8 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
     selection
         "best": the least mean held-out loss; "one-standard-error": the largest alpha whose held-out
         loss is within one standard error of it (fewer features).
+    scoring
+        What alpha is chosen by in place of the held-out loss: a name or a function, as in scikit-learn.
     n_jobs
         Folds solved at the same time, as in scikit-learn.
     penalty, penalty_parameters, loss, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
@@ -48,10 +53,14 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
         The alpha chosen.
     alphas_ : array of shape (n_alphas,)
         Alphas tried, falling.
+    coef_path_, intercept_path_ : arrays of shape (n_alphas, ...)
+        Coefficients and intercepts at each alpha, on all samples.
+    scores_ : array of shape (n_alphas, n_folds)
+        What alpha is chosen by, larger is better: the scorer's values, or minus the held-out loss.
     mse_path_ : array of shape (n_alphas, n_folds)
         Squared error on each fold's held-out samples.
     loss_path_ : array of shape (n_alphas, n_folds)
-        The loss itself there, by which alpha is chosen (half the squared error for "linear").
+        The loss itself there (half the squared error for "linear").
     coef_, intercept_, n_iter_, stationarity_, status_, solution_, n_features_in_, feature_names_in_
         As in `ConcaveRegressor`, at the alpha chosen.
     """
@@ -59,12 +68,7 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
     _rules: ClassVar = {**CHOICE_RULES, **LOSS_RULE, **SHARED_RULES}
     _classifies: ClassVar = False
 
-    coef_: Vector
-    intercept_: float
-    n_iter_: int
-    stationarity_: float
-    status_: Status
-    solution_: Solution
+    scores_: Vector
     mse_path_: Vector
     loss_path_: Vector
 
@@ -76,6 +80,7 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
         alpha_min_ratio: float = 0.01,
         cv: Any = None,
         selection: str = "best",
+        scoring: Any = None,
         n_jobs: int | None = None,
         penalty: PenaltyLike = "log",
         penalty_parameters: Mapping[str, Any] | None = None,
@@ -84,8 +89,8 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
         upper: Any = np.inf,
         penalty_factor: Any = None,
         fit_intercept: bool = True,
-        start: str = "l1",
-        tol: float = 1e-10,
+        start: str | None = None,
+        tol: float = 1e-8,
         max_iter: int = 1000,
     ) -> None:
         self.alphas = alphas
@@ -93,6 +98,7 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
         self.alpha_min_ratio = alpha_min_ratio
         self.cv = cv
         self.selection = selection
+        self.scoring = scoring
         self.n_jobs = n_jobs
         self.penalty = penalty
         self.penalty_parameters = penalty_parameters
@@ -105,7 +111,7 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
         self.tol = tol
         self.max_iter = max_iter
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, **params: Any) -> Self:
         """Choose alpha and fit the model.
 
         Parameters
@@ -116,6 +122,10 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
             Targets, shape (n_samples,).
         sample_weight
             Weight of each sample, not negative, in training and in held-out losses.
+        groups
+            Group of each sample, shape (n_samples,), for splitters that keep groups together.
+        **params
+            Other metadata for the splitter and the scorer, where scikit-learn's metadata routing is enabled.
 
         Raises
         ------
@@ -124,14 +134,16 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
 
         Warns
         -----
-        sklearn.exceptions.ConvergenceWarning
+        ConvergenceWarning
             Once, if the solver stopped before ``tol`` anywhere; the message gives the worst figures.
+        GridEdgeWarning
+            If the best alpha is the smallest of the grid.
         """
         self._check_parameters()
-        X, y = validate_data(self, X, y, accept_sparse="csc", dtype=(np.float64, np.float32), y_numeric=True)
+        X, y = self._read(X, y, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
         loss = loss_named(self.loss)
-
+        weights = read_weights(sample_weight, X.shape[0])
         rows = X.tocsr() if hasattr(X, "tocsr") else X
 
         def judge(found: list[Solutions], test: NDArray[np.intp], weights: Vector | None) -> Vector:
@@ -140,15 +152,10 @@ class ConcaveRegressorCV(RegressorMixin, AlphaChoice):  # type: ignore[misc]
             losses = weighted_mean(loss.value(z, np.broadcast_to(target, z.shape)), weights)
             return np.column_stack((losses, weighted_mean((z - target) ** 2, weights)))
 
-        weights = read_weights(sample_weight, X.shape[0])
-        solutions, table = self._choose_alpha(X, [y], y, self.loss, weights, judge)
-        self.loss_path_, self.mse_path_ = table[:, :, 0], table[:, :, 1]
-        found = solutions[0]
-        self.solution_ = found
-        self.coef_, self.intercept_ = found.x, found.intercept
-        self.n_iter_, self.stationarity_, self.status_ = found.n_iter, found.stationarity, found.status
+        problem = self._problem(X, y, self.loss, weights)
+        passed = params if groups is None else {**params, "groups": groups}
+        solutions, table = self._choose_alpha((rows, y), [problem], y, (weights, weights), judge, passed)
+        self.scores_ = -table[:, :, 0]
+        self.loss_path_, self.mse_path_ = table[:, :, -2], table[:, :, -1]
+        self._keep(solutions, X.dtype)
         return self
-
-    def predict(self, X: Any) -> Vector:
-        """Return the predictions, shape (n_samples,)."""
-        return linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from convex_analysis import ConcaveClassifier, ConcaveClassifierCV, ConcaveRegressor, ConcaveRegressorCV
+
+pytestmark = pytest.mark.filterwarnings("ignore::convex_analysis.GridEdgeWarning")
 
 SHORT: dict[str, Any] = {"n_alphas": 4, "cv": 3}  # a shorter path and fewer folds: same code, less time
 

@@ -47,7 +47,7 @@ def test_is_a_thin_layer_over_the_solver(cancer) -> None:
     problem = RegressionProblem(
         X, 2.0 * y - 1.0, loss="logistic", penalty=MCP(2.0), lam=0.05, fit_intercept=True
     )
-    found = majorize_minimize(problem, "l1", tol=1e-8)
+    found = majorize_minimize(problem)
     np.testing.assert_allclose(model.coef_[0], found.x, rtol=1e-6)
     assert model.status_ == (Status.CONVERGED,)
     assert model.n_iter_.tolist() == [found.n_iter]

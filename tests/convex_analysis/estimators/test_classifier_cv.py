@@ -9,6 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from concave_sparsity import SCAD
 from convex_analysis import ConcaveClassifier, ConcaveClassifierCV
 
+pytestmark = pytest.mark.filterwarnings("ignore::convex_analysis.GridEdgeWarning")
+
 
 @pytest.fixture(scope="module")
 def cancer() -> tuple[np.ndarray, np.ndarray]:

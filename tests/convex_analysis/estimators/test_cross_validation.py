@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from concave_sparsity import L1, MCP, Log, Lq
-from convex_analysis.estimators.alpha_problem import AlphaProblem
-from convex_analysis.estimators.cross_validation import alpha_grid, chosen_index, solve_along
+from convex_analysis import ConcaveRegressorCV, RegressionProblem
+from convex_analysis.cross_validation import chosen_index
+from convex_analysis.estimators.penalties import problem_at
+from convex_analysis.path import follow
 
 
 @pytest.fixture(scope="module")
@@ -13,50 +15,55 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     return X, X[:, :3] @ np.array([2.0, -1.5, 1.0]) + 0.1 * rng.standard_normal(40)
 
 
-def problem_with(data, penalty):
-    return AlphaProblem(*data, penalty, None, 1.0)
+def alpha_grid(problems, penalty, count, ratio):
+    return ConcaveRegressorCV(penalty=penalty)._grid(problems, count, ratio)
 
 
 @pytest.mark.parametrize("penalty", [L1(), Log(0.1), "mcp", MCP.classical])
-def test_grid_starts_where_zero_is_just_stationary(data, penalty) -> None:
-    problem = problem_with(data, penalty)
-    grid = alpha_grid([problem], 7, 0.01)
+def test_grid_starts_where_no_column_pays(data, penalty) -> None:
+    problem = RegressionProblem(*data)
+    grid = alpha_grid([problem], penalty, 7, 0.01)
     assert grid.shape == (7,)
     np.testing.assert_allclose(grid[-1], 0.01 * grid[0])
     np.testing.assert_allclose(np.diff(np.log(grid)), np.log(0.01) / 6)
-    zero = np.zeros(15)
-    assert problem.with_lam(grid[0] * (1 + 1e-9)).stationarity(zero) <= 1e-12
-    assert problem.with_lam(grid[0] * 0.99).stationarity(zero) > 1e-6
+    X, y = data
+    t = np.linspace(-4, 4, 2001)
+    fits = ((y[:, None, None] - X[:, :, None] * t) ** 2).mean(axis=0) / 2
+    for share, pays in ((1.0, False), (0.97, True)):
+        at = problem_at(problem, penalty, None, share * grid[0])
+        assert bool((fits + at.lam * at.penalty.value(np.abs(t))).min() < (y**2).mean() / 2) is pays
 
 
 def test_grid_of_several_problems_starts_at_the_largest(data) -> None:
     X, y = data
-    one = problem_with((X, y), L1())
-    other = problem_with((X, 3.0 * y), L1())
-    np.testing.assert_allclose(alpha_grid([one, other], 3, 0.1), alpha_grid([other], 3, 0.1))
-    assert (alpha_grid([problem_with((X, 0.0 * y), L1())], 3, 0.1) < 1e-10).all()
-    assert alpha_grid([one], 1, 0.1).shape == (1,)
+    one, other = RegressionProblem(X, y), RegressionProblem(X, 3.0 * y)
+    np.testing.assert_allclose(alpha_grid([one, other], L1(), 3, 0.1), alpha_grid([other], L1(), 3, 0.1))
+    assert (alpha_grid([RegressionProblem(X, 0.0 * y)], L1(), 3, 0.1) < 1e-10).all()
+    assert alpha_grid([one], L1(), 1, 0.1).shape == (1,)
 
 
 @pytest.mark.parametrize("penalty", [L1(), Log(0.1), MCP.classical, Lq(0.5)])
 def test_path_is_stationary_everywhere_and_grows(data, penalty) -> None:
-    problem = problem_with(data, penalty)
-    alphas = alpha_grid([problem], 8, 0.01)
-    found = solve_along(problem, alphas, "l1", 1e-9, 1000)
+    problem = RegressionProblem(*data)
+    problems = [problem_at(problem, penalty, None, a) for a in alpha_grid([problem], penalty, 8, 0.01)]
+    found = follow(problems, "l1", 1e-9, 1000)
     assert all(one.converged for one in found)
     assert found[-1].support.size >= 3
-    for alpha, one in zip(alphas, found):
-        assert problem.with_lam(alpha).stationarity(one.x) <= 1e-7
+    for at, one in zip(problems, found):
+        assert at.stationarity(one.x) <= 1e-7
 
 
-def test_alpha_in_the_shape_of_the_penalty(data) -> None:
-    problem = problem_with(data, MCP.classical).with_lam(0.3)
+def test_alpha_in_the_shape_of_the_penalty_and_no_state(data) -> None:
+    problem = problem_at(RegressionProblem(*data), MCP.classical, None, 0.3)
     assert problem.penalty == MCP.classical(0.3)
     assert problem.lam == 1.0
-    plain = problem_with(data, Log(0.2)).with_lam(0.3)
-    assert plain.penalty == Log(0.2)
-    assert plain.lam == 0.3
-    assert problem_with(data, MCP.classical).with_lam(0.0).lam == 0.0
+    # What a start does: another penalty stays another penalty, at every lam.
+    straight = problem.with_penalty(L1()).with_lam(0.2)
+    assert straight.penalty == L1()
+    assert straight.lam == 0.2
+    plain = problem_at(problem, Log(0.2), None, 0.3)
+    assert (plain.penalty, plain.lam) == (Log(0.2), 0.3)
+    assert problem_at(problem, MCP.classical, None, 0.0).lam == 0.0
 
 
 def test_choice() -> None:

@@ -12,6 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from concave_sparsity import MCP
 from convex_analysis import ConcaveClassifierCV, ConcaveRegressor, ConcaveRegressorCV
 
+pytestmark = pytest.mark.filterwarnings("ignore::convex_analysis.GridEdgeWarning")
+
 
 @pytest.fixture(scope="module")
 def data() -> tuple[np.ndarray, np.ndarray]:
