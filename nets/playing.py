@@ -239,7 +239,7 @@ def find_tickets(
             **({} if dataset.task == CLASSIFICATION else {"task": dataset.task.name}),
             "model": model if isinstance(model, str) else type(network).__name__,
         }
-        tokens = isinstance(dataset, Dataset) and dataset.x_train.dtype == torch.int64
+        tokens = getattr(getattr(dataset, "x_train", None), "dtype", None) == torch.int64
         shape = [] if tokens else list(dataset.input_shape)
     else:
         search = _own_search(model, data, train, steps, loss, batch, checkpoint, what)

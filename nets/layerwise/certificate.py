@@ -100,9 +100,7 @@ def row_bounds(
         bound = problem.squares + 2.0 * (bound - lam * kept)
         better = bound > best
         best[better], gaps[better], chosen[better] = bound[better], 2.0 * gap[better], lam[better]
-        lam = np.where(
-            chords > kept, lam * factor, lam / factor
-        )
+        lam = np.where(chords > kept, lam * factor, lam / factor)
         factor = math.sqrt(factor)
     chosen = np.where(chosen > 0, chosen, average)
 
