@@ -26,33 +26,46 @@ from typing import Any
 import cyclopts
 import numpy as np
 import torch
-from convex_report import environment
-from layerwise_networks import ENCODER, SUBJECTS, TRAINED, Subject, subject
+from convex_report import environment, store
+from filelock import FileLock
+from layerwise_networks import ENCODER, KEPT, SUBJECTS, TRAINED, Subject, subject
+from layerwise_report import section, summary
 from numpy.typing import NDArray
 
 import nets
 from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq, Penalty
 from nets.layerwise import Calibration, layer_solver
 from nets.layerwise.moments import gather
+from nets.layerwise.rows import LayerProblem, prune_rows
 from nets.layerwise.sites import find_sites
-from nets.layerwise.support import relative_error
+from nets.layerwise.support import density_count, relative_error
+from nets.storage.atomic import write_bytes
 
 app = cyclopts.App(name="layerwise.py", help=__doc__)
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"
+README = Path(__file__).resolve().with_name("README.md")
+BEGIN, END = "<!-- layerwise: begin -->", "<!-- layerwise: end -->"
 
 Matrix = NDArray[np.float64]
 Density = float | str
 RIVALS = ("magnitude", "wanda", "sparsegpt", "sparsegpt+refit", "obc", "alps")
-#: Ours: the default penalty, and l1 through the same solver; the other families on the small networks.
-OURS: dict[str, Penalty] = {"concave": Log(0.1), "l1": L1()}
-FAMILIES: dict[str, Penalty] = {
-    "log(0.01)": Log(0.01),
-    "log(1)": Log(1.0),
-    "lq(0.5)": Lq(0.5),
-    "mcp(2)": MCP(2.0),
-    "scad(3.7)": SCAD(3.7),
-    "capped-l1(0.5)": CappedL1(0.5),
-    "exponential(4)": Exponential(4.0),
+#: Ours: penalty, and whether exchanges follow the path. Exchanges level what they start from, so penalties
+#: are compared without them: l1 is the path of a convex problem, refitted on its support.
+OURS: dict[str, tuple[Penalty, bool]] = {
+    "concave": (Log(0.1), True),
+    "concave, path": (Log(0.1), False),
+    "l1": (L1(), False),
+    "l1, exchanges": (L1(), True),
+}
+#: The other families, on the small networks.
+FAMILIES: dict[str, tuple[Penalty, bool]] = {
+    "log(0.01), path": (Log(0.01), False),
+    "log(1), path": (Log(1.0), False),
+    "lq(0.5), path": (Lq(0.5), False),
+    "mcp(2), path": (MCP(2.0), False),
+    "scad(3.7), path": (SCAD(3.7), False),
+    "capped-l1(0.5), path": (CappedL1(0.5), False),
+    "exponential(4), path": (Exponential(4.0), False),
 }
 #: Densities of the encoder are the ones people ask for; small networks bear less.
 DENSITIES: dict[str, tuple[Density, ...]] = {
@@ -60,16 +73,22 @@ DENSITIES: dict[str, tuple[Density, ...]] = {
     ENCODER: (0.5, 0.2, "2:4", 0.3),
 }
 #: Multiplications of OBC (out * d^3 / 3) above which a layer is not small.
-OBC_LIMIT = 6e10
+OBC_LIMIT = 5e10
 RIDGE = 0.01
+#: Rows of a layer of the encoder that are pruned, evenly spread: each is a problem of its own.
+ENCODER_ROWS = 48
 
 
 class Store:
-    """Rows of a JSON file, found by what they are about; written anew, atomically, with every row added."""
+    """Rows of a JSON file, found by what they are about; each is written at once, also from two processes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.is_file() else []
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows stored so far."""
+        return json.loads(self.path.read_text())["rows"] if self.path.is_file() else []
 
     def get(self, **about: Any) -> dict[str, Any] | None:
         """Return the row about this, if it is there."""
@@ -77,12 +96,13 @@ class Store:
 
     def put(self, row: dict[str, Any], **about: Any) -> None:
         """Add the row about this, or replace it."""
-        self.rows = [old for old in self.rows if not all(old[k] == v for k, v in about.items())]
-        self.rows.append({**about, **row})
-        record = {"environment": versions(), "made": time.strftime("%Y-%m-%d"), "rows": self.rows}
-        partial_file = self.path.with_suffix(".partial")
-        partial_file.write_text(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n")
-        partial_file.replace(self.path)
+        with FileLock(f"{self.path}.lock"):
+            rows = [old for old in self.rows if not all(old[k] == v for k, v in about.items())]
+            rows.append({**about, **row})
+            rows.sort(key=lambda r: (r["subject"], r["seed"], str(r["density"]), r["method"]))
+            head = json.dumps({"environment": versions(), "made": time.strftime("%Y-%m-%d")})[:-1]
+            lines = ",\n".join(json.dumps(one, separators=(",", ":"), allow_nan=False) for one in rows)
+            write_bytes(self.path, f'{head},"rows":[\n{lines}\n]}}\n'.encode(), durable=False)
 
 
 def versions() -> dict[str, Any]:
@@ -98,23 +118,48 @@ def versions() -> dict[str, Any]:
 
 def solver(method: str) -> Callable[[Matrix, Matrix, Density], Matrix]:
     """Return what prunes a layer: a rival by its name, ours by the name of its penalty."""
-    penalty = (OURS | FAMILIES).get(method)
-    if penalty is None:
+    if method not in OURS | FAMILIES:
         return partial(layer_solver(method), ridge=RIDGE)
-    return partial(layer_solver("concave"), ridge=RIDGE, penalty=penalty)  # type: ignore[call-arg]
+    penalty, search = (OURS | FAMILIES)[method]
+
+    def ours(weights: Matrix, gram: Matrix, density: Density) -> Matrix:
+        count = density if isinstance(density, str) else density_count(density, weights.size)
+        problem = LayerProblem.of(gram, weights, ridge=RIDGE)
+        return prune_rows(problem, penalty, count, search=search)[1]
+
+    return ours
 
 
 def methods_of(name: str) -> tuple[str, ...]:
-    return (*OURS, *RIVALS, *(FAMILIES if name != ENCODER else ()))
+    """Return the solvers that a network is pruned by: of the encoder, those that take minutes."""
+    return (*OURS, *(r for r in RIVALS if r != "obc")) if name == ENCODER else (*OURS, *RIVALS, *FAMILIES)
 
 
-def grams(found: Subject, held_out: bool) -> dict[str, Matrix]:
-    """Return X'X / n of every layer's inputs in the dense network, shape (groups, d, d), by parameter."""
-    sites, _ = find_sites(found.model, (), found.exclude)
-    data = Calibration.of(found.held_out if held_out else found.calibration)
-    with torch.no_grad():
-        moments = gather(found.model, found.model, sites, data)
-    return {name: one.means(False)[0] for name, one in moments.items()}
+def grams(found: Subject, name: str, seed: int, held_out: bool) -> dict[str, Matrix]:
+    """Return X'X / n of every layer's inputs in the dense network, shape (groups, d, d), by parameter.
+
+    They are kept, and not made again.
+    """
+    part = "held-out" if held_out else "calibration"
+    file = KEPT / f"{name.replace(' ', '_')}_{seed}_{part}.npz"
+    if not file.is_file():
+        sites, _ = find_sites(found.model, (), found.exclude)
+        data = Calibration.of(found.held_out if held_out else found.calibration)
+        with torch.no_grad():
+            moments = gather(found.model, found.model, sites, data)
+        shared = {id(one.inputs): parameter for parameter, one in moments.items()}
+        KEPT.mkdir(parents=True, exist_ok=True)
+        partial_file = file.with_suffix(".partial.npz")
+        np.savez(
+            partial_file,
+            **{shared[id(one.inputs)]: one.means(False)[0].astype(np.float32) for one in moments.values()},
+            shared=json.dumps({parameter: shared[id(one.inputs)] for parameter, one in moments.items()}),
+        )
+        partial_file.replace(file)
+    with np.load(file) as stored:
+        shared = json.loads(str(stored["shared"]))
+        read = {parameter: stored[parameter].astype(np.float64) for parameter in set(shared.values())}
+    return {parameter: read[other] for parameter, other in shared.items()}
 
 
 @app.command
@@ -140,36 +185,46 @@ def layers(
     match
         Only layers whose names hold this text.
     """
-    store = Store(RESULTS / "layerwise_layers.json")
+    kept = Store(RESULTS / "layerwise_layers.json")
     for seed in seeds:
         for name, found in available(subjects, seed):
             sites, _ = find_sites(found.model, (), found.exclude)
-            sites = [site for site in sites if match in site.name]
-            calibration, held_out = grams(found, False), grams(found, True)
+            order = np.random.default_rng(0).permutation(len(sites))  # what is done so far is a fair sample
+            sites = [sites[i] for i in order if match in sites[i].name]
+            calibration, held_out = (grams(found, name, seed, part) for part in (False, True))
             parameters = dict(found.model.named_parameters())
             for site in sites:
                 weights = site.matrix(parameters[site.parameter].detach()).double().numpy()
+                if name == ENCODER:
+                    weights = weights[:, :: -(-weights.shape[1] // ENCODER_ROWS)]
                 for density in densities or DENSITIES[name]:
                     for method in methods or methods_of(name):
                         about = {"subject": name, "seed": seed, "density": density, "method": method}
-                        row = store.get(**about) or {"layers": {}}
+                        row = kept.get(**about) or {"layers": {}}
                         if site.name in row["layers"] or too_large(method, weights):
                             continue
                         measured = one_layer(
                             method, weights, calibration[site.name], held_out[site.name], density
                         )
-                        store.put({"layers": {**row["layers"], site.name: measured}}, **about)
+                        kept.put({"layers": {**row["layers"], site.name: measured}}, **about)
                         print(name, seed, site.name, density, method, measured, flush=True)
+
+
+#: Solvers that have run in this process.
+warm: set[str] = set()
 
 
 def one_layer(
     method: str, weights: Matrix, gram: Matrix, held_out: Matrix, density: Density
 ) -> list[float | int]:
-    """Return errors on calibration and held-out data, seconds, and the number of weights kept."""
+    """Return errors on calibration and held-out data, processor seconds, and the number of weights kept."""
     solve = solver(method)
-    began = time.perf_counter()
+    if method not in warm:  # what is compiled on first use is compiled before the clock starts
+        warm.add(method)
+        solve(np.eye(8), np.eye(8), density)
+    began = time.process_time()
     pruned = np.stack([solve(w, g, density) for w, g in zip(weights, gram)])
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     flat = [
         sum(relative_error(w, v, g) * np.vdot(w @ g, w) for w, v, g in zip(weights, pruned, of))
         / sum(np.vdot(w @ g, w) for w, g in zip(weights, of))
@@ -209,37 +264,48 @@ def networks(
     subjects, seeds, methods, densities
         As of `layers`.
     """
-    store = Store(RESULTS / "layerwise_networks.json")
+    kept = Store(RESULTS / "layerwise_networks.json")
     for seed in seeds:
         for name, found in available(subjects, seed):
             about: dict[str, Any] = {"subject": name, "seed": seed, "density": 1.0, "method": "dense"}
-            if store.get(**about) is None:
-                store.put({"scores": found.score(found.model), "seconds": 0.0, "peak_mib": 0.0}, **about)
+            if kept.get(**about) is None:
+                kept.put(
+                    {
+                        "scores": found.score(found.model),
+                        "seconds": 0.0,
+                        "processor_seconds": 0.0,
+                        "peak_mib": 0.0,
+                    },
+                    **about,
+                )
             sites, _ = find_sites(found.model, (), found.exclude)
             parameters = dict(found.model.named_parameters())
             for density in densities or DENSITIES[name]:
                 for method in methods:
                     about |= {"density": density, "method": method}
                     large = any(too_large(method, site.matrix(parameters[site.parameter])) for site in sites)
-                    if store.get(**about) is None and not large:
+                    if kept.get(**about) is None and not large:
                         row = one_network(found, method, density)
-                        store.put(row, **about)
+                        kept.put(row, **about)
                         print(about, row, flush=True)
 
 
 def one_network(found: Subject, method: str, density: Density) -> dict[str, Any]:
     """Return what the network keeps, the seconds, the share kept, and the peak of memory above the start."""
     share = {"granularity": density} if isinstance(density, str) else {"density": density}
-    ours = {"penalty": OURS[method]} if method in OURS else {"solver": method}
+    ours: dict[str, Any] = {"solver": method}
+    if method in OURS:
+        ours = {"penalty": OURS[method][0], "search": OURS[method][1]}
     start = memory(reset=True)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     ticket = nets.prune(found.model, found.calibration, exclude=found.exclude, ridge=RIDGE, **share, **ours)
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     peak = memory() - start
     pruned = ticket.apply(copied(found.model))
     return {
         "scores": {key: float(f"{value:.6g}") for key, value in found.score(pruned).items()},
         "seconds": round(seconds, 2),
+        "processor_seconds": round(worked, 2),
         "peak_mib": round(peak, 1),
         "kept": ticket.density,
     }
@@ -258,3 +324,20 @@ def memory(reset: bool = False) -> float:
     status = Path("/proc/self/status").read_text()
     field = "VmRSS" if reset else "VmHWM"
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith(field))) / 1024
+
+
+@app.command
+def report() -> None:
+    """Write the tables of the stored results into benchmarks/README.md, and what the figure shows."""
+    rows = [Store(RESULTS / f"layerwise_{part}.json").rows for part in ("layers", "networks")]
+    store(summary(rows[0], SUBJECTS), RESULTS / "layerwise_summary.json")
+    text = README.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN, 1)
+    tail = rest.split(END, 1)[1]
+    README.write_text(
+        f"{head}{BEGIN}\n\n{section(*rows, SUBJECTS, ENCODER)}\n\n{END}{tail}", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    app()

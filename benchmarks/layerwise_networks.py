@@ -6,6 +6,7 @@ and scores of a network on the latter.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -61,13 +62,15 @@ TRAINED: dict[str, tuple[str, str, float, dict[str, Any]]] = {
         "digits",
         "vit-lite-6",
         0.25,
-        {"epochs": 12, "batch_size": 64, "optimiser": "adamw", "lr": 2e-3, "warm_up": 2.0},
+        {"epochs": 25, "batch_size": 32, "optimiser": "adamw", "lr": 1e-3, "warm_up": 2.0},
     ),
 }
 ENCODER = "all-MiniLM-L6-v2"
 SUBJECTS = (*TRAINED, ENCODER)
 #: Training samples, and sentences, that a calibration takes.
 SAMPLES, SENTENCES = 1000, 1024
+#: Sentences of either text that an encoder is judged on, a part of those that layers' errors are taken from.
+JUDGED = 500
 
 
 def subject(name: str, seed: int) -> Subject:
@@ -125,22 +128,25 @@ def encoder(seed: int) -> Subject:
             for part in (ordered[i : i + 32] for i in range(0, len(ordered), 32))
         ]
 
-    judged = {
-        "standard library": batches(sample(standard_library(1), 500, 0)),
-        "other packages": batches(sample(other_packages(), 500, 0)),
-    }
-    dense = {name: embeddings(model, text) for name, text in judged.items()}
+    held_out = sample(standard_library(1), SENTENCES, 0)
+
+    @functools.cache
+    def judged() -> dict[str, tuple[Batches, Tensor]]:
+        texts = {"standard library": held_out[:JUDGED], "other packages": sample(other_packages(), JUDGED, 0)}
+        return {
+            name: (text, embeddings(model, text)) for name, text in zip(texts, map(batches, texts.values()))
+        }
 
     def score(network: nn.Module) -> dict[str, float]:
         found = {}
-        for name, text in judged.items():
-            cosine, rank = agreement(dense[name], embeddings(network, text))
+        for name, (text, dense) in judged().items():
+            cosine, rank = agreement(dense, embeddings(network, text))
             found |= {f"cosine, {name}": cosine, f"rank correlation, {name}": rank}
         return found
 
     calibration = batches(sample(standard_library(0), SENTENCES, seed))
     # The pooler is no part of the sentence embedding, which is the mean of the last states.
-    return Subject(model, calibration, judged["standard library"], score, exclude=("pooler.*",))
+    return Subject(model, calibration, batches(held_out), score, exclude=("pooler.*",))
 
 
 @torch.no_grad()

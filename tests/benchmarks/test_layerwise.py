@@ -1,0 +1,141 @@
+"""The benchmark of layer-wise pruning, over a tiny network and made-up rows."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import layerwise
+import layerwise_networks
+import layerwise_report as report
+import layerwise_text as text
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A network of two layers in the place of a trained one; results go to a folder of the test."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(12, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+    batches = list(torch.randn(8, 50, 12))
+    found = layerwise_networks.Subject(
+        model, batches[:4], batches[4:], lambda net: {"accuracy": float(net(batches[0]).detach().mean())}
+    )
+    monkeypatch.setattr(layerwise, "subject", lambda name, seed: found)
+    monkeypatch.setattr(layerwise, "RESULTS", tmp_path)
+    monkeypatch.setattr(layerwise, "KEPT", tmp_path)
+    return found, tmp_path
+
+
+NAME = "lenet-300-100 on mnist"
+
+
+def test_layers_are_measured_once_and_their_errors_are_those_of_the_outputs(tiny):
+    found, folder = tiny
+    arguments = {"subjects": [NAME], "seeds": [0], "methods": ["magnitude", "alps"], "densities": [0.5]}
+    layerwise.layers(**arguments)
+    stored = (folder / "layerwise_layers.json").read_text()
+    rows = {row["method"]: row["layers"] for row in json.loads(stored)["rows"]}
+    assert set(rows) == {"magnitude", "alps"}
+    calibration, held_out, seconds, kept = rows["magnitude"]["0.weight"]
+    assert kept == 48
+    weights = found.model[0].weight.detach()
+    threshold = weights.abs().flatten().sort().values[48]
+    change = torch.where(weights.abs() >= threshold, 0.0, weights)
+    for batches, error in ((found.calibration, calibration), (found.held_out, held_out)):
+        x = torch.cat(batches)
+        direct = ((x @ change.T) ** 2).sum() / ((x @ weights.T) ** 2).sum()
+        assert error == pytest.approx(float(direct), rel=1e-3)
+    assert seconds >= 0
+    assert rows["alps"]["0.weight"][0] < calibration
+    layerwise.layers(**arguments)
+    assert (folder / "layerwise_layers.json").read_text() == stored
+
+
+def test_networks_are_pruned_with_the_defaults_and_scored(tiny):
+    _, folder = tiny
+    layerwise.networks([NAME], [0], ["concave, path", "wanda"], [0.5, "2:4"])
+    rows = json.loads((folder / "layerwise_networks.json").read_text())["rows"]
+    assert {(row["method"], row["density"]) for row in rows} == {
+        ("dense", 1.0), ("concave, path", 0.5), ("concave, path", "2:4"), ("wanda", 0.5), ("wanda", "2:4"),
+    }  # fmt: skip
+    for row in rows:
+        assert np.isfinite(row["scores"]["accuracy"])
+        assert row["peak_mib"] >= 0
+        assert row["method"] == "dense" or row["kept"] == 0.5
+
+
+def made_up(method, density, seed, errors):
+    layers = {f"{i}.weight": [e, 2 * e, 0.1, 5] for i, e in enumerate(errors)}
+    return {"subject": NAME, "method": method, "density": density, "seed": seed, "layers": layers}
+
+
+def test_ratios_are_paired_by_layer_and_seed():
+    rows = [
+        made_up("concave", 0.5, 0, [1.0, 2.0]),
+        made_up("concave", 0.5, 1, [3.0, 4.0]),
+        made_up("alps", 0.5, 0, [2.0, 8.0]),
+        made_up("alps", 0.5, 1, [3.0]),
+        made_up("alps", 0.2, 0, [100.0, 100.0]),
+    ]
+    assert report.paired_layers(rows, NAME, 0.5, "concave", "alps") == [0.5, 0.25, 1.0]
+    assert report.paired_layers(rows, NAME, 0.5, "concave", "obc") == []
+    assert report.complete(rows[:4], NAME, ["concave", "alps"]) == {
+        (0, "0.weight"), (0, "1.weight"), (1, "0.weight"),
+    }  # fmt: skip
+
+
+def test_the_report_says_what_the_rows_hold():
+    rows = [
+        made_up(method, density, seed, np.array([0.01, 0.04]) * factor * (1 + seed))
+        for method, factor in (("concave", 1.0), ("sparsegpt", 2.0), ("l1", 4.0))
+        for density in (0.5, "2:4")
+        for seed in (0, 1)
+    ]
+    networks = [
+        {**row, "scores": {"accuracy": 0.9}, "seconds": 1.0, "processor_seconds": 1.0, "peak_mib": 10.0}
+        for row in [*rows, made_up("dense", 1.0, 0, [])]
+    ]
+    shown = report.section(rows, networks, [NAME], NAME)
+    assert "0.500 (0.500 to 0.500)" in shown
+    assert "| sparsegpt | 50% | at most 0.6 | 4 | 0.500 | 0.500 | yes |" in shown
+    assert "90.00" in shown
+    summary = report.summary(rows, [NAME])
+    assert {r["median"][0] for r in summary["against_l1"] if r["method"] == "concave"} == {0.25}
+
+
+def test_the_interval_of_a_median_covers_it_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(400):
+        middle, low, high = report.median_interval(list(rng.exponential(size=25)))
+        assert low <= middle <= high
+        hits += low <= np.log(2) <= high
+    assert hits >= 0.94 * 400
+    assert report.median_interval([1.0, 2.0, 4.0]) == (2.0, 1.0, 4.0)
+
+
+def test_sentences_are_those_of_documentation_strings(tmp_path):
+    file = tmp_path / "module.py"
+    file.write_text(
+        '"""Say what this module is there for, in a sentence. Short. And this is a second sentence of it.\n\n'
+        '>>> This line, an example of how it is used, is no sentence at all.\n"""\n'
+        'def f():\n    """Return what there is to be returned, and never anything else."""\n'
+    )
+    (tmp_path / "broken.py").write_text("def (")
+    assert text.sentences([tmp_path / "broken.py", file]) == [
+        "Say what this module is there for, in a sentence.",
+        "Return what there is to be returned, and never anything else.",
+    ]
+
+
+def test_a_sample_is_fixed_by_its_seed_and_refused_where_it_is_too_large():
+    words = tuple(str(i) for i in range(50))
+    assert text.sample(words, 10, 3) == text.sample(words, 10, 3)
+    assert len(set(text.sample(words, 10, 3))) == 10
+    with pytest.raises(ValueError, match="ask for fewer"):
+        text.sample(words, 51, 0)
