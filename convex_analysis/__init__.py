@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from convex_analysis import losses as losses
     from convex_analysis import reference as reference
     from convex_analysis import theorems
+    from convex_analysis.certificate import chord_envelope
     from convex_analysis.convex_step import ConvexSolution, ConvexStep
     from convex_analysis.cross_validation import CrossValidation, GridEdgeWarning
     from convex_analysis.cross_validation import cross_validate as cross_validate
@@ -22,15 +23,14 @@ if TYPE_CHECKING:
         ConcaveRegressorCV,
     )
     from convex_analysis.global_minimum import GlobalSolution, GlobalStatus, global_minimum
-    from convex_analysis.majorize_minimize import majorize_minimize
-    from convex_analysis.majorize_minimize import solve as solve
     from convex_analysis.path import Path as Path
     from convex_analysis.path import lam_grid
     from convex_analysis.path import path as path
     from convex_analysis.problems import CopyWarning, MaskProblem, Problem, RegressionProblem
     from convex_analysis.solution import ConvergenceWarning as ConvergenceWarning
     from convex_analysis.solution import Solution, Status
-    from convex_analysis.suboptimality import chord_envelope
+    from convex_analysis.solver.run import majorize_minimize
+    from convex_analysis.solver.run import solve as solve
 
 _MODULE_OF = {
     "ConcaveClassifier": "convex_analysis.estimators",
@@ -49,7 +49,7 @@ _MODULE_OF = {
     "RegressionProblem": "convex_analysis.problems",
     "Solution": "convex_analysis.solution",
     "Status": "convex_analysis.solution",
-    "chord_envelope": "convex_analysis.suboptimality",
+    "chord_envelope": "convex_analysis.certificate",
     "dual_value": "convex_analysis.duality",
     "global_minimum": "convex_analysis.global_minimum",
     "CrossValidation": "convex_analysis.cross_validation",
@@ -57,8 +57,8 @@ _MODULE_OF = {
     "cross_validate": "convex_analysis.cross_validation",
     "lam_grid": "convex_analysis.path",
     "path": "convex_analysis.path",
-    "majorize_minimize": "convex_analysis.majorize_minimize",
-    "solve": "convex_analysis.majorize_minimize",
+    "majorize_minimize": "convex_analysis.solver.run",
+    "solve": "convex_analysis.solver.run",
 }
 _SUBMODULES = {"losses", "reference", "theorems"}
 

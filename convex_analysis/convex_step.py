@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -10,17 +10,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convex_analysis.duality import DualPoint, certified_value, feasible_dual_point
-from convex_analysis.intercept import best_intercept
-from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems.validation import check_point, check_weights
-from convex_analysis.quadratic_model import QuadraticModel
+from convex_analysis.solver.active_set import ActiveSet, Point
+from convex_analysis.solver.model_columns import model_for
+from convex_analysis.solver.stop import Stop
+from convex_analysis.threads import one_thread
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
-
-# A round is solved to this share of the violation it began with.
-_INNER = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class ConvexSolution:
     n_iter
         Passes over X.
     z, gradient
-        Linear predictors ``A x`` without the intercept, and the gradient of the data fit at the point.
+        Predictors ``A x + offset`` without the intercept, and the gradient of the data fit at the point.
     """
 
     x: Vector
@@ -68,9 +66,14 @@ class ConvexSolution:
         """Duality gap, not negative."""
         return max(self.value - self.dual, 0.0)
 
+    @property
+    def point_of_fit(self) -> Point:
+        """The point with what is known of the data fit there."""
+        return Point(self.x, self.z, self.intercept, self.gradient)
+
 
 class ConvexStep:
-    """Solver of the convex steps of one problem.
+    """Solver of the convex steps of one problem: the active-set loop with a straight regulariser.
 
     What it computes from X (working columns, their Gram matrix, the gradient at the last point)
     survives a change of weights, bounds and start: a warm step costs little more than one product ``X'r``.
@@ -78,7 +81,7 @@ class ConvexStep:
     Parameters
     ----------
     problem
-        Supplies loss, design, row weights and box; its penalty and lam are not used.
+        Supplies data fit, groups and box; its penalty and lam are not used.
     precision
         dtype of the Gram matrix, as in `WorkingSet`: the results are exact either way, but in float64
         runs on data that differ by rounding stay together.
@@ -86,9 +89,8 @@ class ConvexStep:
 
     def __init__(self, problem: Problem, precision: DTypeLike = np.float32) -> None:
         self.problem = problem
-        self.model = QuadraticModel(problem, precision)
-        self._last: ConvexSolution | None = None
-        self._last_x: Vector = np.empty(0)
+        self.model = model_for(problem, precision)
+        self._last: Point | None = None
 
     def compute(
         self,
@@ -99,8 +101,11 @@ class ConvexStep:
         linear: Vector | None = None,
         gap: float = 0.0,
         max_iter: int = 500,
+        problem: Problem | None = None,
     ) -> ConvexSolution:
         """Minimise ``f(A x + b) + linear'x + weights'|x|`` over the box until the duality gap is small.
+
+        With groups the last term is ``sum_g w_g ||x_g||``, the weights of a group's features being equal.
 
         Parameters
         ----------
@@ -114,6 +119,8 @@ class ConvexStep:
             Absolute duality gap at which to stop; at 0, when floating-point arithmetic gives no more.
         max_iter
             Largest number of passes over X.
+        problem
+            Another problem with the same data fit, whose box counts.
 
         Raises
         ------
@@ -123,65 +130,30 @@ class ConvexStep:
         """
         if not (isinstance(gap, Real) and gap >= 0.0):
             raise ValueError(f"gap must be a number, not negative, got {gap!r}.")
-        problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
-        lower, upper = problem.lower, problem.upper
-        weights = check_weights(weights, problem.n_features)
-        fixed = np.isinf(weights)
-        given = weights
-        if fixed.any():
-            if (lower[fixed] > 0).any() or (upper[fixed] < 0).any():
-                raise ValueError(
-                    "An infinite weight fixes a coordinate at zero, but the box excludes zero there."
-                )
-            lower, upper = np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
-            weights = np.where(fixed, 0.0, weights)
-        linear = None if linear is None else check_point(linear, problem.n_features, "linear")
-        x = np.zeros(problem.n_features) if start is None else check_point(start, problem.n_features, "start")
-        x = np.clip(x, lower, upper)
-        last = self._last if self._last is not None and np.array_equal(self._last_x, x) else None
-        if last is not None:  # a warm step from where the one before ended: all is known there
-            z, b = last.z, last.intercept
-        else:
-            z = problem.design.matvec(x)
-            b = best_intercept(problem, z, intercept or 0.0) if problem.fit_intercept else 0.0
-        best: ConvexSolution | None = None
-        best_dual = -np.inf
-        violations = np.empty(problem.n_features)
-        stalled = 0
-        for passes in range(1, max_iter + 1):
-            rows = s * loss.derivative(z + b, y)
-            if passes == 1 and last is not None:
-                gradient = last.gradient
-            elif passes == 1 and not x.any():
-                gradient = problem.gradient_at_start()
+        problem = problem or self.problem
+        d = problem.n_features
+        weights = check_weights(weights, d)
+        step = problem.convex_step(weights, None if linear is None else check_point(linear, d, "linear"))
+        x = np.zeros(d) if start is None else check_point(start, d, "start")
+        x = np.clip(x, step.lower, step.upper)
+        with one_thread(), np.errstate(over="ignore", under="ignore"):
+            if self._last is not None and np.array_equal(self._last.x, x):
+                beginning = self._last  # a warm step from where the one before ended: all is known there
+                if linear is not None:
+                    plain = beginning.gradient + linear
+                    beginning = Point(beginning.x, beginning.z, beginning.intercept, plain)
             else:
-                gradient = problem.design.rmatvec(rows)
-            total = gradient if linear is None else gradient + linear
-            box_violations(x, total, weights, lower, upper, violations)
-            worst = float(violations.max())
-            value = float(s @ loss.value(z + b, y)) + float(weights @ np.abs(x))
-            value += 0.0 if linear is None else float(linear @ x)
-            feasible = feasible_dual_point(problem, given, -rows, z + b, -gradient)
-            dual, at = certified_value(problem, given, feasible, linear)
-            if dual > best_dual or passes == 1:
-                best_dual, point = dual, at
-            done = value - best_dual <= gap
-            better = best is None or value < best.value or worst < 0.5 * best.violation
-            stalled = 0 if better else stalled + 1
-            if better:
-                best = ConvexSolution(x.copy(), b, value, dual, point, worst, done, passes, z, gradient)
-            if done or worst == 0.0 or passes == max_iter:
-                break
-            if stalled >= 2:
-                if not self.model.refine(z + b):
-                    break
-                stalled = 0
-            z, b = self._round(x, z, b, rows, total, violations, weights, lower, upper, linear)
-        assert best is not None
-        converged = best.value - best_dual <= gap
-        self._last = replace(best, dual=best_dual, point=point, converged=converged, n_iter=passes)
-        self._last_x = best.x.copy()  # what is returned may be changed by the caller
-        return self._last
+                beginning = Point.at(step.fit, x, intercept)
+            run = ActiveSet(step, self.model, beginning, problem.rounding())
+            found = _Certified(problem, weights, linear, run, gap)
+            run.run(Stop(0.0, max_iter - 1), found.is_done)
+            found.look()
+        gradient = run.gradient if linear is None else run.gradient - linear
+        self._last = Point(run.x.copy(), run.z, run.intercept, gradient)  # x may be changed by the caller
+        return ConvexSolution(
+            run.x, run.intercept, run.objective, found.dual, found.point, float(run.violations.max()),
+            run.objective - found.dual <= gap, run.n_iter + 1, run.z, gradient,
+        )  # fmt: skip
 
     def evaluate(
         self, x: Vector, weights: Vector, intercept: float | None = None, linear: Vector | None = None
@@ -189,54 +161,36 @@ class ConvexStep:
         """Return the certificate of a given point, without improving it."""
         return self.compute(weights, start=x, intercept=intercept, linear=linear, max_iter=1)
 
-    def _round(
-        self,
-        x: Vector,
-        z: Vector,
-        b: float,
-        rows: Vector,
-        total: Vector,
-        violations: Vector,
-        weights: Vector,
-        lower: Vector,
-        upper: Vector,
-        linear: Vector | None,
-    ) -> tuple[Vector, float]:
-        """Take in the worst violators and minimise the quadratic model; x is changed in place."""
-        problem, loss, s, y = self.problem, self.problem.loss, self.problem.row_weights, self.problem.y
-        model = self.model
-        model.update(model.violators(x, violations, lower, upper)[0], z + b)
-        W = model.working.columns
-        old = x[W]
-        point, gradient = old.copy(), total[W]
-        w, low, high = weights[W], lower[W], upper[W]
-        model.minimise(gradient, point, w, low, high, _INNER * float(violations.max()))
-        step = point - old
-        moved = np.flatnonzero(step)
-        if loss.quadratic:
-            x[W] = point
-            z = problem.design.matvec(x)
-            return z, best_intercept(problem, z, b) if problem.fit_intercept else 0.0
-        dz = problem.design.restricted_matvec(W[moved], step[moved])
-        db = 0.0
-        if problem.fit_intercept:
-            h = model.row_curvature(z + b)
-            # On separable data the curvature can underflow to zero: then the intercept follows later.
-            db = -float(h @ dz) / mass if (mass := float(h.sum())) > 0.0 else 0.0
 
-        def value_at(z: Vector, b: float, point: Vector) -> float:
-            value = float(s @ loss.value(z + b, y)) + float(w @ np.abs(point))
-            return value if linear is None else value + float(linear[W] @ point)
+class _Certified:
+    """The best dual value met in a run."""
 
-        base = value_at(z, b, old)
-        slack = 1e-15 * abs(base)
-        t = 1.0
-        while True:
-            trial = point if t == 1.0 else np.clip(old + t * step, low, high)
-            trial_z, trial_b = z + t * dz, b + t * db
-            if value_at(trial_z, trial_b, trial) <= base + slack or t < 1e-12:
-                break
-            t *= 0.5
-        x[W] = trial
-        z = trial_z if t == 1.0 else problem.design.matvec(x)
-        return z, best_intercept(problem, z, trial_b) if problem.fit_intercept else 0.0
+    def __init__(
+        self, problem: Problem, weights: Vector, linear: Vector | None, run: ActiveSet, gap: float
+    ) -> None:
+        self._problem, self._weights, self._linear = problem, weights, linear
+        self._run, self._gap = run, gap
+        self._seen: Vector | None = None
+        self.dual = -np.inf
+
+    def look(self) -> None:
+        """Take the dual value at the run's present point."""
+        run = self._run
+        if self._seen is run.x:
+            return
+        self._seen = run.x
+        gradient = run.gradient if self._linear is None else run.gradient - self._linear
+        correlation = -gradient if self._problem.ridge is None else self._problem.ridge * run.x - gradient
+        z = run.z + run.intercept
+        feasible = feasible_dual_point(self._problem, self._weights, -run.rows, z, correlation)
+        value, point = certified_value(self._problem, self._weights, feasible, self._linear)
+        if value > self.dual or self.dual == -np.inf:
+            self.dual, self.point = value, point
+
+    def is_done(self) -> bool:
+        """Whether the gap is small enough, or nothing can be improved."""
+        self.look()
+        run = self._run
+        if run.objective - self.dual <= self._gap:
+            return True
+        return run.stationarity == 0.0 and run.n_iter > 0

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from convex_analysis.kernels import products
 from convex_analysis.losses.loss import Vector
+from convex_analysis.threads import threads_for
 
 Indices = NDArray[np.intp]
 
 # Up to this many rows v stays in the nearest cache, and one dot product a column beats BLAS.
 _SHORT = 2048
+# A product with a vector waits for memory: each entry counts as so many multiply-adds of a matrix product.
+_MEMORY = 16.0
 
 
 class Design:
@@ -45,7 +48,8 @@ class Design:
         support = np.flatnonzero(x)
         if not self.sparse and self._double and 2 * support.size > x.size:
             scaled = x if self.scale is None else self.scale * x
-            result: Vector = self.X @ scaled
+            with threads_for(_MEMORY * self.X.size):
+                result: Vector = self.X @ scaled
             return result
         return self.restricted_matvec(support, x[support])
 
@@ -67,7 +71,8 @@ class Design:
         """Return ``A' v``, shape (n_features,)."""
         X = self.X
         if self._double and not self.sparse and not (self._by_columns and self.n_samples <= _SHORT):
-            result: Vector = X.T @ v
+            with threads_for(_MEMORY * X.size):
+                result: Vector = X.T @ v
         else:
             result = np.empty(self.n_features)
             if self.sparse:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.linalg import pinvh
+from scipy.linalg.lapack import dpotrf, dpotri
 
-from convex_analysis.kernels import box_support as kernel
 from convex_analysis.losses.loss import Vector
+from convex_analysis.solver.working_set import WorkingSet
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -48,12 +50,13 @@ def dual_value(
 
     The convex step is ``min f(A x + b) + linear'x + weights'|x|`` over the box, and
 
-    ``D(nu) = -sum_i s_i phi*(-nu_i / s_i) - sum_j max over [l_j, u_j] of (a_j'nu - linear_j) x - w_j |x|``.
+    ``D(nu) = -sum_i s_i phi*(-nu_i / s_i) - offset'nu
+    - sum_j max over [l_j, u_j] of (a_j'nu - linear_j) x - w_j |x| - ridge_j x^2 / 2``.
 
     On a finite box every ``nu`` in the domain of the conjugate gives a finite value (theory.md,
-    "Duality gap on the box"); a coordinate without bound needs ``|a_j'nu - linear_j| <= w_j``, an
-    intercept ``sum nu = 0``, else the value is -inf. The last two are checked to within rounding
-    (1e-12 of the largest value that the product could have).
+    "Duality gap on the box"); a coordinate without bound and ridge needs ``|a_j'nu - linear_j| <= w_j``
+    (a group: its norm), an intercept ``sum nu = 0``, else the value is -inf. The last two are checked to
+    within rounding (1e-12 of the largest value that the product could have).
 
     Parameters
     ----------
@@ -91,7 +94,7 @@ def dual_value(
         correlation = problem.design.rmatvec(nu)
     if slack is not None:  # an error of t_j costs at most slack_j |x|
         weights = np.where(np.isinf(weights), weights, weights - slack)
-    return conjugate_value(problem, nu) - box_support(problem, weights, correlation, linear, nu)
+    return problem.fit.dual_part(nu) - support_value(problem, weights, correlation, linear, nu)
 
 
 def point_value(problem: Problem, weights: Vector, point: DualPoint, linear: Vector | None = None) -> float:
@@ -119,30 +122,19 @@ def zero_dual_point(problem: Problem) -> DualPoint:
     return DualPoint(np.zeros(problem.n_samples), np.zeros(problem.n_features))
 
 
-def conjugate_value(problem: Problem, nu: Vector) -> float:
-    """Return ``-sum_i s_i phi*(-nu_i / s_i)``, the dual value's part that does not depend on the box."""
-    s = problem.row_weights
-    counted = s > 0
-    if not counted.all():
-        if (nu[~counted] != 0).any():
-            return -np.inf
-        nu, s, y = nu[counted], s[counted], problem.y[counted]
-    else:
-        y = problem.y
-    return -float(s @ problem.loss.conjugate(-nu / s, y))
-
-
-def box_support(
+def support_value(
     problem: Problem, weights: Vector, correlation: Vector, linear: Vector | None, nu: Vector
 ) -> float:
-    """Return ``sum_j max over [l_j, u_j] of t_j x - w_j |x|`` with ``t = correlation - linear``."""
+    """Return ``max over the box of t'x - weights'|x| - ridge'x^2/2`` with ``t = correlation - linear``."""
     t = correlation if linear is None else correlation - linear
     growth = np.empty_like(t)
-    total = kernel.box_support(t, weights, problem.lower, problem.upper, growth)
+    total = problem.regulariser.support_function(
+        t, weights, problem.lower, problem.upper, problem.ridge, growth
+    )
     # Rounding aside, an unbounded direction makes the dual value -inf; most often the fastest one tells.
     growing = np.flatnonzero(growth)
     for j in growing[np.argsort(-growth[growing], kind="stable")]:
-        largest = float(np.abs(problem.design.columns(np.array([j]))).max()) * float(np.abs(nu).sum())
+        largest = float(problem.fit.largest_entries[j]) * float(np.abs(nu).sum())
         if growth[j] > 1e-12 * largest:
             return np.inf
     return float(total)
@@ -158,7 +150,8 @@ def feasible_dual_point(
     then, for coordinates with an infinite bound, ``nu`` is scaled down until ``|a_j'nu| <= w_j``,
     as for the lasso. On a finite box ``nu`` comes back as it is.
     """
-    open_above, open_below = problem.upper == np.inf, problem.lower == -np.inf
+    bare = True if problem.ridge is None else problem.ridge == 0.0  # a ridge term bounds every direction
+    open_above, open_below = (problem.upper == np.inf) & bare, (problem.lower == -np.inf) & bare
     unbounded = open_above | open_below
     if correlation is None:
         correlation = problem.design.rmatvec(nu)
@@ -170,6 +163,7 @@ def feasible_dual_point(
     if unbounded.any():
         outward = np.where(open_above, point.correlation, 0.0)
         outward = np.maximum(outward, np.where(open_below, -point.correlation, 0.0))
+        outward = problem.regulariser.sizes(outward)
         point = _shrunk(point, weights, outward)
     return point
 
@@ -183,7 +177,7 @@ def best_dual_point(
     are far away: on them a correlation that exceeds its weight by rounding counts with their size.
     """
     near = certified_value(problem, weights, feasible_dual_point(problem, weights, nu, z, correlation))
-    scaled = _shrunk(near[1], weights, np.abs(near[1].correlation))
+    scaled = _shrunk(near[1], weights, problem.regulariser.sizes(near[1].correlation))
     if scaled is near[1]:  # nothing to scale
         return near
     far = certified_value(problem, weights, scaled)
@@ -204,22 +198,25 @@ def _project(
     problem: Problem, weights: Vector, point: DualPoint, row_curvature: Vector, free: np.ndarray
 ) -> DualPoint:
     """Make a dual point orthogonal to the free columns and, with an intercept, to the constant one."""
-    nu, correlation = point.nu, point.correlation
-    basis = np.ones((problem.n_samples, int(problem.fit_intercept)))
-    if free.size:
-        basis = np.hstack([basis, problem.design.columns(free)])
+    nu, correlation, design = point.nu, point.correlation, problem.design
     # Its scale cancels; on separable data it can be next to the smallest number there is.
     largest = float(row_curvature.max())
-    weighted = (row_curvature / largest if largest > 0.0 else row_curvature)[:, None] * basis
-    gram = basis.T @ weighted
-    try:
-        np.linalg.cholesky(gram)
-        inverse = np.linalg.inv(gram)
-    except np.linalg.LinAlgError:  # dependent columns
-        inverse = np.linalg.pinv(gram)
+    metric = row_curvature / largest if largest > 0.0 else row_curvature
+    size, constant = free.size, int(problem.fit_intercept)
+    gram = np.empty((size + constant, size + constant))
+    if size:
+        columns = WorkingSet(design, centred=False, precision=np.float64)
+        columns.add(free, metric)
+        gram[:size, :size] = columns.gram[:size, :size]
+    if constant:
+        gram[size, :size] = gram[:size, size] = design.restricted_rmatvec(free, metric)
+        gram[size, size] = metric.sum()
+    inverse = _inverse(gram)
     moved = nu
     for _ in range(2):  # the second pass removes the rounding of the first
-        moved = moved - weighted @ (inverse @ (basis.T @ moved))
+        products = np.append(design.restricted_rmatvec(free, moved), [moved.sum()] * constant)
+        share = inverse @ products
+        moved = moved - metric * (design.restricted_matvec(free, share[:size]) + share[size:].sum())
     slack = _slack(problem, moved - nu)
     exact = weights == 0.0
     exact[free] = True
@@ -227,12 +224,25 @@ def _project(
     if np.isfinite(weights).all() and (slack <= _NO_SLACK * weights).all():
         # On a far bound even a small slack would cost much.
         cost = float(slack @ (_finite_size(problem.lower) + _finite_size(problem.upper)))
-        if cost <= _NO_COST * abs(conjugate_value(problem, moved)):
+        if cost <= _NO_COST * abs(problem.fit.dual_part(moved)):
             places = np.flatnonzero(exact)
             correlation = correlation.copy()
             correlation[places] = problem.design.restricted_rmatvec(places, moved)
             return DualPoint(moved, correlation, slack)
     return DualPoint(moved, problem.design.rmatvec(moved))
+
+
+def _inverse(gram: Vector) -> Vector:
+    """Return the inverse of a positive semidefinite matrix; of dependent columns the pseudo-inverse."""
+    inverse: Vector
+    L, failed = dpotrf(gram, lower=1)
+    pivots = L.diagonal()
+    if not failed and float(pivots.min()) > 1e-7 * float(pivots.max()):
+        lower = dpotri(L, lower=1)[0]
+        inverse = np.tril(lower) + np.tril(lower, -1).T
+    else:
+        inverse = np.asarray(pinvh(gram), dtype=np.float64)
+    return inverse
 
 
 def _finite_size(bound: Vector) -> Vector:
@@ -245,5 +255,5 @@ def _slack(problem: Problem, move: Vector) -> Vector:
     if move[~counted].any():
         return np.full(problem.n_features, np.inf)
     length = float(np.sqrt(np.sum(move[counted] ** 2 / problem.row_weights[counted])))
-    norms = np.sqrt(problem.squared_norms)
+    norms = np.sqrt(problem.fit.squared_norms)
     return np.where(norms > _SHORTEST, norms * length * (1.0 + 1e-12), np.inf)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convex_analysis.convex_step import ConvexStep
 from convex_analysis.information_criteria import CRITERIA, effective_samples
 from convex_analysis.losses.loss import Vector
-from convex_analysis.majorize_minimize import run
 from convex_analysis.problems.validation import check_lam
-from convex_analysis.solution import ConvergenceWarning, Solution
+from convex_analysis.solution import ConvergenceWarning, Solution, Status
+from convex_analysis.solver.run import Solver
+from convex_analysis.solver.stop import Progress, Stop
 from convex_analysis.solver_parameters import check_solver_parameters
+from convex_analysis.threads import one_thread
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -137,16 +138,16 @@ def lam_of_zero(problem: Problem) -> float:
         As `Problem.lam_max`.
     """
     largest = problem.lam_max()
-    if problem.with_lam(1.0).is_convex:
+    if problem.with_lam(1.0).is_convex or problem.group is not None:
         return largest
-    intercept = problem.start_at_zero()[1]
-    rows = problem.row_weights * problem.loss.second_derivative(
-        np.full(problem.n_samples, intercept), problem.y
-    )
+    zero, intercept = problem.start_at_zero()
+    z = problem.predictor(zero, intercept)
+    rows = problem.row_weights * problem.loss.second_derivative(z, problem.y)
     gradient = -problem.gradient_at_start()
     slopes, bends = problem.design.rmatvec_and_squared_norms(rows, rows)
     if problem.fit_intercept and rows.sum() > 0.0:
         bends = bends - slopes**2 / rows.sum()
+    bends = bends if problem.ridge is None else bends + problem.ridge
     factor = problem.penalty_factor
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         farthest = np.minimum(
@@ -178,39 +179,42 @@ def read_grid(problem: Problem, lams: Any, n_lams: int, smallest: float | None) 
     return grid
 
 
-def follow(
-    problems: Sequence[Problem], start: str | Vector | None, tol: float, max_iter: int
-) -> tuple[Solution, ...]:
+def follow(problems: Sequence[Problem], start: str | Vector | None, stop: Stop) -> tuple[Solution, ...]:
     """Solve problems that share data and box one after the other, each from the solution before.
+
+    The solutions are fewer than the problems where the time is over or the callback stops the run.
 
     Parameters
     ----------
     problems
         The same problem with other lams, other penalties, or both.
-    start, tol, max_iter
+    start
         As in `path`.
+    stop
+        When to stop.
     """
     # In double precision: what a support becomes along a path should not hang on rounding.
-    solver = ConvexStep(problems[0].normalised(), np.float64)
+    solver = Solver(problems[0], np.float64)
     solutions: list[Solution] = []
-    for problem in problems:
-        solutions.append(_continued(problem, solver, solutions[-1].x if solutions else start, tol, max_iter))
+    with one_thread():
+        for problem in problems:
+            solutions.append(_continued(problem, solver, solutions[-1].x if solutions else start, stop))
+            if stop.is_late or solutions[-1].status is Status.STOPPED:
+                break
     return tuple(solutions)
 
 
-def _continued(
-    problem: Problem, solver: ConvexStep, start: str | Vector | None, tol: float, max_iter: int
-) -> Solution:
+def _continued(problem: Problem, solver: Solver, start: str | Vector | None, stop: Stop) -> Solution:
     """Solve from the solution before; where the slope at zero is infinite, from l1 as well.
 
     There an entry that is zero stays zero, so that a path could only lose entries: the better one counts.
     """
     if np.isfinite(problem.slope_at_zero) or not problem.lam > 0.0:
-        return run(problem, solver, start, tol, max_iter)
-    fresh = run(problem, solver, "l1", tol, max_iter)
+        return solver.run(problem, start, stop)
+    fresh = solver.run(problem, "l1", stop)
     if isinstance(start, str) or start is None or not np.any(start):
         return fresh
-    return min(run(problem, solver, start, tol, max_iter), fresh, key=lambda found: found.objective)
+    return min(solver.run(problem, start, stop), fresh, key=lambda found: found.objective)
 
 
 def path(
@@ -222,6 +226,9 @@ def path(
     start: str | Vector | None = "zero",
     tol: float = 1e-8,
     max_iter: int = 1000,
+    refine: bool = True,
+    callback: Callable[[Progress], bool | None] | None = None,
+    time_limit: float | None = None,
 ) -> Path:
     """Solve a problem along a grid of lam, each from the solution before: continuation.
 
@@ -239,8 +246,12 @@ def path(
         Size and end of the default grid.
     start
         Start of the first solution, as in `majorize_minimize`.
-    tol, max_iter
+    tol, max_iter, refine
         As in `majorize_minimize`, for each solution.
+    callback
+        Called after each step of each solution; the path ends where it returns True.
+    time_limit
+        Seconds for the whole path, which then ends early; none by default.
 
     Raises
     ------
@@ -250,14 +261,25 @@ def path(
     Warns
     -----
     ConvergenceWarning
-        Once, if solutions stop before the tolerance; the message gives the worst.
+        If solutions stop before the tolerance, the message gives the worst; if the path ends early.
     """
-    check_solver_parameters("path", problem, lams=lams, start=start, tol=tol, max_iter=max_iter)
+    check_solver_parameters(
+        "path", problem, lams=lams, start=start, tol=tol, max_iter=max_iter, refine=refine, callback=callback,
+        time_limit=time_limit,
+    )  # fmt: skip
     grid = read_grid(problem, lams, n_lams, smallest)
-    solutions = follow([problem.with_lam(float(lam)) for lam in grid], start, tol, max_iter)
+    stop = Stop(tol, max_iter, refine, callback, time_limit)
+    solutions = follow([problem.with_lam(float(lam)) for lam in grid], start, stop)
+    if len(solutions) < grid.size:
+        reason = "the callback stopped it" if solutions[-1].status is Status.STOPPED else "the time limit"
+        warnings.warn(
+            f"The path ended after {len(solutions)} of {grid.size} values of lam: {reason}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     early = [solution for solution in solutions if not solution.converged]
     if early:
         worst = max(early, key=lambda solution: solution.stationarity)
         message = f"{len(early)} of {len(solutions)} solutions stopped early; the worst: {worst.message}"
         warnings.warn(message, ConvergenceWarning, stacklevel=2)
-    return Path(problem, grid, solutions)
+    return Path(problem, grid[: len(solutions)], solutions)

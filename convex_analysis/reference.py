@@ -27,6 +27,8 @@ def convex_step(
 ) -> ReferenceStep:
     """Minimise ``f(A x + b) + linear'x + weights'|x|`` over the box with cvxpy and Clarabel.
 
+    f holds offset and ridge term; with groups the last term is ``sum_g w_g ||x_g||``.
+
     Parameters
     ----------
     problem
@@ -45,9 +47,19 @@ def convex_step(
     b: Any = cvxpy.Variable() if problem.fit_intercept else 0.0
     scale = problem.design.scale
     scaled = x if scale is None else cvxpy.multiply(scale, x)
-    losses = problem.loss.expression(problem.X @ scaled + b, problem.y)
+    offset = 0.0 if problem.offset is None else problem.offset
+    losses = problem.loss.expression(problem.X @ scaled + offset + b, problem.y)
     finite = np.isfinite(weights)
-    objective = problem.row_weights @ losses + np.where(finite, weights, 0.0) @ cvxpy.abs(x)
+    charged = np.where(finite, weights, 0.0)
+    objective = problem.row_weights @ losses
+    if problem.group is None:
+        objective += charged @ cvxpy.abs(x)
+    else:
+        for group in np.unique(problem.group):
+            members = np.flatnonzero(problem.group == group)
+            objective += charged[members[0]] * cvxpy.norm(x[members], 2)
+    if problem.ridge is not None:
+        objective += 0.5 * cvxpy.sum(cvxpy.multiply(problem.ridge, cvxpy.square(x)))
     if linear is not None:
         objective += linear @ x
     constraints = []
@@ -71,7 +83,7 @@ def convex_step(
         raise RuntimeError(f"Clarabel found no solution of the convex step: {statement.status}.")
     point = np.clip(np.where(finite, x.value, 0.0), problem.lower, problem.upper)
     intercept = float(b.value) if problem.fit_intercept else 0.0
-    value = problem.data_fit(point, intercept) + float(np.where(finite, weights, 0.0) @ np.abs(point))
+    value = problem.data_fit(point, intercept) + problem.regulariser.norm(charged, point)
     if linear is not None:
         value += float(linear @ point)
     return ReferenceStep(point, intercept, value)

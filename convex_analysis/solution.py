@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning as SklearnConvergenceWarning
 
+from convex_analysis.certificate import Certificate
 from convex_analysis.losses.loss import Vector
-
-
-class Status(Enum):
-    """How a run ended; the value of each member is a sentence."""
-
-    CONVERGED = "The point is first-order stationary within the tolerance."
-    ITERATION_LIMIT = "The iteration limit was reached before the tolerance."
-    STALLED = "No further decrease was possible in floating-point arithmetic before the tolerance was met."
-
-    def __str__(self) -> str:
-        return self.value
+from convex_analysis.solver.stop import Status as Status
 
 
 class ConvergenceWarning(SklearnConvergenceWarning):  # type: ignore[misc]
@@ -40,7 +30,8 @@ class Solution:
     objective
         Data fit plus penalty at the point.
     objectives
-        Objective at the start and after each step, never increasing (beyond its rounding, 1e-14 of it).
+        Objective at the start and after each step, shape (n_iter + 1,); never increasing, beyond its
+        rounding (1e-14 of it).
     stationarity
         First-order violation at the point (`Problem.stationarity`), in units of the gradient.
     tolerance
@@ -48,21 +39,16 @@ class Solution:
         to zero, or the rounding of the gradient if that is larger. Where columns of very different
         length were brought to one (`Problem.normalised`), the figure for the coordinate of the
         largest violation.
-    gap
-        Duality gap of the last convex step: how far the last majorizer is from its minimum at most.
     status, message
         How the run ended, as a `Status` and as a sentence with the figures.
     n_iter
         Number of majorize-minimize steps.
     seconds
         Wall-clock time.
-    suboptimality_bound
-        Upper bound of ``objective - global minimum`` (T1: the convex envelope of the penalty on
-        the box is bounded from below by a dual value). Where a coordinate without bound has a
-        penalty that grows slower than every line, that envelope is zero there, and the bound is
-        the objective less the least values of the losses.
     lam
         Strength of the penalty in the problem solved.
+    certificate
+        Computes `gap` and `suboptimality_bound` when they are read.
     """
 
     x: Vector
@@ -71,13 +57,27 @@ class Solution:
     objectives: Vector = field(repr=False)
     stationarity: float
     tolerance: float
-    gap: float
     status: Status
     message: str
     n_iter: int
     seconds: float
-    suboptimality_bound: float
     lam: float
+    certificate: Certificate = field(repr=False)
+
+    @property
+    def gap(self) -> float:
+        """Duality gap of the last convex step: how far the last majorizer is from its minimum at most."""
+        return self.certificate.gap
+
+    @property
+    def suboptimality_bound(self) -> float:
+        """Upper bound of ``objective - global minimum``, inf or the objective itself where nothing is known.
+
+        T1: the minimum of the penalty's convex envelope on the box is bounded from below by a dual value.
+        Where a coordinate without bound has a penalty that grows slower than every line, that envelope is
+        zero there, and the losses alone count.
+        """
+        return self.certificate.suboptimality_bound
 
     @property
     def support(self) -> NDArray[np.intp]:

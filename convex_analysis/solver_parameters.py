@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convex_analysis.parameters import Function, Nothing, Number, Rule, Vector, Word, check_parameters
+from convex_analysis.parameters import Flag, Function, Nothing, Number, Rule, Vector, Word, check_parameters
 from convex_analysis.problems import Problem
 
 STARTS = ("l1", "zero", "dense", "multi")
@@ -16,6 +16,9 @@ SOLVER_RULES: dict[str, tuple[Rule, ...]] = {
     "start": (Word(STARTS), Vector(), Nothing()),
     "tol": (TOLERANCE,),
     "max_iter": (STEPS,),
+    "refine": (Flag(),),
+    "callback": (Function(), Nothing()),
+    "time_limit": (Number(low=0), Nothing()),
     "lams": (Vector(), Nothing()),
     "n_lams": (Number(low=1, integer=True),),
     "smallest": (Number(low=0, high=1, above=True), Nothing()),

@@ -54,10 +54,10 @@ def estimate_mask(source: str | None, problem: Problem) -> Vector | None:
 
 def given_solution(problem: Problem, x: Vector, tol: float) -> Solution:
     """Return an estimate with a solution's certificates: its stationarity and the gap of its own step."""
-    from convex_analysis.convex_step import ConvexStep
-    from convex_analysis.majorize_minimize import run
+    from convex_analysis.solver.run import Solver
+    from convex_analysis.solver.stop import Stop
 
-    found = run(problem, ConvexStep(problem.normalised()), x, tol, max_iter=0)
+    found = Solver(problem).run(problem, x, Stop(tol, 0))
     reached = found.stationarity <= found.tolerance
     message = (
         f"The estimate given, not changed; it is {'' if reached else 'not '}stationary: stationarity "

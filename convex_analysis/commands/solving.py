@@ -22,8 +22,8 @@ SHOWN = 20  # coefficients in the table; files hold all
 
 def solve_quietly(problem: Problem, start: str | Vector, tol: float, max_iter: int) -> Solution:
     """Solve; a stop before the tolerance is said in the report, not as a warning."""
-    from convex_analysis.majorize_minimize import majorize_minimize
     from convex_analysis.solution import ConvergenceWarning
+    from convex_analysis.solver.run import majorize_minimize
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

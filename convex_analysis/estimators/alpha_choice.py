@@ -19,6 +19,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.parameters import Folds, Function, Nothing, Number, Numbers, Rule, Word
 from convex_analysis.path import follow, lam_of_zero
 from convex_analysis.solution import ConvergenceWarning, Solution
+from convex_analysis.solver.stop import Stop
 
 CHOICE_RULES: dict[str, tuple[Rule, ...]] = {
     "alphas": (Number(low=1, integer=True), Numbers(), Nothing()),
@@ -106,9 +107,8 @@ class AlphaChoice(ConcaveLinearModel):
 
         def along(problem: Any) -> Solutions:
             with quietly():
-                return follow(
-                    [self._at(problem, alpha) for alpha in alphas], self.start, self.tol, self.max_iter
-                )
+                stop = Stop(self.tol, self.max_iter)
+                return follow([self._at(problem, alpha) for alpha in alphas], self.start, stop)
 
         def fit(times: NDArray[np.float64]) -> list[Solutions]:
             kept = times if trained is None else times * trained

@@ -21,7 +21,6 @@ from convex_analysis.estimators.penalties import (
 )
 from convex_analysis.losses import Loss
 from convex_analysis.losses.loss import Vector
-from convex_analysis.majorize_minimize import majorize_minimize
 from convex_analysis.parameters import (
     Flag,
     Function,
@@ -35,6 +34,7 @@ from convex_analysis.parameters import (
 )
 from convex_analysis.problems import RegressionProblem
 from convex_analysis.solution import ConvergenceWarning, Solution
+from convex_analysis.solver.run import majorize_minimize
 from convex_analysis.solver_parameters import STARTS, STEPS, TOLERANCE
 
 SHARED_RULES: dict[str, tuple[Rule, ...]] = {

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convex_analysis.convex_step import ConvexStep
-from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
-from convex_analysis.majorize_minimize import majorize_minimize
 from convex_analysis.solution import ConvergenceWarning
+from convex_analysis.solver.run import majorize_minimize
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -87,9 +86,7 @@ class Incumbent:
         return better
 
     def _intercept(self, x: Vector) -> float:
-        if not self.problem.fit_intercept:
-            return 0.0
-        return best_intercept(self.problem, self.problem.predictor(x), self.intercept)
+        return self.problem.best_intercept(x)
 
     def offer(self, x: Vector, intercept: float) -> bool:
         """Take a point of the box as it is where it is better; say whether it was."""

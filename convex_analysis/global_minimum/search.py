@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convex_analysis.certificate import least_value
 from convex_analysis.global_minimum.branch_and_bound import Search
 from convex_analysis.global_minimum.incumbent import Incumbent
 from convex_analysis.global_minimum.loss_relaxation import LossRelaxation
@@ -15,7 +16,6 @@ from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxat
 from convex_analysis.global_minimum.relaxation import Relaxation
 from convex_analysis.global_minimum.solution import GlobalSolution, GlobalStatus
 from convex_analysis.losses.loss import Vector
-from convex_analysis.suboptimality import least_value
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -110,6 +110,7 @@ def _relaxation(problem: Problem, free: np.ndarray, fixed: Vector) -> Relaxation
 
 
 def _check(problem: Problem, gap: float, max_nodes: int, time_limit: float | None) -> None:
+    problem.require_plain("global_minimum")
     if not (np.isfinite(gap) and gap > 0):
         raise ValueError(f"gap must be a positive finite number, got {gap!r}.")
     if max_nodes < 1:

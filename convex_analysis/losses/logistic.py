@@ -15,6 +15,25 @@ def _entropy_term(t: Vector) -> Vector:
     return t * np.log(np.where(t > 0, t, 1.0))
 
 
+def two_classes(y: Vector, loss: str) -> Vector:
+    """Return labels -1 and 1, from those or from 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If there are others.
+    """
+    labels = np.unique(y)
+    if np.isin(labels, (-1.0, 1.0)).all():
+        return y
+    if np.isin(labels, (0.0, 1.0)).all():
+        return 2.0 * y - 1.0
+    shown = ", ".join(f"{label:g}" for label in labels[:5]) + (", ..." if labels.size > 5 else "")
+    raise ValueError(
+        f"The {loss} loss needs labels -1 and 1, or 0 and 1; y holds {shown}. Recode y to two classes."
+    )
+
+
 @dataclass(frozen=True)
 class Logistic(Loss):
     """Logistic loss ``phi(z, y) = log(1 + exp(-y z))``, labels in {-1, 1} (or {0, 1}, converted)."""
@@ -24,15 +43,7 @@ class Logistic(Loss):
 
     def check_targets(self, y: Vector) -> Vector:
         """Accept two classes, -1 and 1 or 0 and 1; return them as -1 and 1."""
-        labels = np.unique(y)
-        if np.isin(labels, (-1.0, 1.0)).all():
-            return y
-        if np.isin(labels, (0.0, 1.0)).all():
-            return 2.0 * y - 1.0
-        shown = ", ".join(f"{label:g}" for label in labels[:5]) + (", ..." if labels.size > 5 else "")
-        raise ValueError(
-            f"The logistic loss needs labels -1 and 1, or 0 and 1; y holds {shown}. Recode y to two classes."
-        )
+        return two_classes(y, "logistic")
 
     def value(self, z: Vector, y: Vector) -> Vector:
         """Logistic loss of each sample, without overflow."""
@@ -61,6 +72,10 @@ class Logistic(Loss):
         import cvxpy
 
         return cvxpy.logistic(cvxpy.multiply(-y, z))
+
+    def mean(self, z: Vector) -> Vector:
+        """Return the probability of the label 1."""
+        return self._probability_of_error(-z)
 
     @property
     def smoothness(self) -> float:

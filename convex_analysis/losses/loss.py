@@ -54,8 +54,12 @@ class Loss(ABC):
 
     @property
     def smoothness(self) -> float:
-        """Least upper bound of the second derivative."""
+        """Least upper bound of the second derivative, inf where there is none."""
         return 1.0
+
+    def mean(self, z: Vector) -> Vector:
+        """Return the prediction, the inverse of the link at z: z itself by default."""
+        return z
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -7,302 +7,334 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from convex_analysis.design import Design
-from convex_analysis.intercept import best_intercept
-from convex_analysis.kernels.stationarity import box_violations
+from convex_analysis.datafit import DataFit
+from convex_analysis.design import Design, Indices
 from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems import validation
 from convex_analysis.problems.axioms import require_axioms
-from convex_analysis.problems.column_units import column_units
+from convex_analysis.regulariser import Grouped, Regulariser, Separable, Strength
+from convex_analysis.scaling import longest_column, normalised
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
 
 
 class Problem:
-    """Minimise ``sum_i s_i phi((A x)_i + b, y_i) + lam sum_j factor_j r(|x_j|)`` over a box.
+    """Minimise ``sum_i s_i phi((A x)_i + o_i + b, y_i) + ridge/2 ||x||^2 + lam R(x)`` over a box.
 
     ``A = X diag(theta)``; the sample weights ``s`` sum to one (1/n each unless given); ``phi`` is
-    the loss, ``r`` the penalty; the intercept ``b`` is 0 unless ``fit_intercept``, and is never
+    the loss, ``o`` an offset; ``R(x) = sum_j factor_j r(|x_j|)`` with the penalty ``r``, or with groups
+    ``sum_g factor_g r(||x_g||)``; the intercept ``b`` is 0 unless ``fit_intercept``, and is never
     penalised. `MaskProblem` and `RegressionProblem` are the two ways to state such a problem; the
-    solvers, theorems and branch and bound use this interface only.
+    solvers, theorems and branch and bound use this interface only. A problem is never changed: ``with_...``
+    return others, which share what is computed from the data.
 
     Attributes
     ----------
-    design
-        The operator A (`Design`), shared by all copies of the problem.
-    y
-        Targets as the loss wants them, shape (n_samples,), float64.
-    row_weights
-        Sample weights divided by their sum, shape (n_samples,).
-    loss, penalty, lam
-        Loss, penalty and its strength.
+    fit
+        The data fit (`DataFit`): design, targets, row weights, loss, offset, ridge.
+    regulariser
+        The penalty on coordinates or groups (`Regulariser`).
+    design, y, row_weights, loss, fit_intercept, offset, ridge
+        Those of the fit.
+    penalty, lam
+        Penalty and its strength.
     penalty_factor
-        Factor of the penalty for each feature, shape (n_features,).
+        Factor of the penalty for each feature (that of its group), shape (n_features,).
+    group
+        Group of each feature, shape (n_features,), or None.
     lower, upper
         The box, shape (n_features,) each; -inf and inf where there is no bound.
-    fit_intercept
-        Whether an unpenalised, unbounded intercept is fitted.
     units
         The penalty sees ``units_j x_j``: ones, except in what `normalised` returns.
     """
 
-    design: Design
-    y: Vector
-    row_weights: Vector
-    loss: Loss
-    penalty: Penalty
+    fit: DataFit
     lam: float
     penalty_factor: Vector
+    group: Indices | None
     lower: Vector
     upper: Vector
-    fit_intercept: bool
     units: Vector
 
     def __init__(
         self,
-        X: Any,
+        design: Design,
         y: Any,
         *,
-        scale: Any,
         loss: str | Loss,
         penalty: Penalty | None,
         lam: float,
         lower: Any,
         upper: Any,
-        penalty_factor: Any,
+        penalty_factor: Vector,
         sample_weight: Any,
         fit_intercept: bool,
+        ridge: Any,
+        offset: Any,
+        group: Indices | None = None,
     ) -> None:
-        X = validation.check_design(X)
-        n_samples, n_features = X.shape
-        self.loss = loss_named(loss)
-        self.y = self.loss.check_targets(validation.check_vector(y, "y", n_samples, "sample"))
-        if scale is not None:
-            scale = validation.check_vector(scale, "theta", n_features, "feature")
-        self.design = Design(X, scale)
-        self.penalty = _check_penalty(penalty)
-        self._slope_at_zero: float | None = None
-        self._chord_slopes: Vector | None = None
+        n_samples, n_features = design.n_samples, design.n_features
+        loss = loss_named(loss)
+        weights = validation.check_sample_weight(sample_weight, n_samples)
+        self.fit = DataFit(
+            design,
+            loss.check_targets(validation.check_vector(y, "y", n_samples, "sample")),
+            np.full(n_samples, 1.0 / n_samples) if weights is None else weights,
+            loss,
+            validation.check_flag(fit_intercept, "fit_intercept"),
+            None if offset is None else validation.check_vector(offset, "offset", n_samples, "sample"),
+            validation.check_ridge(ridge, n_features),
+        )
+        self._strength = Strength(_check_penalty(penalty))
         self.lam = validation.check_lam(lam)
         self.lower, self.upper = validation.check_bounds(lower, upper, n_features)
-        factor = validation.check_penalty_factor(penalty_factor, n_features)
-        self.penalty_factor = np.ones(n_features) if factor is None else factor
-        weights = validation.check_sample_weight(sample_weight, n_samples)
-        self.row_weights = np.full(n_samples, 1.0 / n_samples) if weights is None else weights
-        self.fit_intercept = validation.check_flag(fit_intercept, "fit_intercept")
+        self.penalty_factor = penalty_factor
+        self.group = group
         self.units = np.ones(n_features)
-        # What every copy made by with_lam, with_bounds or with_penalty may reuse (Gram matrices, norms).
-        self.shared: dict[str, Any] = {}
-        self._check_finite()
-        self._check_range()
+        self._check_numbers()
+
+    # ---- parts
+
+    @property
+    def regulariser(self) -> Regulariser:
+        """The penalty on coordinates or groups."""
+        if self._regulariser is None:
+            scale = self.lam * self.penalty_factor
+            if self.group is None:
+                self._regulariser = Separable(self._strength, scale, self.units)
+            else:
+                self._regulariser = Grouped(self._strength, scale, self.units, self.group)
+        return self._regulariser
+
+    @property
+    def penalty(self) -> Penalty:
+        """The penalty r."""
+        return self._strength.penalty
+
+    @property
+    def design(self) -> Design:
+        """The operator A."""
+        return self.fit.design
 
     @property
     def X(self) -> Any:
         """The data matrix as stored: dense or CSC, shape (n_samples, n_features)."""
-        return self.design.X
+        return self.fit.design.X
+
+    @property
+    def y(self) -> Vector:
+        """Targets as the loss wants them, shape (n_samples,)."""
+        return self.fit.y
+
+    @property
+    def row_weights(self) -> Vector:
+        """Sample weights divided by their sum, shape (n_samples,)."""
+        return self.fit.row_weights
+
+    @property
+    def loss(self) -> Loss:
+        """The loss phi."""
+        return self.fit.loss
+
+    @property
+    def fit_intercept(self) -> bool:
+        """Whether an unpenalised, unbounded intercept is fitted."""
+        return self.fit.fit_intercept
+
+    @property
+    def offset(self) -> Vector | None:
+        """Known part of the predictors, shape (n_samples,), or None."""
+        return self.fit.offset
+
+    @property
+    def ridge(self) -> Vector | None:
+        """Ridge coefficient of each feature, shape (n_features,), or None."""
+        return self.fit.ridge
 
     @property
     def n_samples(self) -> int:
         """Number of samples n."""
-        return self.design.n_samples
+        return self.fit.n_samples
 
     @property
     def n_features(self) -> int:
         """Number of features d."""
-        return self.design.n_features
+        return self.fit.n_features
+
+    @property
+    def squared_norms(self) -> Vector:
+        """``sum_i s_i a_ij^2`` of the columns of A, shape (n_features,)."""
+        return self.fit.squared_norms
 
     @property
     def slope_at_zero(self) -> float:
-        """Slope of the penalty at zero, inf for Lq; computed once (a user's penalty finds it numerically)."""
-        if self._slope_at_zero is None:
-            self._slope_at_zero = float(self.penalty.slope_at_zero)
-        return self._slope_at_zero
-
-    def chord_slopes(self, sizes: Vector) -> Vector:
-        """Return ``r(t) / t`` at the sizes t, computed once: the caller always asks for the same ones."""
-        if self._chord_slopes is None:
-            self._chord_slopes = self.penalty.value(sizes) / sizes
-        return self._chord_slopes
+        """Slope of the penalty at zero, inf for Lq."""
+        return self._strength.slope_at_zero
 
     @property
     def is_convex(self) -> bool:
         """Whether the penalty is a straight line (l1), or has no effect."""
-        if self.lam == 0.0 or not self.penalty_factor.any():
-            return True
-        far = np.array([1e150])
-        return bool(self.slope_at_zero <= float(self.penalty.derivative(far)[0]) * (1.0 + 1e-12))
+        return self.lam == 0.0 or not self.penalty_factor.any() or self._strength.straight
+
+    # ---- others that share the data
 
     def with_lam(self, lam: float) -> Self:
         """Return the same problem at another lam; X and everything computed from it is shared."""
-        other = copy.copy(self)
-        other.lam = validation.check_lam(lam)
-        return other
+        return self.with_parts(lam=validation.check_lam(lam))
 
     def with_penalty(self, penalty: Penalty) -> Self:
         """Return the same problem with another penalty; X and everything computed from it is shared."""
-        other = copy.copy(self)
-        other.penalty = _check_penalty(penalty)
-        other._slope_at_zero = other._chord_slopes = None
-        return other
+        return self.with_parts(_strength=Strength(_check_penalty(penalty)))
 
     def with_bounds(self, lower: Any, upper: Any) -> Self:
         """Return the same problem on another box; X and everything computed from it is shared."""
-        other = copy.copy(self)
-        other.lower, other.upper = validation.check_bounds(lower, upper, self.n_features)
-        return other
+        low, high = validation.check_bounds(lower, upper, self.n_features)
+        if self.group is not None:
+            validation.refuse_bounds_of_groups(low, high)
+        return self.with_parts(lower=low, upper=high)
 
     def with_sample_weight(self, sample_weight: Any) -> Self:
         """Return the same problem with other sample weights; X is shared, what depends on weights is not."""
-        other = copy.copy(self)
         weights = validation.check_sample_weight(sample_weight, self.n_samples)
-        other.row_weights = np.full(self.n_samples, 1.0 / self.n_samples) if weights is None else weights
-        other.shared = {}
+        if weights is None:
+            weights = np.full(self.n_samples, 1.0 / self.n_samples)
+        return self.with_parts(fit=self.fit.with_row_weights(weights))
+
+    def convex_step(self, weights: Vector, linear: Vector | None = None) -> Self:
+        """Return the problem of one convex step: ``weights'|x| + linear'x`` in the place of the penalty.
+
+        An infinite weight fixes its coordinate at zero.
+        """
+        lower, upper = self.lower, self.upper
+        fixed = np.isinf(weights)
+        if fixed.any():
+            if (lower[fixed] > 0).any() or (upper[fixed] < 0).any():
+                raise ValueError(
+                    "An infinite weight fixes a coordinate at zero, but the box excludes zero there."
+                )
+            lower, upper = np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
+            weights = np.where(fixed, 0.0, weights)
+        fit = self.fit if linear is None else self.fit.with_linear(linear)
+        step = self.with_parts(fit=fit, lower=lower, upper=upper)
+        step._regulariser = self.regulariser.majorizer(weights)
+        return step
+
+    def normalised(self) -> Self:
+        """Return the problem in coordinates in which all columns are about as long (see `scaling`)."""
+        return normalised(self)
+
+    def with_parts(self, **fields: Any) -> Self:
+        """Return a copy with some attributes set, unchecked; the regulariser is made anew."""
+        other = copy.copy(self)
+        other.__dict__.update(fields)
+        other._regulariser = None
         return other
 
+    _regulariser: Regulariser | None = None
+
+    # ---- values
+
     def predictor(self, x: Vector, intercept: float = 0.0) -> Vector:
-        """Return ``A x + intercept``, shape (n_samples,)."""
-        z = self.design.matvec(validation.check_point(x, self.n_features))
+        """Return ``A x + offset + intercept``, shape (n_samples,)."""
+        z = self.fit.predictor(validation.check_point(x, self.n_features))
         return z + intercept if intercept else z
 
     def data_fit(self, x: Vector, intercept: float = 0.0) -> float:
-        """Return the weighted mean loss f at x."""
-        return float(self.row_weights @ self.loss.value(self.predictor(x, intercept), self.y))
+        """Return the weighted mean loss plus the ridge term at x."""
+        return self.fit.value(self.predictor(x, intercept), np.asarray(x, dtype=np.float64))
 
     def gradient(self, x: Vector, intercept: float = 0.0) -> Vector:
         """Return the gradient of the data fit in x, shape (n_features,)."""
-        z = self.predictor(x, intercept)
-        return self.design.rmatvec(self.row_weights * self.loss.derivative(z, self.y))
+        rows = self.fit.rows(self.predictor(x, intercept))
+        return self.fit.gradient(rows, np.asarray(x, dtype=np.float64))
 
     def penalty_value(self, x: Vector) -> float:
-        """Return ``lam sum_j factor_j r(|x_j|)``."""
-        if self.lam == 0.0:
-            return 0.0
-        support = np.flatnonzero(x)
-        value = self.penalty.value(self.units[support] * np.abs(np.asarray(x, dtype=np.float64)[support]))
-        return self.lam * float(self.penalty_factor[support] @ value)
+        """Return ``lam R(x)``."""
+        x = np.asarray(x, dtype=np.float64)
+        return 0.0 if self.lam == 0.0 else self.regulariser.value(self.regulariser.entries(x))
 
     def objective(self, x: Vector, intercept: float = 0.0) -> float:
         """Return data fit plus penalty at x (the box is not checked)."""
         return self.data_fit(x, intercept) + self.penalty_value(x)
 
     def weights(self, x: Vector) -> Vector:
-        """Return ``lam factor_j r'(|x_j|)``, shape (n_features,): the weights of the l1 majorizer at x.
+        """Return the weights of the l1 majorizer at x, ``lam factor_j r'(|x_j|)``, shape (n_features,).
 
         An entry is inf where x_j = 0 and the penalty's slope at zero is infinite; it is 0 where
-        lam or the factor is 0.
+        lam or the factor is 0. With groups, ``lam factor_g r'(||x_g||)`` for each feature of the group.
         """
-        scale = self.lam * self.penalty_factor * self.units
-        if not scale.any():
-            return np.zeros(self.n_features)
-        x = np.asarray(x, dtype=np.float64)
-        slopes = np.full(self.n_features, self.slope_at_zero)
-        support = np.flatnonzero(x)
-        slopes[support] = self.penalty.derivative(self.units[support] * np.abs(x[support]))
-        with np.errstate(invalid="ignore"):
-            return np.where(scale > 0, scale * slopes, 0.0)
-
-    def normalised(self) -> Self:
-        """Return the problem in coordinates in which no column is far longer or shorter than the others.
-
-        Coordinate j becomes ``x_j / units_j`` with units that are powers of two, so that nothing is
-        rounded on the way there and back. A problem whose columns are within a factor of 1000
-        of each other comes back as it is.
-        """
-        units = self._column_units()[0]
-        if units is None:
-            return self
-        other = copy.copy(self)
-        scale = units if self.design.scale is None else self.design.scale * units
-        other.design = Design(self.design.X, scale)
-        other.units = self.units * units
-        other.lower, other.upper = self.lower / units, self.upper / units
-        other.shared = {"units": (None, 1.0)}
-        return other
-
-    @property
-    def squared_norms(self) -> Vector:
-        """``sum_i s_i a_ij^2`` of the columns of A, shape (n_features,), once; inf or 0 out of range."""
-        if "squared norms" not in self.shared:
-            zero = np.zeros(self.n_samples)
-            found = self.design.rmatvec_and_squared_norms(zero, self.row_weights)
-            self.shared["squared norms"] = found[1]
-        squares: Vector = self.shared["squared norms"]
-        return squares
-
-    def _column_units(self) -> tuple[Vector | None, float]:
-        if "units" not in self.shared:
-            self.shared["units"] = column_units(self)
-        found: tuple[Vector | None, float] = self.shared["units"]
-        return found
-
-    def rounding(self) -> float:
-        """Return the size that a gradient which is exactly zero may have after rounding."""
-        b = self._zero_intercept()
-        slopes = self.loss.derivative(np.zeros(self.n_samples), self.y)
-        size = float(np.sqrt(self.row_weights @ (slopes * slopes))) + self.loss.smoothness * abs(b)
-        longest = self._column_units()[1]
-        longest = max(longest, 1.0) if self.fit_intercept else longest  # the intercept's column of ones
-        return 16.0 * float(np.finfo(np.float64).eps) * longest * size
+        return self.regulariser.weights(self.regulariser.entries(np.asarray(x, dtype=np.float64)))
 
     def stationarity(self, x: Vector, intercept: float = 0.0) -> float:
         """Return the largest first-order violation at x, in units of the gradient; 0 means stationary.
 
-        For each coordinate this is the distance from 0 to the subdifferential of the objective
+        For each coordinate (or group) this is the distance from 0 to the subdifferential of the objective
         plus the normal cone of the box: how steeply the objective falls along a feasible
         direction. With an intercept, its gradient counts too. At ``x_j = 0`` with an infinite
         slope at zero there is no violation.
         """
         x = validation.check_point(x, self.n_features)
-        z = self.predictor(x, intercept)
-        slope = self.row_weights * self.loss.derivative(z, self.y)
-        worst = float(np.max(self.violations(x, self.design.rmatvec(slope), self.weights(x))))
-        return max(worst, abs(float(slope.sum()))) if self.fit_intercept else worst
+        rows = self.fit.rows(self.predictor(x, intercept))
+        worst = float(np.max(self.violations(x, self.fit.gradient(rows, x), self.weights(x))))
+        return max(worst, abs(float(rows.sum()))) if self.fit_intercept else worst
 
     def violations(self, x: Vector, gradient: Vector, weights: Vector) -> Vector:
         """Return each coordinate's first-order violation for ``gradient'x + weights'|x|`` on the box."""
         violations = np.empty(self.n_features)
-        box_violations(x, gradient, weights, self.lower, self.upper, violations)
+        self.regulariser.violations(x, gradient, weights, self.lower, self.upper, violations)
         return violations
+
+    def best_intercept(self, x: Vector) -> float:
+        """Return the best intercept at x, 0 without one."""
+        return self.fit.best_intercept(self.predictor(x))
 
     def start_at_zero(self) -> tuple[Vector, float]:
         """Return the point of the box nearest to zero, and the best intercept there."""
         x = np.clip(0.0, self.lower, self.upper)
-        return x, best_intercept(self, self.predictor(x)) if self.fit_intercept else 0.0
+        return x, self.best_intercept(x) if x.any() else self.fit.intercept_at_zero
 
     def gradient_at_start(self) -> Vector:
         """Return the data fit's gradient at `start_at_zero`, computed once for all boxes that hold zero."""
         if (self.lower > 0.0).any() or (self.upper < 0.0).any():
             return self.gradient(*self.start_at_zero())
-        if "gradient at zero" not in self.shared:
-            self.shared["gradient at zero"] = self.gradient(np.zeros(self.n_features), self._zero_intercept())
-        gradient: Vector = self.shared["gradient at zero"]
-        return gradient
+        return self.fit.gradient_at_zero
 
-    def _zero_intercept(self) -> float:
-        return best_intercept(self, np.zeros(self.n_samples)) if self.fit_intercept else 0.0
+    def rounding(self) -> float:
+        """Return the size that a gradient which is exactly zero may have after rounding."""
+        return self.fit.rounding(longest_column(self))
 
-    def _check_finite(self) -> None:
-        """Refuse NaN and infinity in X: they show in the gradient at zero, which is needed anyway."""
-        z = np.full(self.n_samples, self._zero_intercept())
-        rows = self.row_weights * self.loss.derivative(z, self.y)
-        gradient, squares = self.design.rmatvec_and_squared_norms(rows, self.row_weights)
-        if not np.isfinite(gradient).all():
+    def require_plain(self, what: str) -> None:
+        """Refuse what theorems and branch and bound do not know: ridge, offset, groups, unbounded curvature.
+
+        Raises
+        ------
+        ValueError
+            With the part that is not known, and the remedy where there is one.
+        """
+        if self.group is not None:
+            raise ValueError(
+                f"{what} knows penalties of single entries, not of groups: state a MaskProblem with groups, "
+                "which has one entry a group."
+            )
+        unknown = {
+            "a ridge term": self.ridge is not None,
+            "an offset": self.offset is not None,
+            f"the {self.loss.name} loss, whose curvature is unbounded": not np.isfinite(self.loss.smoothness),
+        }
+        for part, there in unknown.items():
+            if there:
+                raise ValueError(f"{what} does not know {part}: leave it out.")
+
+    def _check_numbers(self) -> None:
+        """Refuse NaN and infinity in X, which show in the gradient at zero, and y whose loss overflows."""
+        if not np.isfinite(self.fit.gradient_at_zero).all():
             validation.require_finite(self.X.data if self.design.sparse else self.X, "X")
             raise ValueError(
                 "The products of X (times theta) and y overflow: divide both by their largest size."
             )
-        self.shared["gradient at zero"] = gradient
-        self.shared["squared norms"] = squares
-
-    def _check_range(self) -> None:
-        """Refuse y whose loss overflows: no objective could be compared."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            fit = float(
-                self.row_weights @ self.loss.value(np.full(self.n_samples, self._zero_intercept()), self.y)
-            )
-        if not np.isfinite(fit):
+        if not np.isfinite(self.fit.loss_at_zero):
             largest = float(np.abs(self.y).max())
             raise ValueError(
                 f"y is as large as {largest:.3g}: its loss overflows; divide y by {largest:.1g}."
@@ -312,9 +344,9 @@ class Problem:
         """Return the smallest lam at which the zero vector is stationary.
 
         That is ``max_j |grad_j f(0)| / (factor_j r'(0))`` over the penalised features (only a
-        gradient that points into the box counts). With an infinite slope at zero (Lq), zero is
-        stationary at every lam: there the slope 1 of l1 stands in, so that grids of lam keep their
-        scale. Unpenalised features are held at zero; the intercept is fitted.
+        gradient that points into the box counts; with groups, the norm of its part). With an infinite slope
+        at zero (Lq), zero is stationary at every lam: there the slope 1 of l1 stands in, so that grids of lam
+        keep their scale. Unpenalised features are held at zero; the intercept is fitted.
 
         Raises
         ------

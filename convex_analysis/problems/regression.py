@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convex_analysis.design import Design
 from convex_analysis.losses import Loss
 from convex_analysis.problems import validation
 from convex_analysis.problems.problem import Problem
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RegressionProblem(Problem):
-    """Fit signed weights: minimise ``f(X x + b) + lam sum_j factor_j r(|x_j|)`` over ``lower <= x <= upper``.
+    """Signed weights in a box: minimise ``f(X x + o + b) + ridge/2 ||x||^2 + lam sum_j factor_j r(|x_j|)``.
 
     Parameters
     ----------
@@ -26,7 +27,8 @@ class RegressionProblem(Problem):
         Targets, shape (n_samples,). For "logistic": labels -1 and 1, or 0 and 1.
     loss
         "linear": ``(1/2n) ||y - X x||^2``; "logistic": ``(1/n) sum log(1 + exp(-y_i x_i'x))``;
-        "huber", or any `convex_analysis.losses.Loss`.
+        "huber"; "poisson" and "gamma" with a log link; "squared-hinge"; or any
+        `convex_analysis.losses.Loss`.
     penalty
         Any `concave_sparsity.Penalty`; L1 by default.
     lam
@@ -35,7 +37,8 @@ class RegressionProblem(Problem):
         Bounds of the weights, scalars or one entry a feature; none by default.
     penalty_factor
         Factor of lam for each feature, shape (n_features,), not negative; 0 leaves a feature
-        unpenalised. Used as given, not rescaled.
+        unpenalised. Used as given, not rescaled. With groups, one a group, shape (n_groups,), in the order of
+        their sorted labels; by default the root of the group's size.
     sample_weight
         Weight of each sample, shape (n_samples,), not negative. The data fit is
         ``sum_i w_i phi_i / sum_i w_i``: a weight of 2 equals a row that occurs twice, and common
@@ -43,6 +46,15 @@ class RegressionProblem(Problem):
         ``LogisticRegression`` with ``C = 1 / (lam * sum_i w_i)``.
     fit_intercept
         Whether to fit an intercept, neither penalised nor bounded.
+    ridge
+        Strength of ``ridge/2 ||x||^2``, not negative, a scalar or one a feature. scikit-learn's
+        ``ElasticNet(alpha, l1_ratio)`` has ``lam = alpha l1_ratio``, ``ridge = alpha (1 - l1_ratio)``.
+    offset
+        Known part of the linear predictor, shape (n_samples,): for counts the logarithm of the exposure.
+    groups
+        The penalty acts on the Euclidean norm of each group: ``lam sum_g factor_g r(||x_g||)``. One label a
+        feature, shape (n_features,), or a list of lists of the features' indices, which may not overlap; no
+        bounds then.
 
     Raises
     ------
@@ -67,19 +79,36 @@ class RegressionProblem(Problem):
         penalty_factor: Any = None,
         sample_weight: Any = None,
         fit_intercept: bool = False,
+        ridge: Any = 0.0,
+        offset: Any = None,
+        groups: Any = None,
     ) -> None:
+        X = validation.check_design(X)
+        d = X.shape[1]
+        group = None
+        if groups is None:
+            factor = validation.check_penalty_factor(penalty_factor, d)
+            factor = np.ones(d) if factor is None else factor
+        else:
+            group = validation.check_groups(groups, d)
+            sizes = np.bincount(group)
+            factor = validation.check_penalty_factor(penalty_factor, sizes.size, "group")
+            factor = (np.sqrt(sizes) if factor is None else factor)[group]
+            validation.refuse_bounds_of_groups(*validation.check_bounds(lower, upper, d))
         super().__init__(
-            X,
+            Design(X),
             y,
-            scale=None,
             loss=loss,
             penalty=penalty,
             lam=lam,
             lower=lower,
             upper=upper,
-            penalty_factor=penalty_factor,
+            penalty_factor=factor,
             sample_weight=sample_weight,
             fit_intercept=fit_intercept,
+            ridge=ridge,
+            offset=offset,
+            group=group,
         )
 
     @classmethod

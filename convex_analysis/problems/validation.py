@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from convex_analysis.design import Indices
 from convex_analysis.losses.loss import Vector
 
 COPY_WARNING_BYTES = 1 << 24
@@ -85,7 +86,7 @@ def _announce_copy(original: Any, X: Any) -> None:
         size, kind = X.data.nbytes + X.indices.nbytes, "a CSC matrix of float32 or float64 without duplicates"
     if copied and size > COPY_WARNING_BYTES:
         message = f"X was copied once ({size / 2**20:.0f} MiB); pass {kind} to avoid it."
-        warnings.warn(message, CopyWarning, stacklevel=5)
+        warnings.warn(message, CopyWarning, stacklevel=4)
 
 
 def require_finite(values: Any, name: str) -> None:
@@ -179,11 +180,11 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Vector | None:
     return normalised
 
 
-def check_penalty_factor(factor: Any, n_features: int) -> Vector | None:
-    """Return the penalty factors as a vector, or None for ones; zero leaves a feature unpenalised."""
+def check_penalty_factor(factor: Any, size: int, what: str = "feature") -> Vector | None:
+    """Return the penalty factors as a vector, or None for the default; zero leaves a feature unpenalised."""
     if factor is None:
         return None
-    vector = check_vector(factor, "penalty_factor", n_features, "feature")
+    vector = check_vector(factor, "penalty_factor", size, what)
     if (vector < 0).any():
         raise ValueError(f"penalty_factor must not be negative, got {vector.min():g}.")
     return vector
@@ -205,3 +206,66 @@ def check_weights(weights: Any, n_features: int) -> Vector:
             f"weights must not be negative or NaN, got {vector[wrong[0]]:g} (feature {wrong[0]})."
         )
     return vector
+
+
+def check_ridge(ridge: Any, n_features: int) -> Vector | None:
+    """Return the ridge coefficients, one a feature and not negative, or None where all are zero."""
+    given = _as_array(ridge, "ridge")
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"ridge must be a number, or one a feature; got {ridge!r}.")
+    if given.ndim and given.shape != (n_features,):
+        raise ValueError(f"ridge must be a scalar or have shape ({n_features},), got shape {given.shape}.")
+    vector = np.array(np.broadcast_to(given, (n_features,)), dtype=np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(vector) & (vector >= 0.0)))
+    if wrong.size:
+        raise ValueError(f"ridge must be finite and not negative, got {vector[wrong[0]]:g}.")
+    return vector if vector.any() else None
+
+
+def check_groups(groups: Any, n_features: int) -> Indices:
+    """Return the group of each feature, numbered from 0 in the order of the sorted labels.
+
+    Labels come one a feature; or else each group as a list of its features' indices.
+    """
+    if isinstance(groups, list | tuple) and groups and isinstance(groups[0], list | tuple | np.ndarray):
+        group = np.full(n_features, -1, dtype=np.intp)
+        for number, members in enumerate(groups):
+            places = np.asarray(members)
+            if places.dtype.kind not in "iu" or places.ndim != 1 or not places.size:
+                raise ValueError(f"Group {number} must be a list of features' indices, got {members!r}.")
+            outside = places[(places < 0) | (places >= n_features)]
+            if outside.size:
+                raise ValueError(
+                    f"Group {number} names feature {outside[0]} of {n_features}, counted from 0."
+                )
+            taken = places[group[places] >= 0]
+            if taken.size or np.unique(places).size < places.size:
+                j = int(taken[0]) if taken.size else int(places[0])
+                raise ValueError(
+                    f"Groups overlap: feature {j} is named twice. Give each group a copy of the column, "
+                    "X[:, indices], and number the copies."
+                )
+            group[places] = number
+        if (group < 0).any():
+            j = int(np.flatnonzero(group < 0)[0])
+            raise ValueError(f"Feature {j} is in no group: give it one of its own.")
+        return group
+    labels = _as_array(groups, "groups")
+    if labels.shape != (n_features,):
+        raise ValueError(
+            f"groups must have shape ({n_features},), one label a feature, or be a list of lists of indices; "
+            f"got shape {labels.shape}."
+        )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("groups contains NaN or infinity: give every feature a label.")
+    group = np.unique(labels, return_inverse=True)[1].astype(np.intp)
+    return group
+
+
+def refuse_bounds_of_groups(lower: Vector, upper: Vector) -> None:
+    """Refuse bounds of coordinates whose group's norm is penalised."""
+    if np.isfinite(lower).any() or np.isfinite(upper).any():
+        raise ValueError(
+            "Groups of a RegressionProblem have no bounds: leave lower and upper out, or state a "
+            "MaskProblem, which has one bounded entry a group."
+        )

@@ -24,7 +24,6 @@ from convex_analysis.constants import (
     strong_convexity,
 )
 from convex_analysis.constants.curvature import Matrix
-from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.rounding import Rounding
 
@@ -82,6 +81,7 @@ class Case:
         semidefinite_limit: int = 20,
         quadratic_limit: int = 300,
     ) -> None:
+        problem.require_plain("The theorems' check")
         self.problem = problem
         self.solution = solution
         self.target = None if target_mask is None else _binary(target_mask, problem.n_features)
@@ -133,7 +133,7 @@ class Case:
         """The best intercept at the target."""
         assert self.target is not None
         problem = self.problem
-        return best_intercept(problem, problem.predictor(self.target)) if problem.fit_intercept else 0.0
+        return problem.best_intercept(self.target)
 
     @cached_property
     def gradient(self) -> Vector:
@@ -175,7 +175,7 @@ class Case:
         """The best intercept at the point: the data fit of the theorems is minimised over it."""
         assert self.point is not None
         problem = self.problem
-        return best_intercept(problem, problem.predictor(self.point)) if problem.fit_intercept else 0.0
+        return problem.best_intercept(self.point)
 
     @cached_property
     def error(self) -> Vector:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convex_analysis.constants import strong_convexity
-from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.iterates import Iterates, iterate
@@ -27,7 +26,7 @@ def starting_point(case: Case) -> tuple[Vector, float]:
         x = np.minimum(upper, problem.upper)
     else:
         x = np.clip(np.asarray(case.start, dtype=np.float64), problem.lower, problem.upper)
-    return x, best_intercept(problem, problem.predictor(x)) if problem.fit_intercept else 0.0
+    return x, problem.best_intercept(x)
 
 
 def tangent_gaps(problem: Problem, iterates: Iterates) -> Vector:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from convex_analysis.certificate import chord_envelope
 from convex_analysis.convex_step import ConvexStep
-from convex_analysis.suboptimality import chord_envelope
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
 from convex_analysis.theorems.verdict import Hypothesis, Verdict

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from convex_analysis.constants import irrepresentable
-from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
-from convex_analysis.majorize_minimize import majorize_minimize
+from convex_analysis.solver.run import majorize_minimize
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
 from convex_analysis.theorems.verdict import Hypothesis, Verdict
@@ -108,5 +107,5 @@ class RelaxedIrrepresentable(Theorem):
     @staticmethod
     def _gradient(case: Case, x: Vector) -> Vector:
         problem = case.problem
-        intercept = best_intercept(problem, problem.predictor(x)) if problem.fit_intercept else 0.0
+        intercept = problem.best_intercept(x)
         return problem.gradient(x, intercept)

@@ -8,9 +8,8 @@ import numpy as np
 
 from convex_analysis.constants import curvature_factor, strong_convexity
 from convex_analysis.constants.curvature import has_unimodal_curvature
-from convex_analysis.intercept import best_intercept
 from convex_analysis.losses.loss import Vector
-from convex_analysis.majorize_minimize import majorize_minimize
+from convex_analysis.solver.run import majorize_minimize
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.level_set_bound import sharp_bound
 from convex_analysis.theorems.theorem import Theorem
@@ -86,7 +85,7 @@ class SparseWitness(Theorem):
         problem = case.problem
         with np.errstate(invalid="ignore"):
             weights = np.where(case.lam > 0, case.lam * case.penalty.slope(x), 0.0)
-        intercept = best_intercept(problem, problem.predictor(x)) if problem.fit_intercept else 0.0
+        intercept = problem.best_intercept(x)
         return problem.violations(x, problem.gradient(x, intercept), weights)
 
     @staticmethod

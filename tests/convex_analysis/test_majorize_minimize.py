@@ -15,7 +15,7 @@ from convex_analysis import (
     majorize_minimize,
     reference,
 )
-from convex_analysis.reweighting import RestrictedPenalty
+from convex_analysis.regulariser import Separable
 
 PENALTIES = [
     L1(),
@@ -131,14 +131,14 @@ def test_no_iterate_leaves_the_box(penalty, loss, start, monkeypatch):
     y = np.sign(y) if loss == "logistic" else y
     problem = RegressionProblem(X, y, loss=loss, penalty=penalty, lam=0.01, lower=low, upper=high)
     seen = []
-    original = RestrictedPenalty.entries
+    original = Separable.entries
 
     def spy(self, x):
         if x.size == 25:  # not a working set's
             seen.append(np.array(x))
         return original(self, x)
 
-    monkeypatch.setattr(RestrictedPenalty, "entries", spy)
+    monkeypatch.setattr(Separable, "entries", spy)
     solution = majorize_minimize(problem, start)
     assert seen
     for x in [*seen, solution.x]:
@@ -157,7 +157,7 @@ def test_an_accelerated_step_that_raises_the_objective_is_refused(monkeypatch):
         bend[at.support] = -50.0
         return bend
 
-    monkeypatch.setattr(RestrictedPenalty, "bend", bent)
+    monkeypatch.setattr(Separable, "bend", bent)
     found = majorize_minimize(problem)
     assert found.converged
     assert (np.diff(found.objectives) <= 1e-14 * found.objectives[0]).all()

@@ -6,6 +6,7 @@ from convex_analysis import ConcaveRegressorCV, RegressionProblem
 from convex_analysis.cross_validation import chosen_index
 from convex_analysis.estimators.penalties import problem_at
 from convex_analysis.path import follow
+from convex_analysis.solver.stop import Stop
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_grid_of_several_problems_starts_at_the_largest(data) -> None:
 def test_path_is_stationary_everywhere_and_grows(data, penalty) -> None:
     problem = RegressionProblem(*data)
     problems = [problem_at(problem, penalty, None, a) for a in alpha_grid([problem], penalty, 8, 0.01)]
-    found = follow(problems, "l1", 1e-9, 1000)
+    found = follow(problems, "l1", Stop(1e-9, 1000))
     assert all(one.converged for one in found)
     assert found[-1].support.size >= 3
     for at, one in zip(problems, found):

@@ -122,7 +122,7 @@ def test_warm_start_continues_from_the_last_coefficients(data) -> None:
 def test_warns_with_the_figures_when_it_stops_early(data) -> None:
     X, y, _ = data
     with pytest.warns(ConvergenceWarning, match=r"Stationarity .* tolerance .* Increase max_iter") as caught:
-        model = ConcaveRegressor(0.05, penalty="log", max_iter=1, tol=1e-12).fit(X, y)
+        model = ConcaveRegressor(0.05, penalty="log", start="zero", max_iter=1, tol=1e-12).fit(X, y)
     assert len(caught) == 1
     assert model.status_ is Status.ITERATION_LIMIT
     assert model.stationarity_ > model.solution_.tolerance

@@ -104,7 +104,7 @@ def test_one_warning_for_all_early_stops(data) -> None:
     X, y = data
     with pytest.warns(ConvergenceWarning, match=r"\d+ of \d+ runs .* Stationarity") as caught:
         ConcaveRegressorCV(n_alphas=4, cv=2, max_iter=1, tol=1e-14).fit(X, y)
-    assert len(caught) == 1
+    assert sum("Stationarity" in str(one.message) for one in caught) == 1
 
 
 @pytest.mark.parametrize(

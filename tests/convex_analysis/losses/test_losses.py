@@ -18,7 +18,7 @@ from convex_analysis import (
     majorize_minimize,
     reference,
 )
-from convex_analysis.losses import Huber, Linear, Logistic, Loss
+from convex_analysis.losses import Huber, Linear, Logistic, Loss, SquaredHinge
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class LogCosh(Loss):
         return cvxpy.logistic(2 * (z - y)) - (z - y) - np.log(2)
 
 
-LOSSES = [Linear(), Logistic(), Huber(), Huber(0.3), LogCosh()]
+LOSSES = [Linear(), Logistic(), SquaredHinge(), Huber(), Huber(0.3), LogCosh()]
 numbers = st.floats(-20, 20)
 
 
 def label(loss, y):
-    return np.where(y > 0, 1.0, -1.0) if isinstance(loss, Logistic) else y
+    return np.where(y > 0, 1.0, -1.0) if isinstance(loss, Logistic | SquaredHinge) else y
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)

@@ -6,6 +6,7 @@ from theorem_strategies import Given, cases, design, margin_record, penalties, s
 
 from concave_sparsity import CappedL1, Log, Lq, Penalty
 from convex_analysis import MaskProblem, RegressionProblem, theorems
+from convex_analysis.regulariser import Strength
 from convex_analysis.theorems.iterates import iterate
 
 
@@ -77,7 +78,7 @@ def test_the_stationarity_gap_falls_without_strong_convexity():
 
 def test_without_concavity_the_objective_can_rise():
     problem = MaskProblem(np.eye(1), np.array([1.0]), lam=0.5)
-    problem.penalty = Convex()  # past the check that refuses it
+    problem = problem.with_parts(_strength=Strength(Convex()))  # past the check that refuses it
     verdict = theorems.T7.check(problem, start=np.array([0.05]))
     assert not verdict.applies
     assert verdict.conclusion is False

@@ -7,6 +7,7 @@ from theorem_strategies import Given, cases, design, margin_record, penalties, s
 
 from concave_sparsity import L1, MCP, Log, Penalty
 from convex_analysis import MaskProblem, RegressionProblem, theorems
+from convex_analysis.regulariser import Strength
 
 
 class Convex(Penalty):
@@ -99,7 +100,7 @@ def test_a_binary_l1_solution_is_a_global_minimiser_for_every_penalty():
 def test_a_penalty_that_is_not_concave_violates_it():
     X = np.eye(2)
     problem = MaskProblem(X, np.array([0.5, 0.5]), lam=1.0)
-    problem.penalty = Convex()  # past the check that refuses it
+    problem = problem.with_parts(_strength=Strength(Convex()))  # past the check that refuses it
     grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 21)] * 2), -1).reshape(-1, 2)
     best = min(grid, key=problem.objective)
     verdict = theorems.T1.check(problem, None, best)

@@ -11,7 +11,8 @@ from convex_analysis.design import Design, Indices
 from convex_analysis.kernels import products
 from convex_analysis.kernels.cholesky import mirror
 from convex_analysis.losses.loss import Vector
-from convex_analysis.scratch_memory import Owner, borrow
+from convex_analysis.solver.scratch_memory import Owner, borrow
+from convex_analysis.threads import threads_for
 
 _FIRST_CAPACITY = 1024
 _SMALL = 500  # so few columns are worth float64 from the beginning
@@ -21,7 +22,9 @@ _PART_BYTES = 1 << 22
 
 
 class WorkingSet:
-    """Chosen columns of a design and the Gram matrix ``A_W' diag(h) A_W``, centred if there is an intercept.
+    """Chosen columns of a design and the Gram matrix ``A_W' diag(h) A_W + diag(ridge)``.
+
+    It is centred if there is an intercept.
 
     Parameters
     ----------
@@ -32,6 +35,8 @@ class WorkingSet:
     precision
         dtype of the Gram matrix. In float32 the products cost half; the solvers refine their steps
         with exact gradients, and turn to float64 where that does not converge.
+    ridge
+        Added to the diagonal, shape (n_features,), or None.
 
     Attributes
     ----------
@@ -43,8 +48,11 @@ class WorkingSet:
         Its diagonal, shape (size,), float64.
     """
 
-    def __init__(self, design: Design, centred: bool, precision: DTypeLike = np.float32) -> None:
+    def __init__(
+        self, design: Design, centred: bool, precision: DTypeLike = np.float32, ridge: Vector | None = None
+    ) -> None:
         self.design = design
+        self.ridge = ridge
         self.centred = centred
         # Taking out the means cancels digits that a sparse Gram matrix in float32 does not have.
         small = design.n_features <= _SMALL
@@ -81,6 +89,9 @@ class WorkingSet:
         begin = 0 if refresh else first
         if begin < self.size:
             (self._sparse_gram if self.design.sparse else self._dense_gram)(begin, row_curvature)
+            if self.ridge is not None:
+                places = np.arange(begin, self.size)
+                self.gram[places, places] += self.ridge[self.columns[places]]
             mirror(self.gram, begin, self.size)
         self._note_curvature()
 
@@ -177,7 +188,8 @@ class WorkingSet:
         uniform = bool((np.abs(relative - 1.0) <= 1e-12).all())
         if uniform and self._block is not None:
             block = self._block[:, :size]
-            np.matmul(block[:, first:].T, block, out=target)
+            with threads_for(target.size * self.design.n_samples):
+                np.matmul(block[:, first:].T, block, out=target)
             return
         root = np.sqrt(relative).astype(self.precision)
         means = np.zeros(size)
@@ -188,7 +200,8 @@ class WorkingSet:
                 block *= root[rows, None]
             else:
                 block = self._block[:, :size] * root[:, None]
-            target += block[:, first:].T @ block
+            with threads_for(target.size * block.shape[0]):
+                target += block[:, first:].T @ block
             if self.centred and not uniform:
                 means += root[rows] @ block
         if self.centred and not uniform:

@@ -14,8 +14,9 @@ from scipy.linalg.lapack import dpotrf, dpotri
 
 from convex_analysis.design import Indices
 from convex_analysis.losses.loss import Vector
-from convex_analysis.quadratic_model import QuadraticModel
-from convex_analysis.reweighting import RestrictedPenalty, Reweighting, reweight
+from convex_analysis.regulariser import Separable
+from convex_analysis.solver.model_gram import GramModel
+from convex_analysis.solver.reweighting import Reweighting, reweight
 
 # A gain below this share of the scale of the objective does not count.
 _SMALLEST_GAIN = 1e-7
@@ -45,8 +46,8 @@ class LocalSearch:
 
     def __init__(
         self,
-        model: QuadraticModel,
-        penalty: RestrictedPenalty,
+        model: GramModel,
+        penalty: Separable,
         lower: Vector,
         upper: Vector,
         scale: float,
@@ -164,10 +165,7 @@ class LocalSearch:
         values = x[support]
         step = trials - values[:, None]
         change = (gradient[support] + 0.5 * (hessian @ step).T) * step.T
-        scale = self.penalty.scale[support]
-        units = self.penalty.units[support]
-        before = scale * self.penalty.penalty.value(units * np.abs(values))
-        after = scale[:, None] * self.penalty.penalty.value(units[:, None] * np.abs(trials))
+        before, after = self.penalty.values(support, values), self.penalty.values(support, trials)
         gains = before.sum() - after.sum(axis=0) - change.sum(axis=1)
         slopes = gradient[:, None] + rows.T @ step.astype(rows.dtype)
         entering, targets, more = self._entries(x, slopes)

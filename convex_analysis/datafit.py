@@ -1,0 +1,253 @@
+"""The data fit of a problem: loss of ``A x + offset + b`` with row weights, a ridge term; its one owner."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from convex_analysis.design import Design, Indices
+from convex_analysis.losses.loss import Loss, Vector
+
+# What changes with the units of the columns.
+_OF_COLUMNS = ("_first_pass", "squared_norms", "coordinate_curvature", "largest_entries", "_units", "_scaled")
+_FARTHEST_STEP = 10.0  # of the intercept at a time, relative to its size
+
+
+@dataclass(frozen=True, eq=False)
+class DataFit:
+    """``f(x, b) = sum_i s_i phi((A x)_i + o_i + b, y_i) + linear'x + sum_j ridge_j x_j^2 / 2``.
+
+    What is computed from the data (norms, the gradient at zero) is computed once and shared by all problems
+    that share the fit.
+
+    Parameters
+    ----------
+    design
+        The operator A.
+    y
+        Targets as the loss wants them, shape (n_samples,).
+    row_weights
+        Row weights s, shape (n_samples,), of sum one.
+    loss
+        The loss phi.
+    fit_intercept
+        Whether there is an intercept b, else it is 0.
+    offset
+        Known part o of the predictors, shape (n_samples,), or None.
+    ridge
+        Ridge coefficient of each coordinate, shape (n_features,), or None.
+    linear
+        Coefficients of an added linear term, shape (n_features,), or None.
+    """
+
+    design: Design
+    y: Vector
+    row_weights: Vector
+    loss: Loss
+    fit_intercept: bool = False
+    offset: Vector | None = None
+    ridge: Vector | None = None
+    linear: Vector | None = None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples n."""
+        return self.design.n_samples
+
+    @property
+    def n_features(self) -> int:
+        """Number of features d."""
+        return self.design.n_features
+
+    @property
+    def quadratic(self) -> bool:
+        """Whether the Hessian is the same everywhere."""
+        return self.loss.quadratic
+
+    # ---- values and derivatives; z are predictors with offset and intercept
+
+    def predictor(self, x: Vector) -> Vector:
+        """Return ``A x + offset``, shape (n_samples,): what the intercept is added to."""
+        z = self.design.matvec(x)
+        return z if self.offset is None else z + self.offset
+
+    def value(self, z: Vector, x: Vector) -> float:
+        """Return f at a point with predictors z."""
+        return self.loss_value(z) + self.separable_value(x)
+
+    def loss_value(self, z: Vector) -> float:
+        """Return the weighted loss at predictors z."""
+        return float(self.row_weights @ self.loss.value(z, self.y))
+
+    def separable_value(self, x: Vector, columns: Indices | slice = slice(None)) -> float:
+        """Return the linear and the ridge term of some coordinates."""
+        value = 0.0
+        if self.linear is not None:
+            value += float(self.linear[columns] @ x)
+        if self.ridge is not None:
+            value += 0.5 * float(self.ridge[columns] @ (x * x))
+        return value
+
+    def rows(self, z: Vector) -> Vector:
+        """Return the derivative in each predictor, ``s_i phi'(z_i, y_i)``."""
+        rows: Vector = self.row_weights * self.loss.derivative(z, self.y)
+        return rows
+
+    def gradient(self, rows: Vector, x: Vector) -> Vector:
+        """Return the gradient in x where the derivatives in the predictors are known."""
+        return self._complete(self.design.rmatvec(rows), x, slice(None))
+
+    def restricted_gradient(self, rows: Vector, x: Vector, columns: Indices) -> Vector:
+        """Return some entries of the gradient; ``x`` holds the same entries of the point."""
+        return self._complete(self.design.restricted_rmatvec(columns, rows), x, columns)
+
+    def _complete(self, gradient: Vector, x: Vector, columns: Indices | slice) -> Vector:
+        if self.linear is not None:
+            gradient += self.linear[columns]
+        if self.ridge is not None:
+            gradient += self.ridge[columns] * x
+        return gradient
+
+    def row_curvature(self, z: Vector) -> Vector:
+        """Return the curvature of the quadratic model in each predictor, ``s_i phi''(z_i, y_i)`` or above."""
+        return self.row_weights * self.loss.curvature(z, self.y)
+
+    def best_intercept(self, z: Vector, start: float = 0.0) -> float:
+        """Minimise over b at predictors z without intercept, by safeguarded Newton steps; 0 without one.
+
+        Where there is no minimiser (logistic data of one class) the result is a point of small gradient.
+        """
+        if not self.fit_intercept:
+            return 0.0
+        s, y, loss = self.row_weights, self.y, self.loss
+        if loss.quadratic:
+            return float(s @ (y - z)) / float(s.sum())
+        b, value = start, self.loss_value(z + start)
+        rows = self.rows(z + b)
+        slope, negligible = float(rows.sum()), 1e-15 * float(np.abs(rows).sum())
+        for _ in range(100):
+            curvature = float(s @ loss.curvature(z + b, y))
+            if abs(slope) <= negligible or curvature <= 0.0:
+                break
+            farthest = _FARTHEST_STEP * (1.0 + abs(b))
+            step = float(np.clip(-slope / curvature, -farthest, farthest))
+            rounding = 1e-14 * abs(value)
+            for _ in range(50):
+                trial = self.loss_value(z + (b + step))
+                if trial <= value + rounding:
+                    break
+                step *= 0.5
+            else:
+                break
+            next_slope = float(self.rows(z + (b + step)).sum())
+            # Where the value is flat to rounding, only the slope tells progress.
+            if b + step == b or (trial >= value - rounding and abs(next_slope) >= abs(slope)):
+                break
+            b, value, slope = b + step, trial, next_slope
+        return b
+
+    # ---- duality
+
+    def dual_part(self, nu: Vector) -> float:
+        """Return ``-sum_i s_i phi*(-nu_i / s_i) - offset'nu``: what a dual value owes to the losses."""
+        s, y = self.row_weights, self.y
+        shift = 0.0 if self.offset is None else float(self.offset @ nu)
+        counted = s > 0
+        if not counted.all():
+            if (nu[~counted] != 0).any():
+                return -np.inf
+            nu, s, y = nu[counted], s[counted], y[counted]
+        return -float(s @ self.loss.conjugate(-nu / s, y)) - shift
+
+    # ---- what the data say once and for all
+
+    @cached_property
+    def squared_norms(self) -> Vector:
+        """``sum_i s_i a_ij^2`` of the columns of A, shape (n_features,); inf or 0 out of range."""
+        return self._first_pass[1]
+
+    @cached_property
+    def coordinate_curvature(self) -> Vector:
+        """Second derivative in each coordinate where the loss is quadratic, shape (n_features,)."""
+        return self.squared_norms if self.ridge is None else self.squared_norms + self.ridge
+
+    @cached_property
+    def intercept_at_zero(self) -> float:
+        """The best intercept at the point zero."""
+        return self.best_intercept(self._predictor_at_zero)
+
+    @property
+    def gradient_at_zero(self) -> Vector:
+        """Gradient at the point zero with its best intercept, shape (n_features,); not to be changed."""
+        gradient = self._first_pass[0]
+        return gradient if self.linear is None else gradient + self.linear
+
+    @cached_property
+    def loss_at_zero(self) -> float:
+        """The weighted loss at the point zero with its best intercept."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.loss_value(self._predictor_at_zero + self.intercept_at_zero)
+
+    @cached_property
+    def largest_entries(self) -> Vector:
+        """Largest size of an entry of each column of A, shape (n_features,)."""
+        return self.design.largest_entries()
+
+    @cached_property
+    def _first_pass(self) -> tuple[Vector, Vector]:
+        """The gradient of the losses at zero and the squared norms, in one pass over X."""
+        rows = self.rows(self._predictor_at_zero + self.intercept_at_zero)
+        return self.design.rmatvec_and_squared_norms(rows, self.row_weights)
+
+    @property
+    def _predictor_at_zero(self) -> Vector:
+        return np.zeros(self.n_samples) if self.offset is None else self.offset
+
+    def rounding(self, longest: float) -> float:
+        """Return the size that a gradient which is exactly zero may have after rounding.
+
+        ``longest`` is the norm of the longest column.
+        """
+        z = self._predictor_at_zero
+        slopes = self.loss.derivative(z, self.y)
+        steepness = float(np.max(self.loss.second_derivative(z, self.y), initial=0.0))
+        size = float(np.sqrt(self.row_weights @ (slopes * slopes))) + steepness * abs(self.intercept_at_zero)
+        longest = max(longest, 1.0) if self.fit_intercept else longest  # the intercept's column of ones
+        return 16.0 * float(np.finfo(np.float64).eps) * longest * size
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what is kept under a name, made at the first call from the data alone."""
+        if name not in self.__dict__:
+            self.__dict__[name] = make()
+        return self.__dict__[name]
+
+    def with_linear(self, linear: Vector | None) -> Self:
+        """Return the fit with another linear term; what was computed from the data is kept."""
+        return self._changed(linear=linear)
+
+    def with_row_weights(self, row_weights: Vector) -> DataFit:
+        """Return the fit with other row weights; nothing computed is kept."""
+        design, y, loss = self.design, self.y, self.loss
+        return DataFit(design, y, row_weights, loss, self.fit_intercept, self.offset, self.ridge, self.linear)
+
+    def scaled(self, units: Vector) -> Self:
+        """Return the fit in coordinates ``x_j / units_j``."""
+        scale = units if self.design.scale is None else self.design.scale * units
+        other = copy.copy(self)
+        for name in _OF_COLUMNS:
+            other.__dict__.pop(name, None)
+        return other._changed(
+            design=Design(self.design.X, scale),
+            ridge=None if self.ridge is None else self.ridge * units * units,
+            linear=None if self.linear is None else self.linear * units,
+        )
+
+    def _changed(self, **fields: object) -> Self:
+        other = copy.copy(self)
+        other.__dict__.update(fields)
+        return other

@@ -1,0 +1,175 @@
+"""The quadratic model of a data fit on a working set, and its minimisation by the compiled kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from convex_analysis.datafit import DataFit
+from convex_analysis.design import Indices
+from convex_analysis.kernels.gram_descent import minimise
+from convex_analysis.kernels.group_descent import group_epochs
+from convex_analysis.losses.loss import Vector
+from convex_analysis.regulariser import Grouped, Regulariser
+from convex_analysis.solver.scratch_memory import Owner, borrow
+from convex_analysis.solver.working_set import WorkingSet
+
+# Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
+# as _GROWTH * n_features / size new columns of the Gram matrix.
+_FIRST_ROUND = 64
+_GROWTH = 30.0
+_SHARE = 0.5  # of what is there already, or columns come in that the next round would not want
+EPOCHS = 10_000
+_MANY = 500
+BENT_EPOCHS = 8  # on a model that may not be convex
+_GROUP_EPOCHS = 10  # of block descent between two Newton steps
+_GROUP_ROUNDS = 200
+
+
+class GramModel:
+    """Second-order model of a data fit on a working set; survives changes of penalty and box.
+
+    Parameters
+    ----------
+    fit
+        The data fit.
+    precision
+        dtype of the Gram matrix, as in `WorkingSet`.
+
+    Attributes
+    ----------
+    working
+        The columns and their Gram matrix.
+    """
+
+    def __init__(self, fit: DataFit, precision: DTypeLike = np.float32) -> None:
+        self.fit = fit
+        self.working = WorkingSet(fit.design, fit.fit_intercept, precision, fit.ridge)
+        self._scratch = self._kernel_scratch(0)
+
+    def update(self, new: Indices, z: Vector) -> None:
+        """Take in new columns, and make the model at predictors z."""
+        quadratic = self.fit.quadratic
+        if new.size or not quadratic:
+            self.working.add(new, self.fit.row_curvature(z), refresh=not quadratic)
+
+    def refine(self, z: Vector) -> bool:
+        """Turn to a Gram matrix in float64; False if it was one already."""
+        if self.working.precision == np.float64:
+            return False
+        self.working.double(self.fit.row_curvature(z))
+        return True
+
+    def exact(self, z: Vector) -> GramModel:
+        """Return the model itself: it has a Gram matrix."""
+        return self
+
+    def room(self) -> int:
+        """Return how many columns may be taken in at a time."""
+        size = self.working.size
+        if self.fit.design.sparse and self.fit.n_features > _MANY:
+            # A pass is cheap there, and crowded columns are dear.
+            return max(_FIRST_ROUND // 2, size)
+        more = min(_SHARE * size, _GROWTH * self.fit.n_features / size) if size else _FIRST_ROUND
+        return max(16, int(more))
+
+    def minimise(
+        self,
+        penalty: Regulariser,
+        gradient: Vector,
+        x: Vector,
+        weights: Vector,
+        lower: Vector,
+        upper: Vector,
+        tolerance: float,
+        bend: Vector | None = None,
+    ) -> bool:
+        """Minimise ``x'(H + diag(bend))x/2 - q'x + norm(weights, x)`` over the box; all of shape (size,).
+
+        ``penalty`` says whether the norm is that of coordinates or of groups.
+        ``x`` and ``gradient`` (that of the quadratic part at x) are changed in place. Returns False
+        if the bend made the problem visibly nonconvex; the point is then worthless.
+        """
+        if isinstance(penalty, Grouped):
+            return self._minimise_groups(penalty, gradient, x, weights, tolerance, bend)
+        size = x.size
+        if self._scratch[0].shape[0] < size:
+            room = min(2 * size, max(4096, size + size // 4), self.fit.n_features)
+            self._scratch = self._kernel_scratch(max(size, room))
+        L, free, work = self._scratch
+        curvature = self.working.curvature
+        epochs = EPOCHS
+        if bend is not None:
+            curvature = curvature + bend
+            epochs = BENT_EPOCHS
+        passes = minimise(
+            self.working.gram, curvature, gradient, x, weights, lower, upper,
+            size, tolerance, epochs, bend is not None, L, free, work,
+        )  # fmt: skip
+        return bool(passes != 0)
+
+    def _minimise_groups(
+        self, penalty: Grouped, gradient: Vector, x: Vector, weights: Vector, tolerance: float, bend: Any
+    ) -> bool:
+        """Alternate epochs of block descent and Newton steps on the groups that are not zero."""
+        G = self.working.gram
+        curvature = self.working.curvature if bend is None else self.working.curvature + bend
+        bends = np.zeros(x.size) if bend is None else bend
+        before = np.inf
+        for _ in range(_GROUP_ROUNDS if bend is None else BENT_EPOCHS):
+            worst = group_epochs(
+                G, curvature, bends, gradient, x, weights, penalty.members, penalty.starts, tolerance,
+                _GROUP_EPOCHS,
+            )  # fmt: skip
+            if worst <= tolerance:
+                return True
+            sound = np.isfinite(worst) and self._group_newton(penalty, gradient, x, weights, bends)
+            if not sound and (bend is not None or worst > 0.5 * before):
+                return bend is None
+            before = worst
+        return bend is None
+
+    def _group_newton(
+        self, penalty: Grouped, gradient: Vector, x: Vector, weights: Vector, bend: Vector
+    ) -> bool:
+        """Take a safeguarded Newton step on the groups that are not zero; False where none helps."""
+        sizes = penalty.sizes(x)
+        free = np.flatnonzero((sizes > 0.0) & np.isfinite(weights))
+        if not free.size:
+            return True
+        part, size, w, old = penalty.on(free), sizes[free], weights[free], x[free]
+        hessian = self.working.gram[np.ix_(free, free)].astype(np.float64)
+        smooth = hessian + np.diag(bend[free] + self.working.curvature[free] - hessian.diagonal())
+        direction = old / size
+        same = part.group[:, None] == part.group[None, :]
+        pull = w / size
+        full = smooth - np.where(same, pull[:, None] * np.outer(direction, direction), 0.0)
+        full[np.diag_indices(free.size)] += pull + 1e-12 * self.working.curvature[free]
+        try:
+            step = -cho_solve(cho_factor(full, lower=True), gradient[free] + w * direction)
+        except LinAlgError:
+            return False
+        image = smooth @ step
+        slope, curve = float(gradient[free] @ step), float(step @ image)
+        before = part.norm(w, old)
+        t = 1.0
+        while t > 1e-4:
+            change = t * slope + 0.5 * t * t * curve + part.norm(w, old + t * step) - before
+            if change <= 1e-15 * before:
+                break
+            t *= 0.5
+        else:
+            return False
+        gradient += t * (self.working.gram[free, : x.size].T.astype(np.float64) @ step)
+        gradient[free] += t * (image - hessian @ step)
+        x[free] = old + t * step
+        return True
+
+    def _kernel_scratch(self, size: int) -> tuple[Any, Any, Any]:
+        """Return the scratch arrays of `kernels.gram_descent.minimise` for a problem of this size."""
+        self._owner = Owner()
+        lower = borrow(self._owner, (size, size + 8), np.float64)
+        return lower, np.empty(size, dtype=np.intp), np.empty((4, size))

@@ -1,0 +1,220 @@
+"""Majorize-minimize: a concave penalty by a sequence of weighted l1 problems (theory.md, T7)."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from convex_analysis.certificate import Certificate
+from convex_analysis.convex_step import ConvexStep
+from convex_analysis.losses.loss import Vector
+from convex_analysis.scaling import normalised
+from convex_analysis.solution import ConvergenceWarning, Solution
+from convex_analysis.solver.active_set import ActiveSet, Point
+from convex_analysis.solver.stop import Progress, Stop
+from convex_analysis.solver_parameters import check_solver_parameters
+from convex_analysis.threads import one_thread
+
+if TYPE_CHECKING:
+    from convex_analysis.problems.problem import Problem
+
+# Duality gap of the l1 start, relative to the data fit at zero.
+_START_GAP = 1e-6
+# Stationarity of the rough l1 start, relative to the weights of l1.
+_ROUGH = 0.3
+_ROUGH_STEPS = 100
+
+
+def majorize_minimize(
+    problem: Problem,
+    start: str | Vector | None = None,
+    tol: float = 1e-8,
+    max_iter: int = 1000,
+    *,
+    refine: bool = True,
+    callback: Callable[[Progress], bool | None] | None = None,
+    time_limit: float | None = None,
+) -> Solution:
+    """Minimise a concave-penalised problem by majorize-minimize (reweighted l1).
+
+    Each step replaces the penalty by its tangent at the current point and solves the convex
+    problem that results, ``x+ = argmin f(x) + sum_j lam factor_j r'(|x_j|) |x|``. The objective
+    never increases, and limit points are first-order stationary (theory.md, T7). Steps are made on
+    a working set; where the penalty's own curvature gives a better step, that one is taken
+    (it must lower the objective as well).
+
+    Parameters
+    ----------
+    problem
+        A `MaskProblem` or `RegressionProblem`.
+    start
+        None (the default) begins at "zero" where the loss is linear and the penalty smooth and flat from
+        some size on (MCP, SCAD), else with a rough l1 solution, between the slope at zero and the chord of
+        the penalty; on a finite box with "l1". "l1" is the minimiser with the l1 penalty at the same lam;
+        "zero" the point of the box nearest to zero; "dense" the upper bounds where finite, else the minimiser
+        without penalty but a small l1 term; "multi" the best of these and the default; or a vector of
+        shape (n_features,), which is clipped to the box.
+    tol
+        Stop when the stationarity is at most ``tol * max_j |grad_j f|`` at the point of the box
+        nearest to zero: relative to the largest gradient, so that the units of X and y do not
+        matter; never below what rounding leaves of a gradient that is zero. Columns whose norms
+        differ by more than a factor of 1000 are brought to one length first, so that none hides another.
+    max_iter
+        Largest number of steps. A step minimises a quadratic model of the loss plus the penalty on a working
+        set, by reweighted l1, and never raises the objective.
+    refine
+        Whether to go on from the first stationary point to better minima: moves of one coordinate, and
+        exchanges of an entry of the support.
+    callback
+        Called after each step with a `Progress`; the run stops where it returns True.
+    time_limit
+        Seconds after which no further step begins; none by default.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    TypeError, ValueError
+        One sentence on what is wrong with an argument, or where numbers overflow.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the run stops before the tolerance; the message gives both figures.
+
+    Notes
+    -----
+    Where the penalty's slope at zero is infinite (Lq without smoothing), an entry that is zero
+    stays zero in every later step; the start decides its support.
+    """
+    begun = time.perf_counter()
+    check_solver_parameters(
+        "majorize_minimize", problem, start=start, tol=tol, max_iter=max_iter, refine=refine,
+        callback=callback, time_limit=time_limit,
+    )  # fmt: skip
+    solution = Solver(problem).run(problem, start, Stop(tol, max_iter, refine, callback, time_limit))
+    if not solution.converged:
+        warnings.warn(solution.message, ConvergenceWarning, stacklevel=2)
+    return replace(solution, seconds=time.perf_counter() - begun)
+
+
+def solve(problem: Problem, tol: float = 1e-8, max_iter: int = 1000, *, refine: bool = True) -> Solution:
+    """Minimise the problem with the default settings: one convex step for L1, majorize-minimize otherwise."""
+    return majorize_minimize(problem, None, tol, max_iter, refine=refine)
+
+
+class Solver:
+    """Solves problems that share a data fit one after the other; what is computed from the data is kept.
+
+    Parameters
+    ----------
+    problem
+        Any of the problems: lam, penalty and box may change from run to run.
+    precision
+        dtype of the Gram matrix, as in `WorkingSet`.
+    """
+
+    def __init__(self, problem: Problem, precision: DTypeLike = np.float32) -> None:
+        self._step = ConvexStep(normalised(problem), precision)
+
+    def run(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Solution:
+        """Solve as `majorize_minimize` does, without its warning and checks."""
+        with one_thread(), np.errstate(over="ignore", under="ignore"):
+            if isinstance(start, str) and start == "multi":
+                # The default first, on the working set it would find alone: the result is never above it.
+                runs = [self._run(problem, kind, stop) for kind in (None, "l1", "dense", "zero")]
+                return min(runs, key=lambda run: run.objective)
+            return self._run(problem, start, stop)
+
+    def _run(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Solution:
+        begun = time.perf_counter()
+        scaled = normalised(problem)
+        units = scaled.units
+        beginning = self._start(scaled, start)
+        scale = float(np.abs(scaled.gradient_at_start()).max())
+        tolerance = max(stop.tol * scale, scaled.rounding())
+        run = ActiveSet(scaled, self._step.model, beginning, tolerance, stop.refine)
+        run.run(stop)
+        steepest = int(np.argmax(run.violations / units))
+        violation = float(run.violations[steepest] / units[steepest])
+        stationarity = max(violation, run.intercept_violation)
+        tolerance = run.tolerance / (float(units[steepest]) if violation == stationarity else 1.0)
+        message = (
+            f"{run.status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, "
+            f"{run.n_iter} steps."
+        )
+        x = np.clip(run.x * units, problem.lower, problem.upper)
+        return Solution(
+            x=x,
+            intercept=run.intercept,
+            objective=run.objective,
+            objectives=np.array(run.objectives),
+            stationarity=stationarity,
+            tolerance=tolerance,
+            status=run.status,
+            message=message,
+            n_iter=run.n_iter,
+            seconds=time.perf_counter() - begun,
+            lam=problem.lam,
+            certificate=Certificate(problem, x, run.intercept, run.objective),
+        )
+
+    def _start(self, problem: Problem, start: str | Vector | None) -> Point:
+        boxed = bool(np.isfinite(problem.lower).all() and np.isfinite(problem.upper).all())
+        weights = problem.lam * problem.penalty_factor * problem.units
+        zero = np.clip(0.0, problem.lower, problem.upper)
+        fit_at_zero = (
+            _finite_fit(problem, *problem.start_at_zero()) if zero.any() else problem.fit.loss_at_zero
+        )
+        grown = problem.is_convex or (problem.fit.quadratic and problem.regulariser.strength.flattens)
+        if start is None and not (grown or boxed):
+            return self._rough_l1(problem)
+        if start is None:
+            start = "l1" if boxed and not problem.is_convex else "zero"
+        if isinstance(start, str):
+            gap = _START_GAP * fit_at_zero
+            if start == "l1":
+                return self._step.compute(weights, problem=problem, gap=gap).point_of_fit
+            if start == "dense" and not np.isfinite(problem.upper).all():
+                return self._step.compute(1e-3 * weights, problem=problem, gap=gap).point_of_fit
+            x = zero if start == "zero" else problem.upper.copy()
+        else:
+            x = np.asarray(start, dtype=np.float64)
+            if x.shape != (problem.n_features,) or not np.isfinite(x).all():
+                raise ValueError(
+                    f"start must be a finite vector of shape ({problem.n_features},), got shape {x.shape}."
+                )
+            x = np.clip(x / problem.units, problem.lower, problem.upper)
+        if x.any():
+            _finite_fit(problem, x)
+        return Point.at(problem.fit, x)
+
+    def _rough_l1(self, problem: Problem) -> Point:
+        """Return a rough l1 solution: only its support matters, and whatever it cost would be cold."""
+        from concave_sparsity import L1
+
+        chord = float(problem.penalty.value(1.0))
+        steep = problem.slope_at_zero if np.isfinite(problem.slope_at_zero) else chord
+        straight = problem.with_penalty(L1()).with_lam(problem.lam * float(np.sqrt(steep * chord)))
+        tolerance = _ROUGH * straight.lam * float(problem.penalty_factor.max())
+        zero = Point.at(straight.fit, np.clip(0.0, straight.lower, straight.upper))
+        run = ActiveSet(straight, self._step.model, zero, tolerance)
+        run.run(Stop(0.0, _ROUGH_STEPS))
+        return run.point
+
+
+def _finite_fit(problem: Problem, x: Vector, intercept: float = 0.0) -> float:
+    """Return the data fit at a start; where it overflows, no step could be judged."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        fit = problem.data_fit(x, intercept)
+    if not np.isfinite(fit):
+        raise ValueError("The loss overflows at the start: give bounds or a start of a smaller size.")
+    return fit
