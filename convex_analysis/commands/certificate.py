@@ -12,6 +12,7 @@ from convex_analysis.commands.report import Report, Table
 from convex_analysis.commands.solving import ABOVE, solution_report
 
 if TYPE_CHECKING:
+    from convex_analysis.commands.statement import Stated
     from convex_analysis.global_minimum.solution import GlobalSolution
     from convex_analysis.solution import Solution
     from convex_analysis.theorems import Case, Verdict
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 def certificate_report(
     case: Case,
+    stated: Stated,
     found: Solution,
-    names: list[str],
     chosen: str,
     verdicts: Sequence[Verdict],
     best: GlobalSolution | None,
@@ -31,32 +32,63 @@ def certificate_report(
     ----------
     case
         Problem, target (if there is one) and solution.
-    found, names, chosen
+    stated, found, chosen
         As in `solution_report`.
     verdicts
         What each theorem says about the case.
     best
         What branch and bound found, if it ran.
     """
-    report = solution_report(case.problem, found, names, chosen)
+    report = solution_report(stated, case.problem, found, chosen)
     report.title = "Certificate"
+    report.sentence = report.data["fitted"] = stated.sentence
     _tell_global_bound(report, found, verdicts, best)
     if case.target is not None:
         facts, data = _distance(case)
         report.facts += facts
         report.data["target"] = data
+    vacuous = sum(_says_nothing(verdict, case.problem.n_features) for verdict in verdicts)
     counts = {status: sum(v.status == status for v in verdicts) for status in ("holds", "applies", "FAILS")}
     others = len(verdicts) - sum(counts.values())
     told = f"{counts['holds']} hold, {others} do not apply, {counts['FAILS']} fail"
+    if vacuous:
+        told += f"; {vacuous} of those that hold say nothing (bound of a distance above sqrt(d))"
     if counts["applies"]:
         told += f", {counts['applies']} apply with nothing to measure"
     report.facts.append(("theorems", told))
-    rows = [(verdict.theorem, verdict.title, verdict.status, verdict.finding) for verdict in verdicts]
+    rows, details = _rows(verdicts, case.problem.n_features)
     columns = ("", "theorem", "here", "why, or what was measured")
-    details = [verdict.explain() for verdict in verdicts]
     report.tables.append(Table("Theorems", columns, rows, details=details))
     report.data["theorems"] = [verdict.to_dict() for verdict in verdicts]
     return report
+
+
+def _says_nothing(verdict: Verdict, n_features: int) -> bool:
+    """Whether a theorem bounds a distance between masks by more than any two masks are apart."""
+    if verdict.status not in ("holds", "applies") or "||_2" not in verdict.quantity:
+        return False
+    return verdict.bound >= math.sqrt(n_features)
+
+
+def _rows(verdicts: Sequence[Verdict], n_features: int) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Return the rows of the table and their details; theorems with one reason in common share a row."""
+    rows: dict[Any, tuple[str, ...]] = {}
+    details: dict[Any, str] = {}
+    for verdict in verdicts:
+        status, finding = verdict.status, verdict.finding
+        if _says_nothing(verdict, n_features):
+            status = "vacuous"
+            finding = f"{finding}. No two masks are further apart than sqrt(d) = {math.sqrt(n_features):.4g}"
+        failed = [one.shortfall for one in verdict.hypotheses if not one.holds]
+        key = ("does not apply", failed[0]) if failed else verdict.theorem
+        if failed and key in rows:
+            names, title, status, _ = rows[key]
+            rows[key] = (f"{names}, {verdict.theorem}", f"{title}; {verdict.title}", status, failed[0])
+            details[key] += "\n\n" + verdict.explain()
+        else:
+            rows[key] = (verdict.theorem, verdict.title, status, finding)
+            details[key] = verdict.explain()
+    return list(rows.values()), list(details.values())
 
 
 def _tell_global_bound(
@@ -81,7 +113,11 @@ def _tell_global_bound(
     bound, source = min(bounds, key=lambda pair: math.inf if math.isnan(pair[0]) else pair[0])
     report.data["suboptimality_bound"] = bound
     at = [label for label, _ in report.facts].index(ABOVE)
-    report.facts[at] = (ABOVE, f"at most {bound:.4g} ({source})" if math.isfinite(bound) else "not known")
+    if math.isfinite(bound) and bound < found.objective * (1.0 - 1e-9):
+        report.facts[at] = (ABOVE, f"at most {abs(bound):.4g} ({source})")
+    else:
+        why = "" if best is not None else ": branch and bound needs a finite box, --lower and --upper"
+        report.facts[at] = (ABOVE, f"no bound{why}")
     if best is not None and best.objective < found.objective - best.tolerance:
         report.facts.insert(
             at + 1, ("a better point exists", f"objective {best.objective:.6g}, found by branch and bound")
@@ -116,7 +152,7 @@ def _distance(case: Case) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
 def _noise(case: Case) -> str:
     parts = []
     if case.k:
-        parts.append(f"at most {max(case.noise_on_support, 0.0):.4g} pulls the kept entries down")
+        parts.append(f"at most {abs(max(case.noise_on_support, 0.0)):.4g} pulls the kept entries down")
     if case.k < case.support.size:
-        parts.append(f"at most {max(case.noise_off_support, 0.0):.4g} pulls the others up")
+        parts.append(f"at most {abs(max(case.noise_off_support, 0.0)):.4g} pulls the others up")
     return ", ".join(parts)

@@ -15,7 +15,7 @@ def certify(
     *,
     target: str | None = None,
     estimate: str | None = None,
-    start: Literal["l1", "zero", "dense", "multi"] = "l1",
+    start: Literal["l1", "zero", "dense", "multi"] | None = None,
     tol: float = 1e-8,
     max_iter: int = 1000,
     global_seconds: float = 5.0,
@@ -24,7 +24,7 @@ def certify(
     html: Path | None = None,
     json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
 ) -> int:
-    """Solve for a mask in [0, 1] and report which theorems hold on the data, with their figures.
+    """Solve, bound the global minimum, and report which theorems hold on the data, with their figures.
 
     Ends with status 0; with 2 where the solver stopped before its tolerance, or a theorem fails.
 
@@ -39,7 +39,7 @@ def certify(
     estimate
         A mask to certify as it is, instead of solving: a file of entries inside the box.
     start
-        Where the run starts; with --lam auto, the path's solution instead.
+        Where the run starts, by default where the solver likes; with --lam auto, the path's solution instead.
     tol
         Stationarity asked for, relative to the largest gradient at zero.
     max_iter
@@ -51,7 +51,7 @@ def certify(
         Decay of the weights that the mask multiplies (T11); with --estimate and --theta, a mask and
         weights trained together with this decay are examined (T17).
     output
-        File for the mask: npz (x, intercept) or CSV (names and entries of the support).
+        File for the solution: npz (x, intercept) or CSV (intercept, names and entries of the support).
     html
         File for the report as a page.
     json
@@ -62,17 +62,23 @@ def certify(
     from convex_analysis.commands.global_bound import check_seconds, global_bound
     from convex_analysis.commands.masks import estimate_mask, given_solution, target_mask
     from convex_analysis.commands.solving import deliver, solve_quietly, store_solution
+    from convex_analysis.commands.stages import stage
 
     check_seconds(global_seconds)
-    problem, names = statement.problem("mask")
-    mask = target_mask(target, problem.n_features)
-    given = estimate_mask(estimate, problem)
-    problem, chosen, last = statement.settled(problem)
-    if given is not None:
-        found = given_solution(problem, given, tol)
-    else:
-        found = solve_quietly(problem, start if last is None else last, tol, max_iter)
-    best = global_bound(problem, global_seconds)
+    with stage("reading the data"):
+        stated = statement.stated(any(one is not None for one in (target, estimate, weight_decay)))
+        problem = stated.problem
+        mask = target_mask(target, problem.n_features)
+        given = estimate_mask(estimate, problem)
+    with stage("choosing lam on a path"):
+        problem, chosen, last = statement.settled(problem)
+    with stage("solving"):
+        if given is not None:
+            found = given_solution(problem, given, tol)
+        else:
+            found = solve_quietly(problem, start if last is None else last, tol, max_iter)
+    with stage("branch and bound"):
+        best = global_bound(problem, global_seconds)
     if best is not None and given is None and best.objective < found.objective - best.tolerance:
         found = solve_quietly(problem, best.x, tol, max_iter)
     if target == "rounded":
@@ -86,10 +92,15 @@ def certify(
         weights=problem.design.scale if trained else None,
         weight_decay=weight_decay,
     )
-    verdicts = [theorem.examine(case) for theorem in theorems.ALL]
-    report = certificate_report(case, found, names, chosen, verdicts, best)
+    verdicts = []
+    for theorem in theorems.ALL:
+        with stage(f"examining {theorem.name}"):
+            verdicts.append(theorem.examine(case))
+    report = certificate_report(case, stated, found, chosen, verdicts, best)
+    written = []
     if output is not None:
-        store_solution(output, found, names)
-    deliver(report, html, json)
+        store_solution(output, stated, found)
+        written.append(output)
+    deliver(report, html, json, written)
     failed = any(verdict.status == "FAILS" for verdict in verdicts)
     return 2 if failed or not (found.converged or given is not None) else 0

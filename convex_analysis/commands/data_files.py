@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def read_design(source: str) -> tuple[Any, list[str]]:
         One sentence with the file and the remedy.
     """
     path, key = _split(source)
-    if path.suffix.lower() == ".csv":
-        names, table = _read_csv(path)
+    if _is_table(path):
+        names, table = _numbers(path, _read_table(path))
         return table, names
     if path.suffix == ".npz" and key is None and _is_sparse(path):
         from scipy import sparse
@@ -45,7 +46,13 @@ def read_design(source: str) -> tuple[Any, list[str]]:
 def read_vector(source: str, default_keys: tuple[str, ...]) -> NDArray[Any]:
     """Return a vector from a CSV file of one column, an npy file, or an npz file with one of the keys."""
     path, key = _split(source)
-    values = _read_csv(path)[1] if path.suffix.lower() == ".csv" else _read_array(path, key, default_keys)
+    if _is_table(path):
+        table = _read_table(path)
+        values = table.to_numpy() if table.shape[1] == 1 else _numbers(path, table)[1]
+        if table.shape[1] == 1 and table.isna().to_numpy().any():
+            _refuse_missing(path, str(table.columns[0]), int(np.flatnonzero(table.isna().to_numpy())[0]))
+    else:
+        values = _read_array(path, key, default_keys)
     if values.ndim == 2 and 1 in values.shape:
         values = values.ravel()
     if values.ndim != 1:
@@ -53,23 +60,71 @@ def read_vector(source: str, default_keys: tuple[str, ...]) -> NDArray[Any]:
     return values
 
 
-def read_data(x: str, y: str) -> tuple[Any, NDArray[Any], list[str]]:
+def read_data(x: str, y: str, drop: Sequence[str] = ()) -> tuple[Any, NDArray[Any], list[str]]:
     """Return X, y and the features' names; y is a file, or the name of a column of the CSV file x.
+
+    Parameters
+    ----------
+    x, y
+        Sources.
+    drop
+        Columns of the CSV file x to leave out.
 
     Raises
     ------
     FileNotFoundError, ValueError
         One sentence with the file and the remedy.
     """
-    X, names = read_design(x)
-    is_column = _split(x)[0].suffix.lower() == ".csv" and not _split(y)[0].exists()
+    path = _split(x)[0]
+    if not _is_table(path):
+        if drop:
+            raise ValueError(f"--drop names columns of a CSV file; {x} is none.")
+        X, names = read_design(x)
+        return X, read_vector(y, ("y",)), names
+    table = _read_table(path)
+    own = [str(name) for name in table.columns]
+    shown = ", ".join(own[:8]) + (", ..." if len(own) > 8 else "")
+    for name in drop:
+        if name not in own:
+            raise ValueError(f"--drop {name}: {x} has no such column; its columns are {shown}.")
+    is_column = not _split(y)[0].exists()
+    if is_column and y not in own:
+        raise ValueError(f"{y!r} is neither a file nor a column of {x}; its columns are {shown}.")
+    left_out = [*drop, y] if is_column else list(drop)
+    names, X = _numbers(path, table[[name for name in table.columns if str(name) not in left_out]])
     if not is_column:
         return X, read_vector(y, ("y",)), names
-    if y not in names:
-        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        raise ValueError(f"{y!r} is neither a file nor a column of {x}; its columns are {shown}.")
-    j = names.index(y)
-    return np.delete(X, j, axis=1), X[:, j], names[:j] + names[j + 1 :]
+    column = table.iloc[:, own.index(y)]
+    if column.isna().any():
+        _refuse_missing(path, y, int(np.flatnonzero(column.isna())[0]))
+    return X, column.to_numpy(), names
+
+
+def read_labels(y: NDArray[Any], loss: str, source: str) -> tuple[NDArray[np.float64], str]:
+    """Return targets as numbers, and how labels were coded in words ("" where nothing was).
+
+    For the logistic loss two labels of any kind become -1 and 1, the second in order being 1.
+
+    Raises
+    ------
+    ValueError
+        If y holds text and the loss wants numbers, or if there are not two labels.
+    """
+    text = y.dtype.kind not in "biuf"
+    if loss != "logistic":
+        if text:
+            raise ValueError(
+                f"{source}: y holds text (such as {str(y[0])!r}), the {loss} loss wants numbers: use "
+                "--loss logistic for two labels."
+            )
+        return y.astype(np.float64), ""
+    labels = np.unique(y.astype(str) if text else y)
+    if labels.size != 2:
+        shown = ", ".join(str(label) for label in labels[:5]) + (", ..." if labels.size > 5 else "")
+        raise ValueError(f"{source}: the logistic loss needs two labels; y holds {labels.size}: {shown}.")
+    coded = np.where((y.astype(str) if text else y) == labels[1], 1.0, -1.0)
+    known = not text and set(labels.tolist()) in ({0, 1}, {-1, 1})
+    return coded, "" if known else f"{labels[1]} is 1, {labels[0]} is -1"
 
 
 def _split(source: str) -> tuple[Path, str | None]:
@@ -102,7 +157,7 @@ def _open(path: Path) -> Any:
 
 def _read_array(path: Path, key: str | None, default_keys: tuple[str, ...]) -> NDArray[Any]:
     if path.suffix not in (".npy", ".npz"):
-        raise ValueError(f"{path}: pass a file that ends in .csv, .npy or .npz.")
+        raise ValueError(f"{path}: pass a file that ends in .csv, .tsv, .txt, .npy or .npz.")
     stored = _open(path)
     if isinstance(stored, np.ndarray):
         return stored
@@ -123,27 +178,81 @@ def _read_array(path: Path, key: str | None, default_keys: tuple[str, ...]) -> N
         return array
 
 
-def _read_csv(path: Path) -> tuple[list[str], NDArray[Any]]:
-    """Return names and numbers; a first line of numbers alone is data, not names."""
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv", ".txt")
+
+
+def _separator(path: Path) -> str:
+    """Return what separates the cells of a table: whatever the first line has most of, in this order."""
+    with open(path, encoding="utf-8-sig") as stream:
+        line = stream.readline()
+    counts = {one: line.count(one) for one in (",", ";", "\t", "|")}
+    best = max(counts, key=lambda one: counts[one])
+    if counts[best]:
+        return best
+    return r"\s+" if len(line.split()) > 1 else ","
+
+
+def _read_table(path: Path) -> Any:
+    """Return a table with its names; a first line of numbers alone is data, not names.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        One sentence with the file and the remedy.
+    """
     import pandas as pd
 
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}.")
     try:
-        first = pd.read_csv(path, header=None, nrows=1, dtype=str)
-        named = not all(_is_number(cell) for cell in first.iloc[0])
+        separator = _separator(path)
+        decimal = (
+            "," if separator == ";" else "."
+        )  # as spreadsheets write where the comma is the decimal sign
+        options: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig"}
+        first = pd.read_csv(path, header=None, nrows=1, dtype=str, **options)
+        named = not all(_is_number(str(cell).replace(decimal, ".")) for cell in first.iloc[0])
         labelled = named and first.shape[1] > 1 and bool(first.isna().iloc[0, 0])
-        table = pd.read_csv(path, header=0 if named else None, index_col=0 if labelled else None)
+        header, index = 0 if named else None, 0 if labelled else None
+        table = pd.read_csv(path, header=header, index_col=index, **options)
+        if decimal == "," and any(not pd.api.types.is_numeric_dtype(table[name]) for name in table.columns):
+            table = pd.read_csv(path, header=header, index_col=index, decimal=decimal, **options)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as reason:
         told = str(reason).strip().removeprefix("Error tokenizing data. C error: ")
         raise ValueError(f"{path} is no table in CSV: {told}.") from None
-    wrong = [str(name) for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    if not len(table):
+        raise ValueError(f"{path} has a line of names and no data under it.")
+    return table
+
+
+def _numbers(path: Path, table: Any) -> tuple[list[str], NDArray[np.float64]]:
+    """Return names and numbers of a table whose columns are all numbers, none of them missing."""
+    import pandas as pd
+
+    wrong = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
     if wrong:
+        column = table[wrong[0]]
+        kind = "identifiers, by the look of it" if column.nunique() == len(column) > 1 else "text"
+        more = f"; so do {len(wrong) - 1} more columns" if len(wrong) > 1 else ""
         raise ValueError(
-            f"{path}: column {wrong[0]!r} holds text; drop it, or code it in numbers "
-            f"({len(wrong)} such column{'s' if len(wrong) > 1 else ''})."
+            f"{path}: column {str(wrong[0])!r} holds text ({kind}, such as {str(column.iloc[0])!r}){more}: "
+            f"leave it out by --drop {wrong[0]}, or code it in numbers."
         )
-    return [str(name) for name in table.columns], table.to_numpy(dtype=np.float64)
+    values = table.to_numpy(dtype=np.float64)
+    missing = np.argwhere(~np.isfinite(values))
+    if missing.size:
+        row, column = missing[0]
+        _refuse_missing(path, str(table.columns[column]), int(row), len(missing))
+    return [str(name) for name in table.columns], values
+
+
+def _refuse_missing(path: Path, column: str, row: int, count: int = 1) -> None:
+    more = f" ({count} such entries in all)" if count > 1 else ""
+    raise ValueError(
+        f"{path}: row {row + 1} of the data has no finite number in column {column!r}{more}: fill it in or "
+        "leave the row out."
+    )
 
 
 def _is_number(cell: Any) -> bool:

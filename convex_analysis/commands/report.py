@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-COLOURS = {"holds": "green", "applies": "cyan", "does not apply": "yellow", "FAILS": "bold red"}
+COLOURS = {
+    "holds": "green",
+    "applies": "cyan",
+    "does not apply": "yellow",
+    "vacuous": "yellow",
+    "FAILS": "bold red",
+}
 
 
 @dataclass
@@ -30,12 +36,13 @@ class Table:
 
 @dataclass
 class Report:
-    """Facts (label and value) and tables under a title, and the same as data for programs."""
+    """Facts (label and value) and tables under a title and a sentence, and the same as data for programs."""
 
     title: str
     facts: list[tuple[str, Any]] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
+    sentence: str = ""
 
     def show(self, console: Console) -> None:
         """Print in the terminal."""
@@ -44,6 +51,8 @@ class Report:
         from rich.table import Table as RichTable
 
         console.print(f"[bold]{escape(self.title)}[/bold]")
+        if self.sentence:
+            console.print(escape(self.sentence))
         grid = RichTable.grid(padding=(0, 2))
         for label, value in self.facts:
             grid.add_row(f"[dim]{escape(label)}[/dim]", escape(text(value)))
@@ -64,7 +73,8 @@ class Report:
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
             "<meta name='viewport' content='width=device-width, initial-scale=1'>",
             f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body><main>",
-            f"<h1>{html.escape(self.title)}</h1><dl>",
+            f"<h1>{html.escape(self.title)}</h1>",
+            f"<p>{html.escape(self.sentence)}</p><dl>" if self.sentence else "<dl>",
         ]
         for label, value in self.facts:
             parts.append(f"<dt>{html.escape(label)}</dt><dd>{html.escape(text(value))}</dd>")
@@ -83,7 +93,7 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.6g}"
+        return "-" if math.isnan(value) else f"{value + 0.0:.6g}"
     return str(value)
 
 
@@ -162,9 +172,9 @@ th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #ddd;vertical
 tr.detail td{border-bottom:1px solid #ddd;padding-top:0}tr.detail summary{color:#595959;cursor:pointer}
 pre{white-space:pre-wrap;font-size:.85rem}
 .holds{color:#00614a;font-weight:600}.applies{color:#004e8a;font-weight:600}
-.does-not-apply{color:#6b5200}.fails{color:#a30000;font-weight:700}
+.does-not-apply,.vacuous{color:#6b5200}.fails{color:#a30000;font-weight:700}
 @media(prefers-color-scheme:dark){body{color:#e8e8e8;background:#161616}dt,tr.detail summary{color:#a8a8a8}
 th,td,tr.detail td{border-color:#3a3a3a}
-.holds{color:#4fd1a5}.applies{color:#7cc0ff}.does-not-apply{color:#e0bd4a}
+.holds{color:#4fd1a5}.applies{color:#7cc0ff}.does-not-apply,.vacuous{color:#e0bd4a}
 .fails{color:#ff8080}}
 """

@@ -13,8 +13,7 @@ from convex_analysis.commands.statement import Statement
 def solve(
     statement: Statement,
     *,
-    problem: Literal["regression", "mask"] = "regression",
-    start: Literal["l1", "zero", "dense", "multi"] = "l1",
+    start: Literal["l1", "zero", "dense", "multi"] | None = None,
     tol: float = 1e-8,
     max_iter: int = 1000,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
@@ -29,28 +28,33 @@ def solve(
     ----------
     statement
         Data and model.
-    problem
-        Signed coefficients, or a mask in [0, 1] that multiplies fixed weights.
     start
-        Where the run starts; with --lam auto, the path's solution instead.
+        Where the run starts, by default where the solver likes; with --lam auto, the path's solution instead.
     tol
         Stationarity asked for, relative to the largest gradient at zero.
     max_iter
         Largest number of majorize-minimize steps.
     output
-        File for the coefficients: CSV (names and coefficients of the support) or npz (x, intercept).
+        File for the coefficients: CSV (the intercept, then names and coefficients of the support) or npz (x,
+        intercept).
     html
         File for the report as a page.
     json
         File for the report as JSON; - for standard output.
     """
     from convex_analysis.commands.solving import deliver, solution_report, solve_quietly, store_solution
+    from convex_analysis.commands.stages import stage
 
-    stated, names = statement.problem(problem)
-    stated, chosen, last = statement.settled(stated)
-    found = solve_quietly(stated, start if last is None else last, tol, max_iter)
-    report = solution_report(stated, found, names, chosen)
+    with stage("reading the data"):
+        stated = statement.stated()
+    with stage("choosing lam on a path"):
+        problem, chosen, last = statement.settled(stated.problem)
+    with stage("solving"):
+        found = solve_quietly(problem, start if last is None else last, tol, max_iter)
+    report = solution_report(stated, problem, found, chosen)
+    written = []
     if output is not None:
-        store_solution(output, found, names)
-    deliver(report, html, json)
+        store_solution(output, stated, found)
+        written.append(output)
+    deliver(report, html, json, written)
     return 0 if found.converged else 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,17 @@ import numpy as np
 from convex_analysis.commands.report import Report, Table, write
 
 if TYPE_CHECKING:
+    from convex_analysis.commands.statement import Stated
     from convex_analysis.losses.loss import Vector
     from convex_analysis.problems import Problem
     from convex_analysis.solution import Solution
 
 ABOVE = "above the global minimum"
+INTERCEPT = "(intercept)"
 SHOWN = 20  # coefficients in the table; files hold all
 
 
-def solve_quietly(problem: Problem, start: str | Vector, tol: float, max_iter: int) -> Solution:
+def solve_quietly(problem: Problem, start: str | Vector | None, tol: float, max_iter: int) -> Solution:
     """Solve; a stop before the tolerance is said in the report, not as a warning."""
     from convex_analysis.solution import ConvergenceWarning
     from convex_analysis.solver.run import majorize_minimize
@@ -30,18 +33,25 @@ def solve_quietly(problem: Problem, start: str | Vector, tol: float, max_iter: i
         return majorize_minimize(problem, start, tol, max_iter)
 
 
-def solution_report(problem: Problem, found: Solution, names: list[str], chosen: str) -> Report:
+def solution_report(stated: Stated, problem: Problem, found: Solution, chosen: str) -> Report:
     """Return the report on a solution: the model, how the run ended, the certificates, the support.
 
     Parameters
     ----------
+    stated
+        What the command line states: names of the features, coding of labels, units.
     problem, found
-        The problem and its solution.
-    names
-        Names of the features.
+        The problem at its lam, and its solution.
     chosen
         How lam was chosen, "" where it was given.
     """
+    names = stated.names
+    x, intercept = stated.in_own_units(found)
+    bound = found.suboptimality_bound
+    if not np.isfinite(bound) or bound >= found.objective * (1.0 - 1e-9):
+        told = "no bound: run certify" + ("" if _boxed(problem) else ", with --lower and --upper")
+    else:
+        told = f"at most {abs(bound):.4g}"
     support = found.support[np.argsort(-np.abs(found.x[found.support]), kind="stable")]
     facts = [
         ("data", f"{problem.n_samples} samples, {problem.n_features} features"),
@@ -52,15 +62,19 @@ def solution_report(problem: Problem, found: Solution, names: list[str], chosen:
         ("support", f"{support.size} of {problem.n_features}"),
         ("stationarity", found.stationarity),
         ("duality gap of the last convex step", found.gap),
-        (ABOVE, _at_most(found.suboptimality_bound)),
+        (ABOVE, told),
         ("seconds", found.seconds),
     ]
     if problem.fit_intercept:
-        facts.insert(6, ("intercept", found.intercept))
+        facts.insert(6, ("intercept", intercept))
+    if stated.labels:
+        facts.insert(1, ("labels", stated.labels))
+    if stated.units is not None:
+        facts.insert(3, ("units", "features standardised; coefficients and intercept in their own units"))
     largest = Table(
         f"The {min(SHOWN, support.size)} largest coefficients" if support.size > SHOWN else "Coefficients",
         ("feature", "coefficient"),
-        [(names[j], float(found.x[j])) for j in support[:SHOWN]],
+        [(names[j], float(x[j])) for j in support[:SHOWN]],
     )
     data = {
         "n_samples": problem.n_samples,
@@ -79,20 +93,35 @@ def solution_report(problem: Problem, found: Solution, names: list[str], chosen:
         "suboptimality_bound": found.suboptimality_bound,
         "n_iter": found.n_iter,
         "seconds": found.seconds,
-        "intercept": found.intercept,
-        "support": [
-            {"feature": names[j], "index": int(j), "coefficient": float(found.x[j])} for j in support
-        ],
+        "intercept": intercept,
+        "fit_intercept": problem.fit_intercept,
+        "standardized": stated.units is not None,
+        "labels": stated.labels or None,
+        "support": [{"feature": names[j], "index": int(j), "coefficient": float(x[j])} for j in support],
     }
     return Report("Solution", facts, [largest] if support.size else [], data)
 
 
-def deliver(report: Report, html: Path | None, json: Path | None) -> None:
-    """Write the files asked for, and show the report in the terminal unless JSON goes there."""
+def deliver(report: Report, html: Path | None, json: Path | None, written: list[Path]) -> None:
+    """Write the files asked for, and show the report in the terminal unless JSON goes there.
+
+    Parameters
+    ----------
+    report
+        The report.
+    html, json
+        Where it goes besides.
+    written
+        Files that were written before; all are named on standard error.
+    """
     if html is not None:
         write(html, report.html())
+        written = [*written, html]
     if json is not None and str(json) != "-":
         write(json, report.json())
+        written = [*written, json]
+    if written:
+        print("wrote " + ", ".join(str(file) for file in written), file=sys.stderr)
     if json is not None and str(json) == "-":
         print(report.json(), end="")
         return
@@ -101,17 +130,20 @@ def deliver(report: Report, html: Path | None, json: Path | None) -> None:
     report.show(Console())
 
 
-def store_solution(file: Path, found: Solution, names: list[str]) -> None:
-    """Write the coefficients: an npz file holds x and the intercept, a CSV file the support by name.
+def store_solution(file: Path, stated: Stated, found: Solution) -> None:
+    """Write the coefficients in the features' own units.
+
+    An npz file holds x and the intercept; a CSV file the intercept, if there is one, and the support by name.
 
     Raises
     ------
     ValueError
         If the name of the file ends in neither.
     """
+    x, intercept = stated.in_own_units(found)
     if file.suffix == ".npz":
         stream = io.BytesIO()
-        np.savez(stream, x=found.x, intercept=found.intercept)
+        np.savez(stream, x=x, intercept=intercept)
         write(file, stream.getvalue())
     elif file.suffix == ".csv":
         import csv
@@ -119,14 +151,16 @@ def store_solution(file: Path, found: Solution, names: list[str]) -> None:
         lines = io.StringIO(newline="")
         writer = csv.writer(lines)
         writer.writerow(("feature", "coefficient"))
-        writer.writerows((names[j], repr(float(found.x[j]))) for j in found.support)
+        if stated.problem.fit_intercept:
+            writer.writerow((INTERCEPT, repr(float(intercept))))
+        writer.writerows((stated.names[j], repr(float(x[j]))) for j in found.support)
         write(file, lines.getvalue())
     else:
         raise ValueError(f"--output must end in .npz or .csv, got {file}.")
 
 
-def _at_most(bound: float) -> str:
-    return f"at most {bound:.4g}" if np.isfinite(bound) else "not known: that needs a finite box"
+def _boxed(problem: Problem) -> bool:
+    return bool(np.isfinite(problem.lower).all() and np.isfinite(problem.upper).all())
 
 
 def _box(problem: Problem) -> str:

@@ -9,8 +9,10 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
+    from convex_analysis.commands.standard_units import StandardUnits
     from convex_analysis.losses.loss import Vector
     from convex_analysis.problems import Problem
+    from convex_analysis.solution import Solution
 
 PATH_TOLERANCE = 1e-6  # of the path on which lam is chosen; the final run has the tolerance asked
 PENALTY_PARAMETERS = ("eps", "gamma", "q", "smoothing", "a", "knee", "cap")
@@ -46,7 +48,13 @@ class Statement:
     cap
         Parameter of capped-l1.
     lam
-        Strength of the penalty; auto chooses it on a path by the extended Bayesian information criterion.
+        Strength of the penalty; auto chooses it on a path.
+    choice
+        What auto chooses by: ebic (few false features, also of pure noise), bic, cv (five folds; best
+        predictions, more features), or one-standard-error (of these folds, fewer features).
+    problem
+        regression (signed coefficients) or mask (in [0, 1], multiplies fixed weights); by default a mask
+        where theta, a target, an estimate or a weight decay is given, else regression.
     theta
         Fixed weights that the mask multiplies: a file; ones by default (mask only).
     lower
@@ -54,7 +62,12 @@ class Statement:
     upper
         Upper bound of each coefficient; by default 1 for a mask, none for regression.
     fit_intercept
-        Fit an intercept, neither penalised nor bounded.
+        Fit an intercept, neither penalised nor bounded; by default in regression, not for a mask.
+    standardize
+        Bring every feature to standard deviation one before it is penalised (regression only);
+        coefficients are reported in the features' own units.
+    drop
+        A column of the CSV file x to leave out, such as an identifier; may be given several times.
     """
 
     x: Annotated[str, Parameter(name=["--x", "-x"])]
@@ -69,10 +82,14 @@ class Statement:
     knee: float | None = None
     cap: float | None = None
     lam: str = "auto"
+    choice: Literal["ebic", "bic", "cv", "one-standard-error"] = "ebic"
+    problem: Literal["regression", "mask"] | None = None
     theta: str | None = None
     lower: float | None = None
     upper: float | None = None
-    fit_intercept: bool = False
+    fit_intercept: bool | None = None
+    standardize: bool = False
+    drop: tuple[str, ...] = ()
 
     def penalty_object(self) -> Penalty:
         """Return the penalty with the parameters given.
@@ -118,50 +135,107 @@ class Statement:
             return problem, "", None
         import warnings
 
+        from convex_analysis.cross_validation import cross_validate
         from convex_analysis.path import path
         from convex_analysis.solution import ConvergenceWarning
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the report tells how the last run ended
-            along = path(problem, tol=PATH_TOLERANCE)
-        best = along.best("ebic")
-        chosen = f"by EBIC among {len(along)} values from {along.lams[0]:.4g} to {along.lams[-1]:.4g}"
+            if self.choice in ("ebic", "bic"):
+                along = path(problem, tol=PATH_TOLERANCE)
+                best, by = along.best(self.choice), self.choice.upper()
+            else:
+                warnings.simplefilter("ignore", UserWarning)  # the edge of the grid is told below
+                found = cross_validate(problem, tol=PATH_TOLERANCE)
+                along = found.path
+                one = self.choice == "one-standard-error"
+                best = found.best_within_one_error if one else found.best
+                by = "cross-validation" + (" within one standard error" if one else "")
+        chosen = f"by {by} among {len(along)} values from {along.lams[0]:.4g} to {along.lams[-1]:.4g}"
+        if best.lam == along.lams[-1]:
+            chosen += "; it is the smallest of them: smaller ones may be better, give --lam"
         return problem.with_lam(best.lam), chosen, best.x
 
-    def problem(self, kind: str) -> tuple[Problem, list[str]]:
+    def stated(self, wants_mask: bool = False) -> Stated:
         """Read the data and state the problem; lam is 0 if it is still to be chosen.
 
         Parameters
         ----------
-        kind
-            "mask" (coefficients in [0, 1] that multiply theta) or "regression" (signed coefficients).
-
-        Returns
-        -------
-        problem
-            A `MaskProblem` or `RegressionProblem`.
-        names
-            Names of the features.
+        wants_mask
+            Whether the command was given something that only a mask has.
         """
         import numpy as np
 
-        from convex_analysis.commands.data_files import read_data, read_vector
+        from convex_analysis.commands.data_files import read_data, read_labels, read_vector
+        from convex_analysis.commands.standard_units import StandardUnits
         from convex_analysis.problems import MaskProblem, RegressionProblem
 
-        X, y, names = read_data(self.x, self.y)
+        kind = self.problem or ("mask" if wants_mask or self.theta is not None else "regression")
+        X, y, names = read_data(self.x, self.y, self.drop)
+        y, labels = read_labels(y, self.loss, self.y)
+        fit_intercept = kind == "regression" if self.fit_intercept is None else self.fit_intercept
         common: dict[str, Any] = {
             "loss": self.loss,
             "penalty": self.penalty_object(),
             "lam": self.fixed_lam() or 0.0,
-            "fit_intercept": self.fit_intercept,
+            "fit_intercept": fit_intercept,
         }
         if kind == "mask":
+            if self.standardize:
+                raise ValueError("--standardize rescales features, which the weights of a mask do not allow.")
             common["lower"] = 0.0 if self.lower is None else self.lower
             common["upper"] = 1.0 if self.upper is None else self.upper
             theta = None if self.theta is None else read_vector(self.theta, ("theta",))
-            return MaskProblem(X, y, theta, **common), names
+            return Stated(MaskProblem(X, y, theta, **common), names, labels, None)
         if self.theta is not None:
             raise ValueError("--theta is the weights that a mask multiplies: use --problem mask.")
-        common["lower"] = -np.inf if self.lower is None else self.lower
-        common["upper"] = np.inf if self.upper is None else self.upper
-        return RegressionProblem(X, y, **common), names
+        lower: Any = -np.inf if self.lower is None else self.lower
+        upper: Any = np.inf if self.upper is None else self.upper
+        units = StandardUnits.of(X, fit_intercept) if self.standardize else None
+        if units is not None:
+            X, lower, upper = units.scaled(X), lower * units.deviation, upper * units.deviation
+        return Stated(RegressionProblem(X, y, lower=lower, upper=upper, **common), names, labels, units)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A problem as a command line states it.
+
+    Attributes
+    ----------
+    problem
+        A `MaskProblem` or `RegressionProblem`.
+    names
+        Names of the features.
+    labels
+        What labels were coded as, in words; "" where they were numbers that the loss takes.
+    units
+        The units of the features, where they were standardised.
+    """
+
+    problem: Problem
+    names: list[str]
+    labels: str
+    units: StandardUnits | None
+
+    @property
+    def sentence(self) -> str:
+        """What is fitted, in a sentence."""
+        from convex_analysis.problems import MaskProblem
+
+        problem = self.problem
+        mask = isinstance(problem, MaskProblem)
+        what = "a mask over fixed weights" if mask else "signed regression coefficients"
+        within = "with" if problem.fit_intercept else "without"
+        standard = ", features standardised" if self.units is not None else ""
+        other = "" if mask else " (--problem mask fits a mask in [0, 1])"
+        return (
+            f"Fitted {what} to {problem.n_samples} samples of {problem.n_features} features by the "
+            f"{problem.loss.name} loss, {within} an intercept{standard}{other}."
+        )
+
+    def in_own_units(self, found: Solution) -> tuple[Vector, float]:
+        """Return the coefficients and the intercept in the features' own units."""
+        if self.units is None:
+            return found.x, found.intercept
+        return self.units.back(found.x, found.intercept)

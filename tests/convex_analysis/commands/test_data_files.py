@@ -55,7 +55,7 @@ def test_csv_with_and_without_names(tmp_path: Path) -> None:
         ("x.npy", "this is not numpy", "not a whole npy file"),
         ("x.npz", "PK this is not a zip", "not a whole npz file"),
         ("x.npz", "PK\x03\x04 this is not a zip", "not a whole npz file"),
-        ("x.txt", "1 2 3", "ends in .csv, .npy or .npz"),
+        ("x.dat", "1 2 3", r"ends in \.csv, \.tsv, \.txt, \.npy or \.npz"),
     ],
 )
 def test_what_is_no_data_gets_a_sentence(tmp_path: Path, name: str, content: str, words: str) -> None:
@@ -138,3 +138,45 @@ def test_a_pickle_inside_is_refused_and_not_executed(tmp_path: Path, archive: bo
     assert not trace.exists()
     np.load(file, allow_pickle=True)["X" if archive else 0]
     assert trace.exists()  # the payload was live
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
+def test_every_common_separator(tmp_path: Path, separator: str) -> None:
+    for name in ("x.csv", "x.txt"):
+        rows = [["a", "b", "c"], ["1", "2.5", "3"], ["4", "5", "6.5"]]
+        (tmp_path / name).write_text("\n".join(separator.join(row) for row in rows) + "\n")
+        design, names = read_design(str(tmp_path / name))
+        np.testing.assert_array_equal(design, [[1.0, 2.5, 3.0], [4.0, 5.0, 6.5]])
+        assert names == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a,b\n", "has a line of names and no data under it"),
+        ("a,b\n1,2\n3,\n", r"row 2 of the data has no finite number in column 'b': fill"),
+        ("a,b\n1,nan\n3,inf\n", r"row 1 of the data .* column 'b' \(2 such entries in all\)"),
+        (
+            "name,b\np1,2\np2,3\n",
+            r"'name' holds text \(identifiers, .* such as 'p1'\): leave it out by --drop name",
+        ),
+        ("kind,b\nx,2\nx,3\n", r"'kind' holds text \(text, such as 'x'\)"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_told_with_its_place(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "x.csv").write_text(content)
+    with pytest.raises(ValueError, match=words):
+        read_design(str(tmp_path / "x.csv"))
+
+
+def test_columns_left_out(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,a,b,y\np1,1,2,0\np2,3,4,1\n")
+    design, target, names = read_data(str(tmp_path / "x.csv"), "y", ["id"])
+    np.testing.assert_array_equal(design, [[1.0, 2.0], [3.0, 4.0]])
+    assert names == ["a", "b"]
+    np.testing.assert_array_equal(target, [0, 1])
+    with pytest.raises(ValueError, match=r"--drop c: .* has no such column; its columns are id, a, b, y"):
+        read_data(str(tmp_path / "x.csv"), "y", ["c"])
+    (tmp_path / "gap.csv").write_text("a,y\n1,\n3,1\n")
+    with pytest.raises(ValueError, match="row 1 of the data has no finite number in column 'y'"):
+        read_data(str(tmp_path / "gap.csv"), "y")
