@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from concave_sparsity import largest
-from nets.layout import Layout
+from nets.layout import Layout, shared_out
 
 DISTRIBUTIONS = ("global", "uniform", "erk")
 
@@ -29,7 +30,8 @@ def select(
     count : int
         Number of weights kept.
     distribution : str
-        "global": one ranking for all layers; "uniform": the same density in every layer; "erk": density
+        "global": one ranking for all layers, none of which is emptied (`spared`); "uniform": the same density
+        in every layer; "erk": density
         proportional to (sum of the dimensions) / (product of the dimensions) (Evci et al. 2020), full layers
         capped and the rest shared out again.
     pooling : str
@@ -46,10 +48,62 @@ def select(
     if layout.groups is not None:
         return layout.groups.select(scores, count, distribution, pooling)
     if distribution == "global":
-        chosen: Tensor = largest(scores, count)
-        return chosen
+        return spared(largest(scores, count), scores, layout)
     counts = layer_counts(layout, count, distribution)
     return torch.cat([largest(s, k) for s, k in zip(layout.segments(scores), counts)])
+
+
+def spared(mask: Tensor, scores: Tensor, layout: Layout) -> Tensor:
+    """Return the mask with one weight at least in every layer, while another has more than one to give.
+
+    The best weight of a layer that is empty replaces the worst of those kept in layers of several. A layer
+    whose scores are all minus infinity has been pruned before and stays empty.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Boolean, shape (n,).
+    scores : Tensor
+        Shape (n,), by which it was chosen.
+    layout : Layout
+        The layers.
+
+    Warns
+    -----
+    UserWarning
+        If layers stay empty; they are named.
+    """
+    kept = [int(part.any()) for part in layout.segments(mask)]
+    if all(kept):
+        return mask
+    kept = [int(part.sum()) for part in layout.segments(mask)]
+    mask = mask.clone()
+    best = [(float(part.max()), -i) for i, part in enumerate(layout.segments(scores)) if not kept[i]]
+    empty = [-i for _, i in sorted(best, reverse=True)]
+    places = layout.segments(torch.arange(len(mask), device=mask.device))
+    for i in list(empty):
+        part = layout.segments(scores)[i]
+        givers = [j for j, k in enumerate(kept) if k > 1]
+        if torch.isneginf(part).all() or not givers:
+            continue
+        candidates = torch.cat([places[j] for j in givers])
+        candidates = candidates[mask[candidates]]
+        values = scores[candidates]
+        worst = candidates[values == values.min()].max()  # of ties the last goes
+        mask[worst] = False
+        mask[places[i][part.argmax()]] = True
+        giver = next(j for j, offset in enumerate(layout.offsets[1:]) if int(worst) < offset)
+        kept[giver] -= 1
+        kept[i] = 1
+    left = [layout.names[i] for i in sorted(empty) if not kept[i]]
+    if left and sum(kept) < len(kept):
+        least = len(kept) / len(mask)
+        warnings.warn(
+            f"{sum(kept)} weights are too few for {len(kept)} layers: {', '.join(left)} keep none, so the "
+            f"network is cut in two; ask for a density of at least {least:.2g}",
+            stacklevel=3,
+        )
+    return mask
 
 
 def select_nearly(
@@ -106,7 +160,7 @@ def layer_counts(layout: Layout, count: int, distribution: str) -> list[int]:
         shares = [sum(shape) / size for shape, size in zip(layout.shapes, layout.sizes)]
     else:
         raise ValueError(f"unknown distribution {distribution!r}; choose one of {', '.join(DISTRIBUTIONS)}")
-    counts = _exact(_capped(shares, layout.sizes, count), layout.sizes, count)
+    counts = shared_out(_capped(shares, layout.sizes, count), layout.sizes, count)
     if count >= len(counts):
         for empty in [i for i, kept in enumerate(counts) if kept == 0]:
             counts[counts.index(max(counts))] -= 1
@@ -125,17 +179,3 @@ def _capped(shares: Sequence[float], sizes: Sequence[int], count: int) -> list[f
         if not over:
             return [1.0 if i in full else shares[i] * factor for i in range(len(sizes))]
         full |= over
-
-
-def _exact(densities: Sequence[float], sizes: Sequence[int], count: int) -> list[int]:
-    """Round to whole numbers that sum to `count`, the largest remainders up; ties go to the first layer."""
-    wanted = [d * s for d, s in zip(densities, sizes)]
-    counts = [min(int(w), s) for w, s in zip(wanted, sizes)]
-    order = sorted(range(len(sizes)), key=lambda i: (counts[i] - wanted[i], i))
-    missing = count - sum(counts)
-    while missing > 0:
-        for i in order:
-            if missing and counts[i] < sizes[i]:
-                counts[i] += 1
-                missing -= 1
-    return counts

@@ -155,3 +155,17 @@ class Layout:
             if tuple(tensors[name].shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, expected {shape}")
         return torch.cat([tensors[name].reshape(-1) for name in self.names])
+
+
+def shared_out(densities: Sequence[float], sizes: Sequence[int], count: int) -> list[int]:
+    """Round to whole numbers that sum to `count`, the largest remainders up; ties go to the first layer."""
+    wanted = [d * s for d, s in zip(densities, sizes)]
+    counts = [min(int(w), s) for w, s in zip(wanted, sizes)]
+    order = sorted(range(len(sizes)), key=lambda i: (counts[i] - wanted[i], i))
+    missing = count - sum(counts)
+    while missing > 0:
+        for i in order:
+            if missing and counts[i] < sizes[i]:
+                counts[i] += 1
+                missing -= 1
+    return counts

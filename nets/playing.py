@@ -20,6 +20,7 @@ from nets.costs import inference_flops, training_flops
 from nets.data import AnyData, load
 from nets.evaluation import evaluate_if_there
 from nets.flat_model import FlatModel
+from nets.granularity.layers import LayerDensities
 from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
@@ -100,7 +101,7 @@ def find_ticket(
     method: str | Method = "concave",
     *,
     task: str | Task | None = None,
-    density: float = 0.05,
+    density: float | Mapping[str, float] = 0.05,
     **settings: Any,
 ) -> Ticket:
     """Find a lottery ticket.
@@ -118,8 +119,9 @@ def find_ticket(
     task : str or Task, optional
         What the targets mean, how outputs are trained and judged: a `nets.Task` or the name of one (see
         `nets.tasks.named_task`); default: regression for targets of floats, else classification.
-    density : float
-        Share of the maskable weights to keep: exactly round(density * n) are, at granularity "weight".
+    density : float or mapping of str to float
+        Share of the maskable weights to keep: exactly round(density * n) are, at granularity "weight". Or one
+        by glob pattern over their names, the first match counts: ``{"fc1.*": 0.1, "*": 0.05}``.
     **settings
         penalty (Penalty or str, default Log(0.02)), epochs, seed, training, rewind, include, exclude,
         granularity, options, hooks, data_dir, data_seed, device, checkpoint, and for a training of your own
@@ -138,7 +140,7 @@ def find_tickets(
     method: str | Method = "concave",
     *,
     task: str | Task | None = None,
-    densities: Sequence[float],
+    densities: Sequence[float | Mapping[str, float]],
     penalty: Penalty | str = Log(0.02),  # noqa: B008 - frozen
     epochs: int | None = None,
     seed: int = 0,
@@ -165,7 +167,7 @@ def find_tickets(
     model, data, method, task
         See `find_ticket`.
     densities : sequence of float
-        Densities, each in (0, 1].
+        Densities, each in (0, 1]; or a single mapping of densities of layers, see `find_ticket`.
     penalty : Penalty or str
         For methods that take one, e.g. ``Log(0.02)`` or "mcp(2)".
     epochs : int, optional
@@ -212,11 +214,20 @@ def find_tickets(
     penalty = parse_penalty(penalty)
     granularity = granularity_name(granularity)
     chosen.refuse(granularity)
-    for density in densities:
-        check(0 < density <= 1, "density", density, "in (0, 1]")
-    asked = [chosen.fixed_density or density_under(granularity, density) for density in densities]
-    if follows := chosen.density_follows(settled):
+    follows = chosen.density_follows(settled)
+    by_layer = densities[0] if len(densities) == 1 and isinstance(densities[0], Mapping) else None
+    asked: list[float] = []
+    for density in () if by_layer else densities:
+        numeric = isinstance(density, (int, float)) and not isinstance(density, bool)
+        check(numeric and 0 < density <= 1, "density", density, "a number in (0, 1]")
+        asked.append(chosen.fixed_density or density_under(granularity, density))
+    if follows:
         asked = asked[:1] * len(asked)  # one search: the density is what its options give
+    if by_layer is not None and (granularity != "weight" or follows or chosen.fixed_density):
+        raise ValueError(
+            f"densities of layers do not go with method {chosen.name} at granularity {granularity}, which "
+            "fixes the density itself"
+        )
     what: dict[str, Any] = {
         "densities": asked,
         "seed": seed,
@@ -224,15 +235,22 @@ def find_tickets(
         "rewind": rewind,
         "include": include,
         "exclude": exclude,
-        "granularity": granularity,
+        "granularity": granularity if by_layer is None else by_layer,
         "options": settled,
         "hooks": hooks,
     }
+
+    def settle(network: nn.Module) -> None:
+        if by_layer is not None:
+            layout = Layout.of(network, maskable(network, include, exclude))
+            asked.append(LayerDensities(by_layer, layout).density)
+
     search: Search
     if train is None:
         dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device)
         training = _training(training, dataset, epochs)
         network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
+        settle(network)
         search = Search(network, dataset, training, checkpoint=checkpoint, **what)
         origin = {
             "data": dataset.name,
@@ -242,6 +260,8 @@ def find_tickets(
         tokens = getattr(getattr(dataset, "x_train", None), "dtype", None) == torch.int64
         shape = [] if tokens else list(dataset.input_shape)
     else:
+        if isinstance(model, nn.Module):
+            settle(model)
         search = _own_search(model, data, train, steps, loss, batch, checkpoint, what)
         origin = {"model": type(search.flat.model).__name__}
         shape = []
@@ -252,6 +272,8 @@ def find_tickets(
         "rewind": rewind,
         "options": settled,
     }
+    if by_layer is not None:
+        said["densities"] = dict(by_layer)
     if granularity != "weight":
         said["granularity"] = granularity
     if shape:

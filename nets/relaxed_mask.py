@@ -13,6 +13,7 @@ from nets import masked_step
 from nets.distributions import select_above, select_nearly
 from nets.falling_density import falling_density
 from nets.hooks import Hook
+from nets.layout import Layout
 from nets.masking.course import Course, updates_at_least
 from nets.order_statistics import kth_smallest
 
@@ -197,8 +198,12 @@ class RelaxedMask(Hook):
                 return
             middle = found.clamp(min=torch.finfo(h.dtype).tiny)
         groups = loop.flat.layout.groups
+        last = None if self.given or groups is not None else _last_of_layers(loop.flat.layout, h, middle)
         whole = torch.isinf(h) if groups is not None else None  # what is not for sale
         torch.index_select(self._table, 0, table_places(h.div_(middle)), out=self.mask)
+        if last is not None:
+            places, emptied = last
+            self.mask[places] = torch.where(emptied, 1.0, self.mask[places])
         shown = self.mask
         if groups is not None and whole is not None:
             shown = groups.show(self.mask.masked_fill_(whole, 1.0))
@@ -232,6 +237,18 @@ class RelaxedMask(Hook):
         self.mask, self._squares, self.steps_averaged = state["mask"], state["squares"], state["count"]
         self._curves = {name: list(values) for name, values in state["curves"].items()}
         self._pending = []
+
+
+def _last_of_layers(layout: Layout, h: Tensor, middle: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return the place of the largest h of every layer that falls, and whether it does, as all others do.
+
+    A layer without weights cuts the network in two, and no gradient ever brings one back.
+    """
+    tops = [part.max() for part in layout.segments(h)]
+    if h.device.type == "cpu" and all(float(top) > float(middle) for top in tops):
+        return None
+    places = torch.stack([part.argmax() + first for part, first in zip(layout.segments(h), layout.offsets)])
+    return places, torch.stack(tops) <= middle
 
 
 def critical_step(penalty: Penalty) -> float:

@@ -80,8 +80,8 @@ class Search:
         For methods that take one.
     rewind : int
         Step to which weights are rewound; 0 is the initialisation.
-    granularity : str
-        What shares one mask entry: "weight", "N:M" or "channel" (`nets.granularity`).
+    granularity : str or mapping
+        What shares one mask entry: "weight", "N:M" or "channel" (`nets.granularity`); or densities of layers.
     options : mapping
         The method's own options, its defaults filled in.
     hooks : sequence of Hook
@@ -111,7 +111,7 @@ class Search:
         rewind: int = 0,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
-        granularity: str = "weight",
+        granularity: str | Mapping[str, float] = "weight",
         options: Mapping[str, Any] | None = None,
         hooks: Sequence[Hook] = (),
         checkpoint: Checkpoint | None = None,

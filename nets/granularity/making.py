@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from nets.data import AnyData
 from nets.granularity.channels import Channels
 from nets.granularity.groups import Groups
+from nets.granularity.layers import LayerDensities
 from nets.granularity.n_of_m import NOfM
 from nets.granularity.names import n_and_m
 from nets.granularity.slicing import disturbed, refuse_other_outputs, without
 from nets.layout import Layout
 
 
-def groups_of(name: str, model: nn.Module, layout: Layout, data: AnyData | Tensor | None) -> Groups | None:
+def groups_of(
+    name: str | Mapping[str, float], model: nn.Module, layout: Layout, data: AnyData | Tensor | None
+) -> Groups | None:
     """Return how the entries of a mask are tied to one another; None for single weights.
 
     Parameters
     ----------
-    name : str
-        As `nets.granularity.names.granularity_name` returns it.
+    name : str or mapping
+        As `nets.granularity.names.granularity_name` returns it, or densities of layers.
     model : Module
         The network; left as it is.
     layout : Layout
@@ -33,6 +38,8 @@ def groups_of(name: str, model: nn.Module, layout: Layout, data: AnyData | Tenso
     ValueError
         If the network does not admit the granularity.
     """
+    if isinstance(name, Mapping):
+        return LayerDensities(name, layout)
     if name == "weight":
         return None
     pair = n_and_m(name)

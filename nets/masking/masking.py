@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from concave_sparsity import Log, Penalty, density_count
+from nets.granularity.layers import LayerDensities
 from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
@@ -279,8 +280,9 @@ class Masking(Steps):
         `loss` and `batch` snip and grasp. Methods in rounds: `nets.find_ticket` with ``train=``.
     penalty : Penalty or str
         For methods that take one.
-    density : float
-        Share of the masked weights to keep, in (0, 1].
+    density : float or mapping of str to float
+        Share of the masked weights to keep, in (0, 1]; or one by glob pattern over their names, the first
+        match counts: ``{"fc1.*": 0.1, "*": 0.05}``.
     steps : int
         Optimiser steps of the whole training: the schedule of the mask follows it.
     options : mapping, optional
@@ -327,7 +329,7 @@ class Masking(Steps):
         *,
         steps: int,
         penalty: Penalty | str = Log(0.02),  # noqa: B008 - frozen
-        density: float = 0.05,
+        density: float | Mapping[str, float] = 0.05,
         options: Mapping[str, Any] | None = None,
         include: str | Sequence[str] = (),
         exclude: str | Sequence[str] = (),
@@ -346,18 +348,25 @@ class Masking(Steps):
             )
         self.method = chosen
         self.options = chosen.settle(options or {})
-        if chosen.cost(density, 1.0, self.options) > 1.0:
+        if chosen.cost(0.5, 1.0, self.options) > 1.0:
             raise ValueError("rounds are several trainings: use nets.find_ticket with train=my_training")
         self.penalty: Penalty | None = parse_penalty(penalty)
         self.granularity = granularity_name(granularity)
         chosen.refuse(self.granularity)
-        self.asked = density_under(self.granularity, density)
         self._batches = Batches(loss, batch)
         if not float(steps).is_integer() or steps < 1:
             raise ValueError(f"steps must be the number of optimiser steps, at least 1, got {steps!r}")
         model = unwrapped(model)
         flat = Shadow(model, maskable(model, include, exclude))
-        groups = groups_of(self.granularity, model, flat.layout, self._batches.first())
+        if isinstance(density, Mapping) and self.granularity != "weight":
+            raise ValueError(f"densities of layers are for single weights, not for {self.granularity}")
+        ties = density if isinstance(density, Mapping) else self.granularity
+        groups = groups_of(ties, model, flat.layout, self._batches.first())
+        if isinstance(density, Mapping):
+            assert isinstance(groups, LayerDensities)
+            self.asked = groups.density
+        else:
+            self.asked = density_under(self.granularity, density)
         flat.layout = replace(flat.layout, groups=groups)
         super().__init__(flat, (), seed)
         self.count(self.asked)
@@ -486,6 +495,8 @@ class Masking(Steps):
         }
         if "penalty" in self.method.needs:
             metadata["penalty"] = repr(self.penalty)
+        if isinstance(groups, LayerDensities):
+            metadata["densities"] = groups.asked
         if self.granularity != "weight":
             metadata["granularity"] = self.granularity
             x = self._batches.first()

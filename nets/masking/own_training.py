@@ -60,7 +60,7 @@ class OwnSearch(Search):
         rewind: int = 0,
         include: str | Sequence[str] = (),
         exclude: str | Sequence[str] = (),
-        granularity: str = "weight",
+        granularity: str | Mapping[str, float] = "weight",
         options: Mapping[str, Any] | None = None,
         hooks: Sequence[Hook] = (),
         loss: Callable[[Any, Any], Tensor] | Task | str | None = None,
