@@ -21,7 +21,7 @@ class FlatModel:
     ----------
     model : Module
         The network, changed in place: its trained parameters become views of `weights`.
-    include, exclude : sequence of str
+    include, exclude, units
         Which tensors are maskable; see `nets.layout.maskable`.
 
     Attributes
@@ -40,7 +40,14 @@ class FlatModel:
         The maskable weights as the network sees them, shape (n,): `weights` itself until `separate`.
     """
 
-    def __init__(self, model: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        units: bool = False,
+    ) -> None:
         parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         for name, p in parameters.items():
             if isinstance(p, nn.parameter.UninitializedParameter):
@@ -49,7 +56,7 @@ class FlatModel:
         if len(kinds) > 1:
             found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
             raise ValueError(f"the trained parameters must share one dtype and device, found {found}")
-        names = maskable(model, include, exclude)
+        names = maskable(model, include, exclude, units=units)
         ordered = [*names, *(name for name in parameters if name not in set(names))]
         self.model = model
         #: Steps on the parameter, once there is one.

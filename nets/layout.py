@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -27,10 +28,31 @@ MASKED_LAYERS = (
 )
 
 
+#: What is masked by default in other modules, by the names of their parameters.
+MASKED_TENSORS: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
+    (nn.RNNBase, ("weight_*",)),
+    (nn.RNNCellBase, ("weight_*",)),
+    (nn.MultiheadAttention, ("in_proj_weight", "[qkv]_proj_weight")),
+)
+
+#: Share of the parameters above which a tensor that the default rule leaves out is told.
+TOLD = 0.01
+
+_told: set[tuple[str, ...]] = set()
+
+
 def maskable(
-    model: nn.Module, include: str | Sequence[str] = (), exclude: str | Sequence[str] = ()
+    model: nn.Module,
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
+    *,
+    units: bool = False,
 ) -> tuple[str, ...]:
     """Return the names of the parameters that are masked.
+
+    By default these are the weights of linear, convolutional and recurrent layers, of attention projections
+    and of the `Conv1D` of Hugging Face: no biases, no normalisation, and no embedding, nor a weight that is
+    tied to one.
 
     Parameters
     ----------
@@ -38,9 +60,11 @@ def maskable(
         Any network.
     include : str or sequence of str
         Glob patterns over the names of all trained parameters, e.g. ``"encoder.*.weight"``; they replace the
-        default rule (weights of linear and convolutional layers, no biases, no normalisation).
+        default rule.
     exclude : str or sequence of str
         Glob patterns of names to leave unmasked.
+    units : bool
+        Whether rows and columns must be units: only linear and convolutional layers by default.
 
     Returns
     -------
@@ -50,25 +74,33 @@ def maskable(
     Raises
     ------
     ValueError
-        If a pattern matches nothing, or nothing is left to mask.
+        If a pattern matches nothing, nothing is left to mask, or the network carries masks of
+        `torch.nn.utils.prune`.
+
+    Warns
+    -----
+    UserWarning
+        Once, if the default rule leaves out a matrix that holds more than 1% of the parameters.
     """
     include = (include,) if isinstance(include, str) else include
     exclude = (exclude,) if isinstance(exclude, str) else exclude
-    trained = [name for name, p in model.named_parameters() if p.requires_grad]
+    refuse_pruned(model)
+    sizes = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    trained = list(sizes)
     if include:
         names = [name for name in trained if _matches(name, include)]
     else:
-        layers = {
-            f"{prefix}.weight" if prefix else "weight"
-            for prefix, module in model.named_modules()
-            if isinstance(module, MASKED_LAYERS) and module._parameters.get("weight") is not None
-        }
-        names = [name for name in trained if name in layers]
+        rule = _by_default(model, units)
+        names = [name for name in trained if name in rule]
     for pattern in (*include, *exclude):
         if not any(fnmatchcase(name, pattern) for name in trained):
             raise ValueError(
                 f"pattern {pattern!r} matches no trained parameter; there are {', '.join(trained) or 'none'}"
             )
+    if not include and not units and names:
+        matrices = {name for name, p in model.named_parameters() if p.dim() > 1}
+        left = [name for name in trained if name in matrices and name not in names]
+        _tell([n for n in left if sizes[n] > TOLD * sum(sizes.values()) and not _matches(n, exclude)], names)
     names = [name for name in names if not _matches(name, exclude)]
     if not names:
         raise ValueError(
@@ -76,6 +108,86 @@ def maskable(
             "name the parameters by include patterns"
         )
     return tuple(names)
+
+
+def _by_default(model: nn.Module, units: bool) -> set[str]:
+    """Return the first names of the parameters that are masked by default."""
+    first = {id(p): name for name, p in model.named_parameters()}
+    chosen: set[str] = set()
+    embeddings: set[str] = set()
+    for module in model.modules():
+        patterns: tuple[str, ...] = ()
+        if isinstance(module, MASKED_LAYERS) or (not units and _is_conv1d(module)):
+            patterns = ("weight",)
+        elif not units:
+            patterns = next((names for kind, names in MASKED_TENSORS if isinstance(module, kind)), ())
+        for name, p in module._parameters.items():
+            if p is not None and id(p) in first and _matches(name, patterns):
+                chosen.add(first[id(p)])
+            if p is not None and isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+                embeddings.add(first.get(id(p), ""))
+    return chosen - embeddings
+
+
+def _is_conv1d(module: nn.Module) -> bool:
+    """Tell by name and shape whether a module is the `Conv1D` of Hugging Face, a transposed linear layer."""
+    weight = module._parameters.get("weight")
+    return (
+        type(module).__name__ == "Conv1D"
+        and weight is not None
+        and weight.dim() == 2
+        and getattr(module, "nf", None) == weight.shape[1]
+    )
+
+
+def _tell(left: Sequence[str], names: Sequence[str]) -> None:
+    if left and (key := (*left, *names)) not in _told:
+        _told.add(key)
+        warnings.warn(
+            f"not masked, though more than {TOLD:.0%} of the parameters each: {', '.join(left)}; "
+            f"include=[*nets.layout.maskable(model), {str(list(left))[1:-1]}] masks them too, "
+            f"exclude={list(left)!r} says that they are meant to stay",
+            stacklevel=4,
+        )
+
+
+def refuse_pruned(model: nn.Module) -> None:
+    """Raise ValueError if the network carries masks of `torch.nn.utils.prune`."""
+    for path, module in model.named_modules():
+        for name in module._buffers:
+            tensor = name.removesuffix("_mask")
+            if tensor != name and f"{tensor}_orig" in module._parameters:
+                where = f"{path}.{tensor}".lstrip(".")
+                raise ValueError(
+                    f"{where} carries a mask of torch.nn.utils.prune: nets.Ticket.from_pruned(model) takes "
+                    f"it over, torch.nn.utils.prune.remove(module, {tensor!r}) makes it permanent"
+                )
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the network inside the wrappers of `torch.compile`, of data parallelism and of averaging."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(
+            model, (nn.parallel.DistributedDataParallel, nn.DataParallel, torch.optim.swa_utils.AveragedModel)
+        ):
+            inner = model.module
+        if inner is None:
+            return model
+        model = inner
+
+
+def plain(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state with the prefixes of `torch.compile` and of wrappers taken off its names."""
+    state = {}
+    for name, tensor in names.items():
+        while True:
+            short = name.removeprefix("_orig_mod.").removeprefix("module.")
+            if short == name:
+                break
+            name = short
+        state[name] = tensor
+    return state
 
 
 def tied(model: nn.Module) -> dict[str, str]:

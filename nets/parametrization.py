@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from nets.layout import refuse_pruned, unwrapped
+
 
 class Mask(nn.Module):
     """Parametrization that multiplies a weight by a mask.
@@ -54,7 +56,8 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     model : Module
         Any network.
     masks : mapping of str to Tensor
-        By parameter name, e.g. ``{"fc1.weight": mask}``; boolean masks are fixed, floating ones are trained.
+        By parameter name, e.g. ``{"fc1.weight": mask}``. Masks of zeros and ones, of whatever type, are
+        fixed; floating ones with other entries are trained. A tied weight is masked wherever it is used.
 
     Returns
     -------
@@ -64,14 +67,21 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     Raises
     ------
     ValueError
-        If a name is not a parameter of the network, the shape differs, or the tensor carries a mask already;
-        the network is then left unchanged.
+        If a name is not a parameter of the network, the shape or the type does not fit, the tensor carries a
+        mask already, or the network one of `torch.nn.utils.prune`; the network is then left unchanged.
     """
+    inner = unwrapped(model)
+    refuse_pruned(inner)
+    holders: dict[int, list[tuple[nn.Module, str]]] = {}
+    for module in inner.modules():
+        for tensor_name, p in module._parameters.items():
+            holders.setdefault(id(p), []).append((module, tensor_name))
     places: list[tuple[nn.Module, str, Tensor]] = []
-    for name, mask in masks.items():
+    seen: dict[int, tuple[str, Tensor]] = {}
+    for name, given in masks.items():
         path, _, tensor_name = name.rpartition(".")
         try:
-            module = model.get_submodule(path)
+            module = inner.get_submodule(path)
         except AttributeError:
             module = nn.Module()
         if parametrize.is_parametrized(module, tensor_name) and any(
@@ -81,33 +91,110 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
             raise ValueError(f"{name} carries a mask already; make_permanent(model) first")
         weight = getattr(module, tensor_name, None)
         if not isinstance(weight, Tensor):
-            raise ValueError(f"{type(model).__name__} has no parameter {name}; masks name its parameters")
-        if weight.shape != mask.shape:
+            raise ValueError(f"{type(inner).__name__} has no parameter {name}; masks name its parameters")
+        own = module._parameters.get(tensor_name)
+        if own is None and not parametrize.is_parametrized(module, tensor_name):
             raise ValueError(
-                f"the mask of {name} has shape {tuple(mask.shape)}, the weight {tuple(weight.shape)}"
+                f"{name} is computed before every pass and is no parameter: masks go on parameters, and on "
+                "those of torch.nn.utils.parametrizations"
             )
-        places.append((module, tensor_name, mask.to(weight.device)))
+        if weight.shape != given.shape:
+            raise ValueError(
+                f"the mask of {name} has shape {tuple(given.shape)}, the weight {tuple(weight.shape)}"
+            )
+        mask = _read(name, given).to(weight.device)
+        if own is None:
+            places.append((module, tensor_name, mask))
+        elif id(own) not in seen:  # wherever the weight is used, under all its names
+            places += [(*holder, mask) for holder in holders[id(own)]]
+            seen[id(own)] = name, mask
+        elif not torch.equal(seen[id(own)][1], mask):
+            raise ValueError(f"{name} and {seen[id(own)][0]} are one weight, and their masks differ")
+    trained: dict[int, Mask] = {}  # tied weights share a mask that is trained
     for module, tensor_name, mask in places:
         order = list(module._parameters)
-        parametrize.register_parametrization(module, tensor_name, Mask(mask, order))
+        made = Mask(mask, order)
+        if mask.is_floating_point():
+            made = trained.setdefault(id(mask), made)
+        parametrize.register_parametrization(module, tensor_name, made)
         _copy_apart(type(module))
     return model
 
 
+def _read(name: str, mask: Tensor) -> Tensor:
+    """Return a mask as it acts: boolean if it consists of zeros and ones, else floating."""
+    if mask.dtype == torch.bool:
+        return mask
+    if bool(((mask == 0) | (mask == 1)).all()):
+        return mask != 0
+    if not mask.is_floating_point():
+        raise ValueError(
+            f"the mask of {name} is of {mask.dtype} with entries beside 0 and 1: give True for what stays"
+        )
+    return mask
+
+
+@torch.no_grad()
 def make_permanent(model: nn.Module) -> nn.Module:
-    """Write the masked weights into the network and take the masks off, in place; names are plain again."""
-    for module in list(model.modules()):
-        if not parametrize.is_parametrized(module):
-            continue
-        for name in list(module.parametrizations):  # type: ignore[arg-type]
-            chain = module.parametrizations[name]  # type: ignore[index]
-            masks = [p for p in chain if isinstance(p, Mask)]
-            if masks:
-                parametrize.remove_parametrizations(module, str(name), leave_parametrized=True)
-                for known in masks[0].order:
-                    if known in module._parameters:
-                        module._parameters[known] = module._parameters.pop(known)
+    """Write the masked weights into the network and take the masks off, in place; names are plain again.
+
+    Other parametrizations of a masked weight (weight or spectral normalisation) stay.
+
+    Raises
+    ------
+    ValueError
+        If another parametrization of a weight would not let it be what it is under its mask; the network is
+        then left unchanged.
+    """
+    found = [
+        (module, str(name), getattr(module, str(name)).detach().clone())
+        for module in model.modules()
+        if parametrize.is_parametrized(module)
+        for name, chain in module.parametrizations.items()  # type: ignore[operator,union-attr]
+        if any(isinstance(p, Mask) for p in chain)
+    ]
+    for module, name, value in found:
+        _refuse_others(module.parametrizations[name], name, value)  # type: ignore[index]
+    for module, name, value in found:
+        chain: Any = module.parametrizations[name]  # type: ignore[index]
+        masks = [i for i, p in enumerate(chain) if isinstance(p, Mask)]
+        order = chain[masks[0]].order
+        if len(masks) == len(chain):
+            chain.original.data.copy_(value)
+            parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+        else:
+            for i in reversed(masks):
+                del chain[i]
+            setattr(module, name, value)
+        for known in order:
+            if known in module._parameters:
+                module._parameters[known] = module._parameters.pop(known)
+        if isinstance(module, nn.RNNBase):
+            module._init_flat_weights()
     return model
+
+
+def _refuse_others(chain: Any, name: str, value: Tensor) -> None:
+    """Raise ValueError unless the parametrizations beside the masks can give the masked weight."""
+    others = copy.deepcopy([p for p in chain if not isinstance(p, Mask)])
+    if not others:
+        return
+    kinds = ", ".join(type(p).__name__.lstrip("_") for p in others)
+    sentence = (
+        f"{name} is parametrized by {kinds} besides its mask, which would not keep the masked weight: take "
+        "that off first, or leave the mask on"
+    )
+    got: Any = value
+    try:
+        for p in reversed(others):
+            got = p.right_inverse(*got) if isinstance(got, tuple) else p.right_inverse(got)
+        for p in others:
+            p.eval()
+            got = p(*got) if isinstance(got, (tuple, list)) else p(got)
+    except (AttributeError, NotImplementedError, ValueError, RuntimeError):
+        raise ValueError(sentence) from None
+    if not torch.allclose(got, value, rtol=1e-4, atol=1e-6) or bool((got[value == 0] != 0).any()):
+        raise ValueError(sentence)
 
 
 def masks_of(model: nn.Module) -> dict[str, Tensor]:
@@ -127,6 +214,8 @@ def _reduce(module: nn.Module, protocol: Any) -> tuple[Callable[..., nn.Module],
     """Pickle a masked layer, whose class torch makes on the fly, by its plain class and its masks."""
     state = dict(module.__dict__)
     state["_modules"] = {k: v for k, v in module._modules.items() if k != "parametrizations"}
+    for name in ("_flat_weights", "_flat_weight_refs"):  # of recurrent layers: the masked weights themselves
+        state.pop(name, None)
     chains = {}
     for name, chain in module.parametrizations.items():  # type: ignore[operator,union-attr]
         if not all(isinstance(p, Mask) for p in chain):
@@ -160,9 +249,13 @@ def _rebuild(
 ) -> nn.Module:
     module = plain.__new__(plain)
     module.__dict__.update(state)
+    if isinstance(module, nn.RNNBase):
+        module._flat_weights = [None] * len(module._flat_weights_names)
     for name, (original, chain) in chains.items():
         module.register_parameter(name, original)
         for mask in chain:
             parametrize.register_parametrization(module, name, mask)
     _copy_apart(type(module))
+    if isinstance(module, nn.RNNBase):
+        module._init_flat_weights()
     return module

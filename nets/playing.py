@@ -218,9 +218,10 @@ def find_tickets(
     by_layer = densities[0] if len(densities) == 1 and isinstance(densities[0], Mapping) else None
     asked: list[float] = []
     for density in () if by_layer else densities:
-        numeric = isinstance(density, (int, float)) and not isinstance(density, bool)
-        check(numeric and 0 < density <= 1, "density", density, "a number in (0, 1]")
-        asked.append(chosen.fixed_density or density_under(granularity, density))
+        if isinstance(density, bool) or not isinstance(density, (int, float)) or not 0 < density <= 1:
+            check(False, "density", density, "a number in (0, 1]")
+        else:
+            asked.append(chosen.fixed_density or density_under(granularity, density))
     if follows:
         asked = asked[:1] * len(asked)  # one search: the density is what its options give
     if by_layer is not None and (granularity != "weight" or follows or chosen.fixed_density):
@@ -311,6 +312,7 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
         **said,
         "asked_density": found.density,
         "search_epochs": found.epochs,
+        "parameters": sum(p.numel() for p in search.flat.model.parameters()),
         "report": dict(found.report),
     }
     if found.fine_tune:
@@ -481,7 +483,8 @@ def grouped_layout(play: Play, data: AnyData) -> Layout | None:
     if play.granularity == "weight":
         return None
     network = build(play.model, data)
-    layout = Layout.of(network, maskable(network, play.include, play.exclude))
+    names = maskable(network, play.include, play.exclude, units=play.granularity == "channel")
+    layout = Layout.of(network, names)
     return replace(layout, groups=groups_of(play.granularity, network, layout, data))
 
 

@@ -116,7 +116,7 @@ class Search:
         hooks: Sequence[Hook] = (),
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        self.flat = FlatModel(model, include, exclude)
+        self.flat = FlatModel(model, include, exclude, units=granularity == "channel")
         groups = groups_of(granularity, model, self.flat.layout, data)
         self.flat.layout = replace(self.flat.layout, groups=groups)
         self.data = data

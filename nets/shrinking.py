@@ -63,6 +63,9 @@ def read_units(units: Coupling, masks: Mapping[str, Tensor]) -> Tensor:
                 continue
             outputs, inputs = units.outputs[layers[tensor]], units.inputs[layers[tensor]]
             left = mask.cpu().flatten(2).any(2) if mask.dim() > 2 else mask.cpu()
+            left = left.t() if layers[tensor] in units.transposed else left
+            if len(left) != len(outputs):  # transposed in groups: neither lists its inputs
+                continue
             left = left[alive[outputs]].any(0)
             if len(left) == len(inputs):
                 read.index_add_(0, torch.where(inputs < 0, units.units, inputs), left.to(torch.int64))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nets import parametrization
-from nets.layout import Layout
+from nets.layout import Layout, refuse_pruned, tied, unwrapped
 from nets.storage import packed, tensor_file
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 FORMAT = "concave-sparsity ticket"
 #: Version 1 held every weight; it is still read.
 VERSION = 2
+
+
+#: How the names of floats in a state end that are no parameters.
+_STATISTICS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,16 +97,56 @@ class Ticket:
         found = self.metadata.get("certificate")
         return None if found is None else Certificate.from_dict(found)
 
-    def apply(self, model: nn.Module) -> nn.Module:
+    @property
+    def network_density(self) -> float:
+        """Share kept of all parameters of the network, those outside the masks too."""
+        twins = self._twins()
+        every = sum(
+            tensor.numel()
+            for name, tensor in self.weights.items()
+            if name not in twins and tensor.is_floating_point() and not name.endswith(_STATISTICS)
+        )
+        every = int(self.metadata.get("parameters", every))
+        return (every - self.total + self.kept) / every
+
+    def renamed(self, names: Mapping[str, str] | Callable[[str], str]) -> Ticket:
+        """Return the ticket for a network whose parameters have other names.
+
+        Parameters
+        ----------
+        names : mapping or callable
+            New name by the old one; names that a mapping lacks stay.
+        """
+
+        def new(name: str) -> str:
+            return names(name) if callable(names) else names.get(name, name)
+
+        return replace(
+            self,
+            masks={new(name): mask for name, mask in self.masks.items()},
+            weights={new(name): tensor for name, tensor in self.weights.items()},
+        )
+
+    def apply(
+        self,
+        model: nn.Module,
+        *,
+        rename: Mapping[str, str] | Callable[[str], str] | None = None,
+        strict: bool = True,
+    ) -> nn.Module:
         """Write the ticket into a network, in place: rewound weights, exact zeros where they are pruned.
 
         The network stays a plain one: nothing is attached, its `state_dict` has the usual names. To keep
-        pruned weights at zero while training with a loop of your own, use `attach`.
+        pruned weights at zero while training with a loop of your own, use `hold` or `attach`.
 
         Parameters
         ----------
         model : Module
-            A network of the architecture that the ticket was found for.
+            A network of the architecture that the ticket was found for, compiled or wrapped or not.
+        rename : mapping or callable, optional
+            Names in the network by those in the ticket; see `renamed`.
+        strict : bool
+            False leaves alone what only one of the two has, or has in another shape: a changed head.
 
         Returns
         -------
@@ -112,14 +156,29 @@ class Ticket:
         Raises
         ------
         ValueError
-            If the network has other parameters or shapes; it is then left unchanged.
+            If the network has other parameters or shapes, or masks of `torch.nn.utils.prune`; it is then left
+            unchanged.
         """
-        own = model.state_dict()
-        state = self.masked_weights()
+        if rename is not None:
+            return self.renamed(rename).apply(model, strict=strict)
+        inner = unwrapped(model)
+        refuse_pruned(inner)
+        own, state = inner.state_dict(), self.masked_weights()
+        names = tied(inner)
+        for name in state:  # whatever name a tied weight goes by
+            for masked, mask in self.masks.items():
+                if name != masked and names.get(name) is not None and names[name] == names.get(masked):
+                    state[name] = torch.where(mask, state[name], 0)
+        if not strict:
+            state = {n: t for n, t in state.items() if n in own and own[n].shape == t.shape}
+            if not self.masks.keys() & state.keys():
+                raise ValueError(
+                    f"no mask of this ticket fits {type(inner).__name__}: it masks {', '.join(self.masks)}"
+                )
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unknown:
+        if strict and (missing or unknown):
             raise ValueError(
-                f"this ticket is for another network: {type(model).__name__} "
+                f"this ticket is for another network: {type(inner).__name__} "
                 + "; ".join(
                     f"{text} {', '.join(names[:5])}"
                     for text, names in (("lacks", unknown), ("has besides", missing))
@@ -132,16 +191,66 @@ class Ticket:
                     f"this ticket is for another network: {name} has shape {tuple(own[name].shape)}, "
                     f"the ticket's {tuple(tensor.shape)}"
                 )
-        model.load_state_dict(state)
+        inner.load_state_dict(state, strict=strict)
         return model
 
-    def attach(self, model: nn.Module) -> nn.Module:
+    def attach(self, model: nn.Module, *, strict: bool = True) -> nn.Module:
         """Write the ticket into a network and attach its masks by `torch.nn.utils.parametrize`, in place.
 
         Pruned weights then stay exactly zero under any training loop; `nets.make_permanent` takes the masks
         off again.
         """
-        return parametrization.attach(self.apply(model), self.masks)
+        self.apply(model, strict=strict)
+        return parametrization.attach(model, self._fitting(model, strict))
+
+    def _fitting(self, model: nn.Module, strict: bool) -> Mapping[str, Tensor]:
+        """Return the masks, or those that fit the network."""
+        if strict:
+            return self.masks
+        shapes = {n: p.shape for n, p in unwrapped(model).named_parameters(remove_duplicate=False)}
+        return {name: mask for name, mask in self.masks.items() if shapes.get(name) == mask.shape}
+
+    @classmethod
+    def from_pruned(cls, model: nn.Module) -> Ticket:
+        """Return the ticket of a network that carries masks of `torch.nn.utils.prune`; it is left as it is.
+
+        Raises
+        ------
+        ValueError
+            If it carries none.
+        """
+        inner = unwrapped(model)
+        masks: dict[str, Tensor] = {}
+        state = {name: tensor.detach().cpu().clone() for name, tensor in inner.state_dict().items()}
+        for path, module in inner.named_modules():
+            for buffer in list(module._buffers):
+                tensor = buffer.removesuffix("_mask")
+                if tensor == buffer or f"{tensor}_orig" not in module._parameters:
+                    continue
+                prefix = f"{path}." if path else ""
+                masks[f"{prefix}{tensor}"] = state.pop(f"{prefix}{buffer}") != 0
+                state[f"{prefix}{tensor}"] = state.pop(f"{prefix}{tensor}_orig")
+        if not masks:
+            raise ValueError(f"{type(inner).__name__} carries no mask of torch.nn.utils.prune")
+        return cls(masks, state, {"method": "torch.nn.utils.prune", "model": type(inner).__name__})
+
+    def to_pruned(self, model: nn.Module) -> nn.Module:
+        """Write the ticket into a network as masks of `torch.nn.utils.prune`, in place.
+
+        Raises
+        ------
+        ValueError
+            If the network has other parameters or shapes; it is then left unchanged.
+        """
+        from torch.nn.utils.prune import custom_from_mask
+
+        inner = unwrapped(self.apply(model))
+        for name, mask in self.masks.items():
+            path, _, tensor = name.rpartition(".")
+            module = inner.get_submodule(path)
+            weight = getattr(module, tensor)
+            custom_from_mask(module, tensor, mask.to(weight.device))  # type: ignore[no-untyped-call]
+        return model
 
     def masked(self, model: nn.Module) -> nn.Module:
         """Return a plain copy of a network of any weights, trained or not, with exact zeros where pruned.
@@ -168,7 +277,7 @@ class Ticket:
                 parameters[name].masked_fill_(~mask.to(parameters[name].device), 0)
         return plain
 
-    def hold(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> Hold:
+    def hold(self, model: nn.Module, optimiser: torch.optim.Optimizer, *, strict: bool = True) -> Hold:
         """Keep the pruned weights of a network exactly zero at every step of a training loop of one's own.
 
         Kept weights are left as they are: `apply` writes the rewound ones. Neither momentum nor weight decay
@@ -180,6 +289,8 @@ class Ticket:
             The network, wrapped (compiled, distributed) or not.
         optimiser : Optimizer
             Any that steps on the masked parameters and takes one gradient a step.
+        strict : bool
+            False leaves out masks that do not fit the network.
 
         Returns
         -------
@@ -188,7 +299,7 @@ class Ticket:
         """
         from nets.masking.masking import Hold
 
-        return Hold(model, optimiser, self.masks)
+        return Hold(model, optimiser, self._fitting(model, strict))
 
     def masked_weights(self) -> dict[str, Tensor]:
         """Return the rewound state with exact zeros at the pruned weights, under all names of tied ones."""

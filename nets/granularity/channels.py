@@ -19,11 +19,25 @@ POOLINGS = ("sum", "mean", "own")
 
 @dataclass(frozen=True)
 class _Block:
-    """One weight seen as a matrix of kernels: rows are outputs, columns inputs; units or -1 by both."""
+    """One weight seen as a matrix of kernels: rows are outputs, columns inputs; units or -1 by both.
+
+    Weights of transposed convolutions lie with their inputs first.
+    """
 
     rows: Tensor
     columns: Tensor
     kernel: int
+    inputs_first: bool = False
+
+    def matrix(self, part: Tensor) -> Tensor:
+        """Return the part of a flat vector that is this weight, shape (rows, columns, kernel)."""
+        if self.inputs_first:
+            return part.view(len(self.columns), len(self.rows), self.kernel).transpose(0, 1)
+        return part.view(len(self.rows), len(self.columns), self.kernel)
+
+    def flat(self, matrix: Tensor) -> Tensor:
+        """Return a matrix of one value a kernel, shape (rows, columns), as part of a flat vector."""
+        return (matrix.t() if self.inputs_first else matrix).repeat_interleave(self.kernel)
 
 
 class Channels(Groups):
@@ -79,10 +93,16 @@ class Channels(Groups):
         self.total = layout.total
         self.blocks = []
         for name, shape in zip(layout.names, layout.shapes):
-            columns = self.coupling.inputs[layers[name]]
-            if len(columns) != shape[1]:  # depthwise: its inputs are its outputs
+            layer, kernel = layers[name], prod(shape[2:])
+            rows, columns = self.coupling.outputs[layer], self.coupling.inputs[layer]
+            if layer in self.coupling.transposed:
+                self.blocks.append(_Block(rows, columns, kernel, inputs_first=True))
+                continue
+            if len(rows) != shape[0]:  # transposed in groups, which have their inputs first
+                rows, columns = columns, rows
+            if len(columns) != shape[1]:  # groups: their inputs and outputs are one unit
                 columns = torch.full((shape[1],), -1)
-            self.blocks.append(_Block(self.coupling.outputs[layers[name]], columns, prod(shape[2:])))
+            self.blocks.append(_Block(rows, columns, kernel))
         self._first = self._first_readers(torch.ones(layout.total, dtype=torch.bool))
 
     def _first_readers(self, there: Tensor) -> Tensor:
@@ -90,7 +110,7 @@ class Channels(Groups):
         first = torch.full((self.units + 1,), self.total, device=there.device)
         places = torch.arange(self.total, device=there.device).masked_fill_(~there, self.total)
         for block, part in zip(self.blocks, self.layout.segments(places)):
-            earliest = part.view(len(block.rows), len(block.columns), block.kernel).amin((0, 2))
+            earliest = block.matrix(part).amin((0, 2))
             units = torch.where(block.columns < 0, self.units, block.columns).to(there.device)
             first.scatter_reduce_(0, units, earliest, "amin")
         return first[:-1]
@@ -175,11 +195,10 @@ class Channels(Groups):
         sums = values.new_zeros(self.units + 1)
         left = values.new_zeros(self.units + 1)
         for block, part, there in zip(self.blocks, self.layout.segments(values), self.layout.segments(~gone)):
-            shape = (len(block.rows), len(block.columns), block.kernel)
             for units, axes in ((block.rows, (1, 2)), (block.columns, (0, 2)))[0 if rows else 1 :]:
                 place = torch.where(units < 0, self.units, units).to(values.device)
-                sums.index_add_(0, place, part.view(shape).sum(axes))
-                left.index_add_(0, place, there.view(shape).sum(axes).to(values.dtype))
+                sums.index_add_(0, place, block.matrix(part).sum(axes))
+                left.index_add_(0, place, block.matrix(there).sum(axes).to(values.dtype))
         return torch.where(left > 0, sums, -torch.inf)[:-1]
 
     def gather(self, values: Tensor) -> Tensor:
@@ -199,7 +218,7 @@ class Channels(Groups):
         parts = []
         for block in self.blocks:
             both = alive[block.rows.to(alive.device)][:, None] * alive[block.columns.to(alive.device)]
-            parts.append(both.repeat_interleave(block.kernel))
+            parts.append(block.flat(both))
         return torch.cat(parts)
 
     def own(self, values: Tensor) -> Tensor:
@@ -215,8 +234,8 @@ class Channels(Groups):
         own = torch.cat([own, own.new_full((1,), others)])
         parts = []
         for block in self.blocks:
-            row = own[block.columns.to(own.device)].repeat_interleave(block.kernel)
-            parts.append(row.repeat(len(block.rows)))
+            row = own[block.columns.to(own.device)]
+            parts.append(block.flat(row.expand(len(block.rows), -1)))
         return torch.cat(parts)
 
     def share(self, values: Tensor) -> Tensor:

@@ -43,12 +43,15 @@ class Coupling:
         cannot be removed.
     vectors : mapping of str to Tensor
         By name of a normalisation (or PReLU): the unit of each entry of its vectors.
+    transposed : frozenset of str
+        Layers whose weights have their inputs first.
     """
 
     units: int
     outputs: Mapping[str, Tensor]
     inputs: Mapping[str, Tensor]
     vectors: Mapping[str, Tensor]
+    transposed: frozenset[str] = frozenset()
 
 
 def coupling(model: nn.Module, masked: tuple[str, ...], x: Tensor) -> Coupling:
@@ -82,7 +85,7 @@ class _Probe:
         self.norms = {n: m for n, m in modules.items() if isinstance(m, NORMALISATIONS) and _size(m) > 1}
         weights = [id(m.weight) for m in self.layers.values()]
         self.free = {
-            n: f"{n}.weight".lstrip(".") in masked and weights.count(id(m.weight)) == 1 and _separable(m)
+            n: f"{n}.weight".lstrip(".") in masked and weights.count(id(m.weight)) == 1
             for n, m in self.layers.items()
         }
         self.clean: dict[str, list[Tensor]] = {n: [] for n in self.layers}
@@ -113,11 +116,7 @@ class _Probe:
                 if not self.free[name] or not self.clean[name]:
                     held[place("out", name)] = held[place("in", name)] = True
                 elif getattr(layer, "groups", 1) != 1:
-                    each = np.arange(sizes["out", name])
-                    ratio = sizes["out", name] // sizes["in", name]
-                    edges.append(
-                        np.stack([first["out", name] + each, first["in", name] + each // ratio], axis=1)
-                    )
+                    edges += _whole_groups(layer, first["out", name], first["in", name])
             held[place("in", _OUTPUT)] = True
             for name in self.layers:
                 if not self.clean[name]:
@@ -133,6 +132,7 @@ class _Probe:
             {n: where["out", n] for n in self.layers},
             {n: where["in", n] for n in self.layers},
             {n: where["in", n] for n in self.norms},
+            frozenset(n for n, m in self.layers.items() if inputs_first(m)),
         )
 
     def _sizes(self, out: Tensor) -> dict[tuple[str, str], int]:
@@ -278,6 +278,23 @@ def _edges(reads: np.ndarray, outputs: int, inputs: int) -> list[np.ndarray]:
     return edges
 
 
+def _whole_groups(layer: nn.Module, outputs: int, inputs: int) -> list[np.ndarray]:
+    """Return edges that tie all channels of each group of a convolution: groups go whole, as one unit."""
+    out, into = _channels(layer)
+    groups = int(layer.groups)  # type: ignore[arg-type]
+    lead = inputs + np.arange(groups) * (into // groups)  # the first input of each group
+    pairs = [
+        np.stack([outputs + np.arange(out), lead[np.arange(out) // (out // groups)]], axis=1),
+        np.stack([inputs + np.arange(into), lead[np.arange(into) // (into // groups)]], axis=1),
+    ]
+    return pairs
+
+
+def inputs_first(layer: nn.Module) -> bool:
+    """Tell whether the weight of a layer has its inputs in the first dimension, its outputs in the second."""
+    return isinstance(layer, nn.modules.conv._ConvTransposeNd) and layer.groups == 1
+
+
 def _channels(layer: nn.Module) -> tuple[int, int]:
     """Return the number of output and of input channels of a layer."""
     if isinstance(layer, nn.Linear):
@@ -287,15 +304,6 @@ def _channels(layer: nn.Module) -> tuple[int, int]:
 
 def _size(norm: nn.Module) -> int:
     return int(norm.num_parameters if isinstance(norm, nn.PReLU) else norm.num_features)  # type: ignore[arg-type]
-
-
-def _separable(layer: nn.Module) -> bool:
-    """Tell whether rows and columns of a layer's weight are its outputs and inputs, or it is depthwise."""
-    if isinstance(layer, nn.Linear):
-        return True
-    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
-        return False
-    return bool(layer.groups == 1 or layer.groups == layer.in_channels)
 
 
 @contextmanager

@@ -48,15 +48,20 @@ def _narrow(layer: nn.Module, rows: Tensor, columns: Tensor) -> None:
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
     rows, columns = rows.to(weight.device), columns.to(weight.device)
-    kept = weight.detach()[rows]
+    first, second = (
+        (columns, rows) if isinstance(layer, nn.modules.conv._ConvTransposeNd) else (rows, columns)
+    )
+    kept = weight.detach()[first]
     if isinstance(layer, nn.Linear):
         layer.in_features, layer.out_features = int(columns.sum()), int(rows.sum())
-    else:
-        layer.in_channels, layer.out_channels = int(columns.sum()), int(rows.sum())  # type: ignore[assignment]
-    if weight.shape[1] == len(columns):
         kept = kept[:, columns]
-    else:  # depthwise
-        layer.groups = int(columns.sum())  # type: ignore[assignment]
+    else:
+        groups, inputs = int(layer.groups), len(columns)  # type: ignore[arg-type]
+        layer.in_channels, layer.out_channels = int(columns.sum()), int(rows.sum())  # type: ignore[assignment]
+        if groups == 1:
+            kept = kept[:, second]
+        else:  # whole groups go
+            layer.groups = int(columns.sum()) // (inputs // groups)  # type: ignore[assignment]
     _replace(layer, "weight", kept)
     if isinstance(bias, Tensor):
         _replace(layer, "bias", bias.detach()[rows])

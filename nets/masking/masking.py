@@ -18,7 +18,7 @@ from nets.granularity.layers import LayerDensities
 from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
-from nets.layout import Layout, maskable
+from nets.layout import Layout, maskable, plain, tied, unwrapped
 from nets.masking.course import MaskHook
 from nets.masking.shadow import Shadow
 from nets.methods import Method
@@ -357,7 +357,7 @@ class Masking(Steps):
         if not float(steps).is_integer() or steps < 1:
             raise ValueError(f"steps must be the number of optimiser steps, at least 1, got {steps!r}")
         model = unwrapped(model)
-        flat = Shadow(model, maskable(model, include, exclude))
+        flat = Shadow(model, maskable(model, include, exclude, units=self.granularity == "channel"))
         if isinstance(density, Mapping) and self.granularity != "weight":
             raise ValueError(f"densities of layers are for single weights, not for {self.granularity}")
         ties = density if isinstance(density, Mapping) else self.granularity
@@ -492,6 +492,7 @@ class Masking(Steps):
             "options": dict(self.options),
             "asked_density": self.asked,
             "steps": self.step,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
         }
         if "penalty" in self.method.needs:
             metadata["penalty"] = repr(self.penalty)
@@ -562,9 +563,18 @@ class Hold(Steps):
     def __init__(
         self, model: nn.Module, optimiser: torch.optim.Optimizer, masks: Mapping[str, Tensor]
     ) -> None:
-        flat = Shadow(unwrapped(model), list(masks))
-        mask = flat.layout.join(masks).to(flat.weights.device)
-        super().__init__(flat, (_Zeros(mask),))
+        inner = unwrapped(model)
+        names = tied(inner)
+        by_first = {}
+        for name, mask in masks.items():
+            if name not in names:
+                raise ValueError(
+                    f"this ticket is for another network: {type(inner).__name__} has no parameter {name}"
+                )
+            by_first[names[name]] = mask
+        flat = Shadow(inner, list(by_first))
+        flat_mask = flat.layout.join(by_first).to(flat.weights.device)
+        super().__init__(flat, (_Zeros(flat_mask),))
         acting = _ACTING.get(getattr(optimiser, "optimizer", optimiser))
         if acting is not None:  # the search is over
             acting.remove()
@@ -581,32 +591,6 @@ class _Zeros(SparseTraining):
 def peak(group: Mapping[str, Any]) -> float:
     """Return the peak learning rate of a group: one-cycle schedules and warm-ups start far below it."""
     return float(group.get("max_lr", group.get("initial_lr", group["lr"])))
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the network inside the wrappers of `torch.compile` and DistributedDataParallel."""
-    while True:
-        inner = getattr(model, "_orig_mod", None)
-        if inner is None and isinstance(
-            model, (nn.parallel.DistributedDataParallel, nn.DataParallel, torch.optim.swa_utils.AveragedModel)
-        ):
-            inner = model.module
-        if inner is None:
-            return model
-        model = inner
-
-
-def plain(names: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state with the prefixes of `torch.compile` and DistributedDataParallel taken off its names."""
-    state = {}
-    for name, tensor in names.items():
-        while True:
-            short = name.removeprefix("_orig_mod.").removeprefix("module.")
-            if short == name:
-                break
-            name = short
-        state[name] = tensor
-    return state
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class OwnSearch(Search):
         batch: Any = None,
     ) -> None:
         self._batches = Batches(loss, batch)
-        flat = Shadow(model, maskable(model, include, exclude))
+        flat = Shadow(model, maskable(model, include, exclude, units=granularity == "channel"))
         groups = groups_of(granularity, model, flat.layout, self._batches.first())
         flat.layout = replace(flat.layout, groups=groups)
         self.flat = flat  # type: ignore[assignment]

@@ -170,7 +170,7 @@ def test_the_relaxed_mask_is_shared_and_cut_without_loss(blobs, conv_net):
     ticket = find_ticket(conv_net(), blobs, "concave", density=0.3, training=longer, granularity="channel")
     assert abs(ticket.metadata["report"]["cut_loss"]) <= 0.05
     shown, wanted = ticket.trace["above_half"], ticket.trace["target"]
-    assert all(a <= b + 1e-6 for a, b in zip(shown, wanted))
+    assert all(a <= b + 0.5 / ticket.total + 1e-6 for a, b in zip(shown, wanted))  # counts are whole
     assert shown[-1] == pytest.approx(ticket.density, abs=1e-6)
     assert ticket.metadata["report"]["relaxed_density"] == pytest.approx(ticket.density)
 
