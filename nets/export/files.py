@@ -71,6 +71,11 @@ def save(
     state = ticket.masked(model).state_dict()
     if dtype is not None:
         state = {name: t.to(dtype) if t.is_floating_point() else t for name, t in state.items()}
+    _write(state, ticket, path, form)
+    return path
+
+
+def _write(state: Mapping[str, Tensor], ticket: Ticket, path: Path, form: str) -> None:
     if form == "packed":
         metadata = {"metadata": dict(ticket.metadata)}
         packed.write(path, FORMAT, VERSION, state, ticket.masks, metadata)
@@ -83,7 +88,6 @@ def save(
         buffer = io.BytesIO()
         torch.save(as_csr(state, ticket.masks) if form == "csr" else dict(state), buffer)
         write_bytes(path, buffer.getvalue())
-    return path
 
 
 def as_csr(state: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -142,3 +146,86 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> Any:
         )
     model.load_state_dict(state)
     return model
+
+
+def network_of(
+    ticket: Ticket,
+    *,
+    network: Path | None = None,
+    model: str = "",
+    classes: int = 0,
+) -> nn.Module:
+    """Return the network of a ticket: a model by its name, with the ticket's weights or those of a file.
+
+    Raises
+    ------
+    ValueError
+        If the ticket remembers neither model nor shape of inputs, or is for another network.
+    """
+    from nets.models import build
+
+    name = model or str(ticket.metadata.get("model", ""))
+    shape = ticket.metadata.get("input_shape")
+    if not name or shape is None:
+        raise ValueError("the ticket does not remember its model and the shape of inputs: find it again")
+    outputs = classes or len(list(ticket.masks.values())[-1])
+    made = build(name, tuple(shape), outputs)
+    ticket.apply(made)
+    return made if network is None else load(network, made)
+
+
+def convert(
+    path: Path,
+    target: Path,
+    form: str,
+    *,
+    network: Path | None = None,
+    model: str = "",
+    classes: int = 0,
+    check: bool = False,
+) -> str:
+    """Write a ticket's network in another form and return a sentence that tells what was written.
+
+    Raises
+    ------
+    ValueError
+        If a file is not what it should be, or a check fails.
+    """
+    ticket = Ticket.load(path)
+    if form == "onnx":
+        from nets.export.exchange import onnx
+
+        made = network_of(ticket, network=network, model=model, classes=classes)
+        onnx(made, ticket, target, check=check)
+        told = " (outputs equal in onnxruntime, batches of 1 and 8)" if check else ""
+    else:
+        state = ticket.masked_weights() if network is None else load(network)
+        lacking = sorted(ticket.weights.keys() ^ state.keys())
+        if lacking:
+            raise ValueError(f"{network} is of another network than the ticket: see {', '.join(lacking[:5])}")
+        state = {n: t.masked_fill(~ticket.masks[n], 0) if n in ticket.masks else t for n, t in state.items()}
+        _write(state, ticket, target, form)
+        told = ""
+        if check:
+            _compare(state, target, form, ticket)
+            told = " (read again: equal to the bit)"
+    share = target.stat().st_size / sum(t.nbytes for t in ticket.weights.values())
+    return f"{target}: {target.stat().st_size:,} bytes, {100 * share:.3g}% of the dense weights{told}"
+
+
+def _compare(state: Mapping[str, Tensor], path: Path, form: str, ticket: Ticket) -> None:
+    """Raise ValueError unless a file holds this state."""
+    if form == "packed":
+        again: Mapping[str, Tensor] = load(path)
+    elif form == "safetensors":
+        import safetensors.torch
+
+        again = safetensors.torch.load_file(path)
+    else:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+            read = torch.load(path, weights_only=True)
+            again = {n: t.to_dense() if t.layout == torch.sparse_csr else t for n, t in read.items()}
+    for name, tensor in state.items():
+        if name not in again or not torch.equal(again[name].reshape(tensor.shape), tensor):
+            raise ValueError(f"{path} does not hold {name} as it was written")

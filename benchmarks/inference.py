@@ -1,0 +1,228 @@
+"""What a ticket saves: seconds of an inference by every route, bytes of its files, peak memory; beside dense.
+
+    python benchmarks/inference.py                 # some minutes; writes figures/results/inference.json
+    python benchmarks/inference.py --smoke         # seconds; the same code over tiny settings
+    python benchmarks/inference.py --table         # prints the stored results as markdown
+
+Speed does not depend on which weights are kept, so masks are random ones of the density told: no unit happens
+to be dead, which a learned mask may offer besides. All routes of one case take turns within each round
+(`nets.export.measure`); ratios are medians over the rounds of dense seconds / the route's, with quartiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import nets
+from nets.runs.environment import environment
+from nets.tickets import Ticket
+
+RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results" / "inference.json"
+
+
+def mlp(*sizes: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def conv(width: int) -> nn.Module:
+    """Return four convolutions with batch normalisation and two linear layers."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for block in (width, 2 * width):
+        for _ in range(2):
+            layers += [nn.Conv2d(channels, block, 3, padding=1), nn.BatchNorm2d(block), nn.ReLU()]
+            channels = block
+        layers.append(nn.MaxPool2d(2))
+    layers += [nn.Flatten(), nn.Linear(channels * 64, 256), nn.ReLU(), nn.Linear(256, 10)]
+    return nn.Sequential(*layers)
+
+
+def thinned(model: nn.Module, density: float, shape: tuple[int, ...]) -> Ticket:
+    """Return a ticket of single weights drawn at random."""
+    generator = torch.Generator().manual_seed(0)
+    masks = {
+        name: torch.rand(p.shape, generator=generator) < density
+        for name, p in model.named_parameters()
+        if p.dim() > 1
+    }
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    return Ticket(masks, state, {"input_shape": list(shape)})
+
+
+def halved(model: nn.Module, shape: tuple[int, ...]) -> Ticket:
+    """Return a ticket that keeps the first half of every hidden layer's channels."""
+    from nets.granularity.coupling import coupling
+
+    names = tuple(name for name, p in model.named_parameters() if p.dim() > 1)
+    units = coupling(model, names, torch.randn(1, *shape))
+    alive = torch.ones(units.units + 1, dtype=torch.bool)
+    for name in units.outputs:
+        own = units.outputs[name].unique()
+        own = own[own >= 0]
+        alive[own[len(own) // 2 :]] = False
+    masks = {}
+    for name, p in model.named_parameters():
+        if p.dim() > 1:
+            layer = name.removesuffix(".weight")
+            both = alive[units.outputs[layer]][:, None] & alive[units.inputs[layer]]
+            masks[name] = both.reshape(*both.shape, *[1] * (p.dim() - 2)).expand(p.shape).clone()
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    return Ticket(masks, state, {"input_shape": list(shape)})
+
+
+Case = tuple[str, Callable[[], tuple[nn.Module, Ticket]], tuple[int, ...]]
+
+
+def cases(smoke: bool) -> list[Case]:
+    """Return name, network with ticket, and batch sizes."""
+
+    def unstructured(sizes: tuple[int, ...], density: float) -> Callable[[], tuple[nn.Module, Ticket]]:
+        def make() -> tuple[nn.Module, Ticket]:
+            model = mlp(*sizes)
+            return model, thinned(model, density, sizes[:1])
+
+        return make
+
+    def channels(width: int) -> Callable[[], tuple[nn.Module, Ticket]]:
+        def make() -> tuple[nn.Module, Ticket]:
+            model = conv(width)
+            return model, halved(model, (3, 32, 32))
+
+        return make
+
+    if smoke:
+        return [("small, 10%", unstructured((30, 20, 5), 0.1), (1, 9)), ("conv, half", channels(4), (2,))]
+    return [
+        ("LeNet-300-100, 2%", unstructured((784, 300, 100, 10), 0.02), (1, 8, 32, 128)),
+        ("784-1000-1000-10, 10%", unstructured((784, 1000, 1000, 10), 0.1), (1, 8, 32, 128)),
+        ("4 x 1000, 10%", unstructured((1000, 1000, 1000, 1000, 1000), 0.1), (1, 8, 32, 128)),
+        ("conv 32-32-64-64, half of the channels", channels(32), (1, 32)),
+    ]
+
+
+def files(model: nn.Module, ticket: Ticket) -> dict[str, int]:
+    """Return bytes of the files of a network; "int8" are 8-bit weights under the mask."""
+    sizes = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for form in nets.export.FORMS:
+            sizes[form] = nets.export.save(model, ticket, Path(folder) / form, form=form).stat().st_size
+        half = nets.export.save(model, ticket, Path(folder) / "half", dtype=torch.float16)
+        sizes["packed, fp16"] = half.stat().st_size
+        sizes["ticket"] = ticket.save(Path(folder) / "ticket").stat().st_size
+    return sizes
+
+
+MEMORY = """
+import resource, sys, torch
+torch.set_num_threads(1)
+sys.path.insert(0, {folder!r})
+import nets, inference, warnings
+warnings.simplefilter("ignore")
+from nets.configuration import Training
+x = torch.randn(2000, 784)
+data = (x, (x[:, 0] > 0).long())
+training = Training(epochs=1, batch_size=100)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model = inference.mlp(784, {width}, {width}, 2)
+def floor():
+    nets.retrain(None, inference.mlp(784, 4, 2), data, training=training)
+floor()
+before = peak()
+what = {what!r}
+if what == "dense training":
+    nets.retrain(None, model, data, training=training)
+elif what == "search":
+    nets.find_ticket(model, data, "concave", density=0.1, training=training)
+elif what == "retraining":
+    ticket = inference.thinned(model, 0.1, (784,))
+    nets.retrain(ticket, model, data, training=training)
+print(peak() - before)
+"""
+
+
+def memory(width: int) -> dict[str, float]:
+    """Return peak MiB beyond a process that trained a tiny network, each in a process of its own."""
+    found = {}
+    folder = str(Path(__file__).resolve().parent)
+    for what in ("dense training", "search", "retraining"):
+        code = MEMORY.format(folder=folder, what=what, width=width)
+        out = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+        found[what] = int(out.stdout.split()[-1]) / 1024
+    return found
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the stored results as markdown."""
+    lines = []
+    routes = [route for route in nets.export.ROUTES if route != "dense"]
+    lines += ["| network | threads | batch | dense, ms | " + " | ".join(routes) + " | fastest |"]
+    lines += ["| --- " * (5 + len(routes)) + "|"]
+    for row in results["speed"]:
+        times = {t["route"]: t for t in row["timings"]}
+        cells = [
+            "–" if route not in times or times[route]["note"] else f"{times[route]['speedup']:.2f}"
+            for route in routes
+        ]
+        dense = f"{1e3 * times['dense']['seconds']:.3f}"
+        first = [row["case"], str(row["threads"]), str(row["batch"]), dense]
+        lines.append("| " + " | ".join([*first, *cells, row["best"]]) + " |")
+    kinds = list(next(iter(results["files"].values())))
+    lines += ["", "| network | " + " | ".join(kinds) + " |", "| --- " * (1 + len(kinds)) + "|"]
+    for case, sizes in results["files"].items():
+        lines.append(f"| {case} | " + " | ".join(f"{sizes[kind]:,}" for kind in kinds) + " |")
+    if "memory" in results:
+        lines += ["", "| 784-2000-2000-2, peak MiB | " + " | ".join(results["memory"]) + " |"]
+        lines += ["| --- " * (1 + len(results["memory"])) + "|"]
+        lines += ["| | " + " | ".join(f"{value:.0f}" for value in results["memory"].values()) + " |"]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    if arguments.table:
+        print(table(json.loads(arguments.out.read_text(encoding="utf-8"))))
+        return
+    torch.manual_seed(0)
+    results: dict[str, Any] = {"environment": environment("cpu"), "speed": [], "files": {}}
+    results["load"] = os.getloadavg()
+    rounds, seconds = (3, 0.001) if arguments.smoke else (25, 0.02)
+    for name, make, batches in cases(arguments.smoke):
+        model, ticket = make()
+        results["files"][name] = files(model, ticket)
+        for threads in arguments.threads:
+            for batch in batches:
+                told = nets.export.measure(
+                    model, ticket, batch, threads=threads, rounds=rounds, seconds=seconds
+                )
+                print(name, told, sep="\n", flush=True)
+                row = {"case": name, "threads": threads, "batch": batch, "best": told.best}
+                results["speed"].append({**row, "timings": [asdict(t) for t in told.timings]})
+    results["memory"] = memory(64 if arguments.smoke else 2000)
+    if not arguments.smoke:
+        arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

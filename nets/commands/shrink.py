@@ -1,0 +1,56 @@
+"""Take the units out of a network that its ticket leaves unread, and write what is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def shrink(
+    ticket: Path,
+    /,
+    *,
+    network: Path | None = None,
+    model: str = "",
+    classes: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Take the units out of a network that its ticket leaves unread, and write what is left.
+
+    Parameters
+    ----------
+    ticket
+        A ticket's file.
+    network
+        A trained network of that ticket (network.safetensors of a stored run, or one packed). Default: the
+        ticket's own rewound weights.
+    model
+        Name of the model, or package.module:factory. Default: what the ticket remembers.
+    classes
+        Classes (outputs) of that model. Default: the rows of the ticket's last masked weight.
+    out
+        Write the smaller network as a program for torch.export.load to this file (.pt2). Default: the
+        ticket's name with .small.pt2.
+    """
+    from rich.console import Console
+
+    from nets import shrink as shrunk
+    from nets.export.exchange import program
+    from nets.export.files import network_of
+    from nets.shrinking import example_inputs
+    from nets.tickets import Ticket
+
+    read = Ticket.load(ticket)
+    whole = network_of(read, network=network, model=model, classes=classes)
+    x = example_inputs(read, model=whole)
+    small = shrunk(whole, read, x)
+    before, after = (sum(p.numel() for p in m.parameters()) for m in (whole, small))
+    console = Console()
+    for name, layer in small.named_modules():
+        old = dict(whole.named_modules())[name]
+        weight, was = getattr(layer, "weight", None), getattr(old, "weight", None)
+        if weight is not None and was is not None and weight.dim() > 1:
+            text = " x ".join(map(str, was.shape)) + " -> " + " x ".join(map(str, weight.shape))
+            console.print(f"{name}: {text if weight.shape != was.shape else 'kept whole'}", highlight=False)
+    console.print(f"{before:,} parameters before, {after:,} after", highlight=False)
+    target = out or ticket.with_name(ticket.stem + ".small.pt2")
+    console.print(f"written to {program(small, None, target, x=x)}", highlight=False, soft_wrap=True)
