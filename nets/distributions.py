@@ -96,7 +96,7 @@ def spared(mask: Tensor, scores: Tensor, layout: Layout) -> Tensor:
         kept[giver] -= 1
         kept[i] = 1
     left = [layout.names[i] for i in sorted(empty) if not kept[i]]
-    if left and sum(kept) < len(kept):
+    if left and 0 < sum(kept) < len(kept):
         least = len(kept) / len(mask)
         warnings.warn(
             f"{sum(kept)} weights are too few for {len(kept)} layers: {', '.join(left)} keep none, so the "
