@@ -235,7 +235,8 @@ def _paper_algorithm() -> list[Claim]:
         return []
     found = []
     for ground in dict.fromkeys(row["data"] for row in data["rows"]):
-        for form in dict.fromkeys(row["form"] for row in data["rows"] if row["data"] == ground):
+        asked = [row for row in data["rows"] if row["data"] == ground and row["asked"] is not None]
+        for form in dict.fromkeys(row["form"] for row in asked):
             effects = [
                 effect(where, *sides)
                 for where, sides in paper_algorithm.pairs(data, ground, form, "test_accuracy")

@@ -209,6 +209,9 @@ VARIANTS: dict[str, tuple[dict[str, Any], Penalty]] = {
     "no weight decay in the search": ({"decay": 0.0}, Log(0.02)),
 }
 
+#: Seeds that a variant needs to be told of.
+LEAST = 3
+
 COMMAND = "python -m figures.mask_variants run; python -m figures.mask_variants gather"
 
 #: By data set: densities, epochs of the search, and what its plays have in common.
@@ -292,9 +295,10 @@ def table(data: dict[str, Any], ground: str) -> str:
     lines.append(f"| {first} | {' | '.join(cells)} | {len(of(first, densities[0]))} |")
     for name in others:
         found = [paired(of(name, d), of(first, d)) for d in densities]
-        if min(n for _, _, n in found) >= 2:
+        if min(n for _, _, n in found) >= LEAST:
             cells = [f"{mean:+.2f} ± {half:.2f}" for mean, half, _ in found]
-            lines.append(f"| {name} | {' | '.join(cells)} | {found[0][2]} |")
+            escaped = name.replace("|", "\\|")
+            lines.append(f"| {escaped} | {' | '.join(cells)} | {found[0][2]} |")
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from figures import claims, concave_forms, front, method_comparison, stored
+from figures import claims, concave_forms, front, mask_variants, method_comparison, paper_algorithm, stored
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,6 +61,12 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ),
     ("docs/claims.md", "claims"): claims.table,
     ("docs/concave_masks.md", "forms"): _forms,
+    ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(
+        stored.read("mask_variants"), "digits"
+    ),
+    ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
+        stored.read("paper_algorithm"), "digits"
+    ),
     ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
 }
 
