@@ -24,7 +24,6 @@ FIGURES = [
     "mnist_all_methods",
     "front",
     "lam_steering",
-    "concave_forms",
     "log_against_l1",
     "convex_scale",
 ]

@@ -1,18 +1,19 @@
 """Forms of the concave mask side by side: accuracy of the retrained ticket, and what the cut costs.
 
-python -m figures.concave_forms prints the table of the documentation from the stored results.
+python -m figures.concave_forms run plays them; without "run" it prints the stored tables. There is no
+picture: one seed has no interval to draw.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from figures import stored, style
+from figures import stored
 
 #: Name, method, options. What is not named is at its default.
 FORMS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -35,8 +36,7 @@ ON_MNIST = (
     "sigmoid, dual ascent",
 )  # fmt: skip
 DENSITIES = (0.05, 0.01)
-#: Accuracies below this one, in %, are told by number instead of being drawn.
-LOWEST = 95.0
+COMMAND = "python -m figures.concave_forms run"
 #: Values of lam in the classical mode, where the density follows.
 LAMS = (1e-5, 3e-5, 1e-4, 3e-4)
 SEEDS = {
@@ -79,40 +79,6 @@ def _row(
         "epochs": result.search_epochs,
         **{n: result.report[n] for n in ("relaxed_accuracy", "cut_loss", "relaxed_density", "lam")},
     }
-
-
-def draw(data: dict[str, Any]) -> Figure:
-    """Draw accuracy and cut loss of every form on digits."""
-    rows = [r for r in data["rows"] if r["data"] == "digits" and r["asked"] is not None]
-    forms = [form for form, _, _ in FORMS if any(r["form"] == form for r in rows)]
-    figure, axes = style.canvas(1, 2, 4.4, sharey=True)
-    left, right = axes[0]
-    dense = [100 * r["dense"] for r in rows]
-    left.axvline(sum(dense) / len(dense), color="#777777", linewidth=1, label="dense")
-    for index, density in enumerate(DENSITIES):
-        look = style.look(index, marker=True) | {"linestyle": "none"}
-        for i, form in enumerate(forms):
-            found = [r for r in rows if r["form"] == form and r["asked"] == density]
-            y = i + 0.18 * (2 * index - 1)
-            for place, name in ((left, "test"), (right, "cut_loss")):
-                mean, half = _interval([100 * r[name] for r in found])
-                label = f"{100 * density:g}% of the weights" if i == 0 else None
-                if name == "test" and mean < LOWEST:
-                    place.text(LOWEST, y, f" ◂ {mean:.1f}", color=look["color"], va="center", fontsize=7)
-                    continue
-                place.errorbar(mean, y, xerr=half, capsize=2, elinewidth=0.8, label=label, **look)
-    left.set_yticks(range(len(forms)), forms)
-    left.invert_yaxis()
-    left.set_ylabel("form of the mask")
-    left.set_xlim(LOWEST, 99.0)
-    left.set_xlabel("test accuracy of the retrained ticket, %")
-    right.set_xlabel("loss of validation accuracy, points")
-    right.set_xscale("symlog", linthresh=1.0)
-    right.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
-    style.name_panel(left, "a", "the ticket")
-    style.name_panel(right, "b", "the cut")
-    right.legend(loc="lower left", fontsize=7)
-    return figure
 
 
 def table(data: dict[str, Any], name: str) -> str:
@@ -159,5 +125,9 @@ def _interval(values: list[float]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    read = stored.read("concave_forms")
-    print(table(read, "digits"), table(read, "mnist"), table_of_lam(read), sep="\n\n")
+    if sys.argv[1:] == ["run"]:
+        begun = time.perf_counter()
+        print(stored.write("concave_forms", compute(), time.perf_counter() - begun, COMMAND))
+    else:
+        read = stored.read("concave_forms")
+        print(table(read, "digits"), table(read, "mnist"), table_of_lam(read), sep="\n\n")

@@ -2,7 +2,7 @@
 
 LeNet-300-100 on digits, tickets of 2% of the weights. Left, the share of the mask that is neither near zero
 nor near one, epoch by epoch: a strictly concave penalty jumps, l1 leaves entries in between. Right, the share
-of weights kept by layer and method. The tables add overlaps of tickets, controls and connectivity.
+of weights kept by layer and method. The tables add what the cut costs and which weights tickets share.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ DENSITY, SEEDS = 0.02, (0, 1, 2, 3, 4)
 #: Entries strictly between these are in transition.
 LOW, HIGH = 0.05, 0.95
 MASKS = {"log(0.02)": "concave", "log(0.1)": "concave", "l1": "l1"}
-OTHERS: dict[str, dict[str, Any]] = {"imp": {"keep": 0.55}, "gmp": {}, "snip": {}}
-CONTROLS, CONTROL_DENSITIES = ("shuffle", "reinitialise"), (0.05, 0.02, 0.01)
+OTHERS: dict[str, dict[str, Any]] = {"imp": {"keep": 0.3}, "gmp": {}, "snip": {}}
 
 
 class Transition(Hook):
@@ -43,8 +42,8 @@ class Transition(Hook):
 
 
 def compute() -> dict[str, Any]:
-    """Search, overlap, control and connect: some minutes of one core."""
-    from nets import compare, connectivity, find_ticket
+    """Search with every method and seed, and compare the tickets: a minute of one core."""
+    from nets import find_ticket
     from nets.controls import control, draws, overlap
     from nets.data import load
 
@@ -72,21 +71,6 @@ def compute() -> dict[str, Any]:
                 one, two = tickets[first][seed], tickets[second][seed]
                 chance = overlap(one, control("shuffle", two, seed, draw))
                 pairs.append([first, second, seed, overlap(one, two), chance])
-    compared = compare(
-        data="digits",
-        methods=("concave",),
-        densities=CONTROL_DENSITIES,
-        seeds=SEEDS,
-        controls=CONTROLS,
-        workers=1,
-    )
-    connected = [
-        [method, line.kind, list(line.seeds), line.overlap, line.chance, line.barrier]
-        for method, options in (("concave", {}), ("imp", {"keep": 0.55}))
-        for line in connectivity(
-            data="digits", method=method, options=options, density=DENSITY, seeds=SEEDS[:3]
-        )
-    ]
     return {
         "density": DENSITY,
         "seeds": len(SEEDS),
@@ -94,12 +78,6 @@ def compute() -> dict[str, Any]:
         "cut": {n: [t.metadata["report"]["cut_loss"] for t in tickets[n].values()] for n in MASKS},
         "layers": {n: [t.layer_densities for t in by_seed.values()] for n, by_seed in tickets.items()},
         "overlaps": pairs,
-        "controls": [
-            [r.play.control, r.play.density, r.play.seed, r.test_accuracy]
-            for r in compared.results
-            if r.play.method == "concave"
-        ],
-        "connections": connected,
     }
 
 
@@ -124,9 +102,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """Return overlaps, controls and connectivity as Markdown tables."""
-    parts = [_cuts(data), _overlaps(data), _controls(data), _connections(data)]
-    return "\n\n".join(parts)
+    """Return what the cut costs, and overlaps of tickets, as Markdown tables."""
+    return f"{_cuts(data)}\n\n{_overlaps(data)}"
 
 
 def _cuts(data: Mapping[str, Any]) -> str:
@@ -146,40 +123,6 @@ def _overlaps(data: Mapping[str, Any]) -> str:
         here = [p for p in data["overlaps"] if p[:2] == [first, second]]
         found, chance = ({p[2]: p[place] for p in here} for place in (3, 4))
         lines.append(f"| {first}, {second} | {_told(found)} | {_told(chance)} |")
-    return "\n".join(lines)
-
-
-def _controls(data: Mapping[str, Any]) -> str:
-    densities = list(dict.fromkeys(row[1] for row in data["controls"]))
-    by = {(row[0], row[1], row[2]): 100 * row[3] for row in data["controls"]}
-    heads = " | ".join(f"{100 * d:g}%" for d in densities)
-    lines = [f"| test accuracy, % | {heads} |", "| --- |" + " --- |" * len(densities)]
-
-    def of(control: str, density: float) -> dict[int, float]:
-        return {seed: v for (c, d, seed), v in by.items() if (c, d) == (control, density)}
-
-    lines.append(f"| ticket | {' | '.join(_told(of('', d)) for d in densities)} |")
-    for control in CONTROLS:
-        cells = []
-        for density in densities:
-            mean, half, _ = paired(of("", density), of(control, density))
-            cells.append(f"{mean:+.2f} ± {half:.2f}")
-        lines.append(f"| ticket less {control} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _connections(data: Mapping[str, Any]) -> str:
-    lines = [
-        "| method | two networks | overlap | barrier on the line, points of error | pairs |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    words = {"batches": "one ticket, two batch orders", "seeds": "tickets of two seeds"}
-    for method, kind in dict.fromkeys((c[0], c[1]) for c in data["connections"]):
-        here = [c for c in data["connections"] if c[:2] == [method, kind]]
-        overlap = fmean(c[3] for c in here)
-        barriers = [100 * c[5] for c in here]
-        told = f"{min(barriers):.1f} to {max(barriers):.1f}"
-        lines.append(f"| {method} | {words[kind]} | {overlap:.2f} | {told} | {len(here)} |")
     return "\n".join(lines)
 
 
