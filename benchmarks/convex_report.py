@@ -41,43 +41,36 @@ def _processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def verdict(rows: list[dict[str, Any]], concave: bool, goal: float) -> dict[str, Any]:
-    """Compare our fastest run that counts with the fastest peer that reached the accuracy.
+def verdicts(rows: list[dict[str, Any]], concave: bool) -> list[dict[str, Any]]:
+    """Compare each run of ours that has a goal with the fastest peer that reached the accuracy.
 
-    For a concave penalty a run of ours counts only if its objective is not above the best that any
-    peer reached, whatever time that peer took; if none does, our first row stands in and ``objective_met``
-    is False.
+    Our run is the one named, never the best of several. With a concave penalty the objective counts as well:
+    it may not be above that of any peer, or, for a run that ends at the first stationary point, of the
+    fastest. ``threads`` is the time as installed over that with one thread.
     """
     done = [row for row in rows if row["seconds"] and row["reached"]]
-    mine, peers = [row for row in done if row["ours"]], [row for row in done if not row["ours"]]
-    if not mine or not peers:
-        return {
-            "goal": goal,
-            "ratio": None,
-            "met": False,
-            "reason": "no run of ours, or of a peer, to compare",
-        }
-    best_objective = min(row["accuracy"]["objective"] for row in peers)
-    slack = 1e-9 * abs(best_objective)
-    counting = [row for row in mine if not concave or row["accuracy"]["objective"] <= best_objective + slack]
-    own = min(counting or mine[:1], key=lambda row: row["median"])
-    peer = min(peers, key=lambda row: row["median"])
-    ratio = _ratio(own["seconds"], peer["seconds"])
-    result = {
-        "ours": own["solver"],
-        "best_peer": peer["solver"],
-        "ratio": ratio,
-        "goal": goal,
-        "met": ratio <= goal and bool(counting),
-        "objective_met": bool(counting),
-        "best_peer_objective": best_objective,
-    }
+    peers = [row for row in done if not row["ours"]]
     interior = [row for row in peers if row["solver"].startswith("cvxpy")]
-    if interior:
-        best = min(interior, key=lambda row: row["median"])
-        result["best_of_cvxpy"] = best["solver"]
-        result["ratio_to_best_of_cvxpy"] = _ratio(own["seconds"], best["seconds"])
-    return result
+    found = []
+    for own in (row for row in rows if row["goal"] is not None):
+        one: dict[str, Any] = {"ours": own["solver"], "goal": own["goal"], "ratio": None, "met": False}
+        found.append(one)
+        if own not in done or not peers:
+            one["reason"] = "no run of ours, or of a peer, to compare"
+            continue
+        peer = min(peers, key=lambda row: row["median"])
+        rivals = peers if own["finds_the_best"] else [peer]
+        best = min(row["accuracy"]["objective"] for row in rivals)
+        low = not concave or own["accuracy"]["objective"] <= best + 1e-9 * abs(best)
+        one |= {"best_peer": peer["solver"], "ratio": _ratio(own["seconds"], peer["seconds"])}
+        one |= {"objective_met": low, "best_peer_objective": best, "met": one["ratio"] <= own["goal"] and low}
+        if interior:
+            fastest = min(interior, key=lambda row: row["median"])
+            one["best_of_cvxpy"] = fastest["solver"]
+            one["ratio_to_best_of_cvxpy"] = _ratio(own["seconds"], fastest["seconds"])
+        alone = next((row for row in done if row["solver"] == f"{own['solver']}, one thread"), None)
+        one["threads"] = None if alone is None else _ratio(own["seconds"], alone["seconds"])
+    return found
 
 
 def _ratio(mine: list[float], theirs: list[float]) -> float:

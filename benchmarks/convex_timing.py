@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from convex_accuracy import Accuracy, accuracy
+from threadpoolctl import ThreadpoolController
 
 SLOW = 2.0  # seconds; slower solvers are tried at fewer tolerances and timed fewer times
 
@@ -30,6 +31,13 @@ class Solver:
         The tolerance tried first, and the smallest one.
     ours
         Whether it is this project's.
+    goal
+        Of ours: the ratio to the best peer's time aimed at; None where the run only informs.
+    finds_the_best
+        Of ours, with a concave penalty: whether no peer's objective may be lower, paths included; else that
+        of the peer whose time is compared.
+    threads
+        Whether BLAS has the threads of the installation; else one.
     """
 
     name: str
@@ -37,6 +45,9 @@ class Solver:
     first: float = 1e-4
     finest: float = 1e-14
     ours: bool = False
+    goal: float | None = None
+    finds_the_best: bool = True
+    threads: bool = True
 
 
 @dataclass
@@ -45,6 +56,8 @@ class Row:
 
     solver: str
     ours: bool
+    goal: float | None = None
+    finds_the_best: bool = True
     tolerance: float = float("nan")
     seconds: list[float] = field(default_factory=list)
     accuracy: Accuracy | None = None
@@ -86,11 +99,12 @@ def compare(
     """Calibrate each solver to ``error(accuracy) <= target``, then time all in turn ``repeats`` times."""
     rows, runs = [], []
     for solver in solvers:
-        row = Row(solver.name, solver.ours)
+        row = Row(solver.name, solver.ours, solver.goal, solver.finds_the_best)
         rows.append(row)
         say(f"calibrating {solver.name}")
         try:
             run = solver.make()
+            run = run if solver.threads else _one_thread(run)
             row.tolerance, row.accuracy, row.reached, seconds = _calibrate(
                 run, solver, lambda x: accuracy(problem, x), error, target
             )
@@ -119,6 +133,17 @@ def compare(
     finally:
         gc.unfreeze()
     return rows
+
+
+def _one_thread(run: Callable[[float], Any]) -> Callable[[float], Any]:
+    """Return the same run with BLAS kept to one thread from outside."""
+    controller = ThreadpoolController()
+
+    def alone(tolerance: float) -> Any:
+        with controller.limit(limits=1, user_api="blas"):
+            return run(tolerance)
+
+    return alone
 
 
 def _calibrate(

@@ -213,12 +213,16 @@ class DataFit:
 
         ``longest`` is the norm of the longest column.
         """
+        longest = max(longest, 1.0) if self.fit_intercept else longest  # the intercept's column of ones
+        return 16.0 * float(np.finfo(np.float64).eps) * longest * self._slope_size
+
+    @cached_property
+    def _slope_size(self) -> float:
+        """Size of the losses' derivatives at zero, before the intercept is fitted."""
         z = self._predictor_at_zero
         slopes = self.loss.derivative(z, self.y)
         steepness = float(np.max(self.loss.second_derivative(z, self.y), initial=0.0))
-        size = float(np.sqrt(self.row_weights @ (slopes * slopes))) + steepness * abs(self.intercept_at_zero)
-        longest = max(longest, 1.0) if self.fit_intercept else longest  # the intercept's column of ones
-        return 16.0 * float(np.finfo(np.float64).eps) * longest * size
+        return float(np.sqrt(self.row_weights @ (slopes * slopes))) + steepness * abs(self.intercept_at_zero)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Return what is kept under a name, made at the first call from the data alone."""

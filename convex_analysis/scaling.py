@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +10,7 @@ from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.datafit import DataFit
-    from convex_analysis.problems.problem import Problem
     from convex_analysis.regulariser import Regulariser
-
-    P = TypeVar("P", bound=Problem)
 
 # Columns this far apart, or this far from length one, are brought together (binary exponents).
 _WIDEST = 10
@@ -22,27 +19,10 @@ _FARTHEST = 30
 _SAFE = 480
 
 
-def normalised(problem: P) -> P:
-    """Return the problem in coordinates in which no column is far longer or shorter than the others.
-
-    Coordinate j becomes ``x_j / units_j`` with units that are powers of two, so that nothing is rounded on
-    the way there and back; a group has one unit. A problem whose columns are within a factor of 1000 of each
-    other comes back as it is. Its data fit is made once, and with it all that is computed from the data.
-    """
-    units = column_units(problem.fit, problem.regulariser)[0]
-    if units is None:
-        return problem
-    return problem.with_parts(
-        fit=problem.fit.once("_scaled", lambda: _scaled(problem.fit, units)),
-        units=problem.units * units,
-        lower=problem.lower / units,
-        upper=problem.upper / units,
-    )
-
-
-def longest_column(problem: Problem) -> float:
-    """Return the norm of the longest column."""
-    return column_units(problem.fit, problem.regulariser)[1]
+def scaled_fit(fit: DataFit, units: Vector) -> DataFit:
+    """Return the fit in coordinates ``x_j / units_j``, made once, and with it all that is found from it."""
+    scaled: DataFit = fit.once("_scaled", lambda: _scaled(fit, units))
+    return scaled
 
 
 def column_units(fit: DataFit, regulariser: Regulariser) -> tuple[Vector | None, float]:

@@ -14,7 +14,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.problems import validation
 from convex_analysis.problems.axioms import require_axioms
 from convex_analysis.regulariser import Grouped, Regulariser, Separable, Strength
-from convex_analysis.scaling import longest_column, normalised
+from convex_analysis.scaling import column_units, scaled_fit
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
@@ -222,8 +222,21 @@ class Problem:
         return step
 
     def normalised(self) -> Self:
-        """Return the problem in coordinates in which all columns are about as long (see `scaling`)."""
-        return normalised(self)
+        """Return the problem in coordinates in which no column is far longer or shorter than the others.
+
+        Coordinate j becomes ``x_j / units_j`` with units that are powers of two, so that nothing is rounded
+        on the way there and back; a group has one unit. A problem whose columns are within a factor of 1000
+        of each other comes back as it is.
+        """
+        units = column_units(self.fit, self.regulariser)[0]
+        if units is None:
+            return self
+        return self.with_parts(
+            fit=scaled_fit(self.fit, units),
+            units=self.units * units,
+            lower=self.lower / units,
+            upper=self.upper / units,
+        )
 
     def with_parts(self, **fields: Any) -> Self:
         """Return a copy with some attributes set, unchecked; the regulariser is made anew."""
@@ -303,7 +316,7 @@ class Problem:
 
     def rounding(self) -> float:
         """Return the size that a gradient which is exactly zero may have after rounding."""
-        return self.fit.rounding(longest_column(self))
+        return self.fit.rounding(column_units(self.fit, self.regulariser)[1])
 
     def require_plain(self, what: str) -> None:
         """Refuse what theorems and branch and bound do not know: ridge, offset, groups, unbounded curvature.

@@ -14,10 +14,11 @@ from numpy.typing import DTypeLike
 from convex_analysis.certificate import Certificate
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
-from convex_analysis.scaling import normalised
+from convex_analysis.problems.validation import check_point
 from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver.active_set import ActiveSet, Point
-from convex_analysis.solver.stop import Progress, Stop
+from convex_analysis.solver.model_moments import MomentsModel
+from convex_analysis.solver.stop import Progress, Status, Stop
 from convex_analysis.solver_parameters import check_solver_parameters
 from convex_analysis.threads import one_thread
 
@@ -123,7 +124,9 @@ class Solver:
     """
 
     def __init__(self, problem: Problem, precision: DTypeLike = np.float32) -> None:
-        self._step = ConvexStep(normalised(problem), precision)
+        self._step = ConvexStep(problem.normalised(), precision)
+        self._moments: MomentsModel | None = None
+        self._last: Point | None = None
 
     def run(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Solution:
         """Solve as `majorize_minimize` does, without its warning and checks."""
@@ -136,36 +139,42 @@ class Solver:
 
     def _run(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Solution:
         begun = time.perf_counter()
-        scaled = normalised(problem)
-        units = scaled.units
-        beginning = self._start(scaled, start)
-        scale = float(np.abs(scaled.gradient_at_start()).max())
-        tolerance = max(stop.tol * scale, scaled.rounding())
-        run = ActiveSet(scaled, self._step.model, beginning, tolerance, stop.refine)
+        scaled = problem.normalised()
+        tolerance = max(stop.tol * float(np.abs(scaled.gradient_at_start()).max()), scaled.rounding())
+        if MomentsModel.serves(scaled) and stop.callback is None and stop.max_iter > 0:
+            found = self._from_moments(problem, scaled, start, tolerance, begun)
+            if found is not None:
+                return found
+        run = ActiveSet(scaled, self._step.model, self._start(scaled, start), tolerance, stop.refine)
         run.run(stop)
-        steepest = int(np.argmax(run.violations / units))
-        violation = float(run.violations[steepest] / units[steepest])
-        stationarity = max(violation, run.intercept_violation)
-        tolerance = run.tolerance / (float(units[steepest]) if violation == stationarity else 1.0)
-        message = (
-            f"{run.status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, "
-            f"{run.n_iter} steps."
-        )
-        x = np.clip(run.x * units, problem.lower, problem.upper)
-        return Solution(
-            x=x,
-            intercept=run.intercept,
-            objective=run.objective,
-            objectives=np.array(run.objectives),
-            stationarity=stationarity,
-            tolerance=tolerance,
-            status=run.status,
-            message=message,
-            n_iter=run.n_iter,
-            seconds=time.perf_counter() - begun,
-            lam=problem.lam,
-            certificate=Certificate(problem, x, run.intercept, run.objective),
-        )
+        self._last = run.point
+        return _solution(
+            problem, scaled, run.x, run.intercept, run.objective, run.objectives, run.violations,
+            run.intercept_violation, tolerance, run.status, begun,
+        )  # fmt: skip
+
+    def _from_moments(
+        self, problem: Problem, scaled: Problem, start: str | Vector | None, tolerance: float, begun: float
+    ) -> Solution | None:
+        """Solve least squares with few columns at the price of their Gram matrix, if that is exact enough."""
+        if self._moments is None or self._moments.fit is not scaled.fit:
+            # One solve alone is as quick by the working set; of a path the second on goes this way.
+            known = self._last is not None
+            self._moments = MomentsModel(scaled.fit) if known or scaled.n_features <= 20 else None
+            if self._moments is None:
+                return None
+        x = np.zeros(problem.n_features)
+        if start is not None and not isinstance(start, str):
+            x = check_point(start, problem.n_features, "start") / scaled.units
+        x = np.clip(x, scaled.lower, scaled.upper)
+        found = self._moments.solve(scaled, x, tolerance)
+        if found is None:
+            return None
+        values = [self._moments.objective(scaled, x), found.objective]
+        return _solution(
+            problem, scaled, found.x, found.intercept, found.objective, values, found.violations, 0.0,
+            tolerance, Status.CONVERGED, begun,
+        )  # fmt: skip
 
     def _start(self, problem: Problem, start: str | Vector | None) -> Point:
         boxed = bool(np.isfinite(problem.lower).all() and np.isfinite(problem.upper).all())
@@ -193,6 +202,8 @@ class Solver:
                     f"start must be a finite vector of shape ({problem.n_features},), got shape {x.shape}."
                 )
             x = np.clip(x / problem.units, problem.lower, problem.upper)
+            if self._last is not None and np.array_equal(x, self._last.x):
+                return self._last  # all is known there
         if x.any():
             _finite_fit(problem, x)
         return Point.at(problem.fit, x)
@@ -209,6 +220,43 @@ class Solver:
         run = ActiveSet(straight, self._step.model, zero, tolerance)
         run.run(Stop(0.0, _ROUGH_STEPS))
         return run.point
+
+
+def _solution(
+    problem: Problem,
+    scaled: Problem,
+    x: Vector,
+    intercept: float,
+    objective: float,
+    objectives: list[float],
+    violations: Vector,
+    intercept_violation: float,
+    tolerance: float,
+    status: Status,
+    begun: float,
+) -> Solution:
+    """Return what was found in scaled coordinates as a solution in the problem's own."""
+    units = scaled.units
+    steepest = int(np.argmax(violations / units))
+    violation = float(violations[steepest] / units[steepest])
+    stationarity = max(violation, intercept_violation)
+    tolerance = tolerance / (float(units[steepest]) if violation == stationarity else 1.0)
+    steps = len(objectives) - 1
+    own = np.clip(x * units, problem.lower, problem.upper)
+    return Solution(
+        x=own,
+        intercept=intercept,
+        objective=objective,
+        objectives=np.array(objectives),
+        stationarity=stationarity,
+        tolerance=tolerance,
+        status=status,
+        message=f"{status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, {steps} steps.",
+        n_iter=steps,
+        seconds=time.perf_counter() - begun,
+        lam=problem.lam,
+        certificate=Certificate(problem, own, intercept, objective),
+    )
 
 
 def _finite_fit(problem: Problem, x: Vector, intercept: float = 0.0) -> float:

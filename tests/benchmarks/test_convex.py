@@ -32,7 +32,9 @@ def test_a_quick_run_stores_each_case_with_what_reached_the_accuracy(tmp_path):
     for name in ("box-easy", "mcp"):
         (case,) = stored[name]["runs"]
         assert all(row["reached"] and row["seconds"] for row in case["rows"])
-        assert case["verdict"]["ratio"] is None  # no peer was run: nothing is claimed
+        assert all(one["ratio"] is None for one in case["verdicts"])  # no peer was run: nothing is claimed
+    names = [row["solver"] for row in stored["mcp"]["runs"][0]["rows"]]
+    assert names[:3] == ["convex_analysis", "convex_analysis, one thread", "convex_analysis, refine=False"]
     assert max(stored["warm-step"]["warm_seconds"]) > 0.0
     assert {"python", "numpy", "numba"} <= set(stored["mcp"]["environment"]["versions"])
 
