@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
-from nets.distributions import layer_counts
 from nets.granularity.names import density_under, granularity_name, n_and_m
+from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts
 from nets.layerwise.certificate import (
     Certificate,
     LayerCertificate,
@@ -31,11 +31,8 @@ from nets.layerwise.rows import LayerProblem, Limit, prune_rows
 from nets.layerwise.sites import Site, find_sites
 from nets.layerwise.solvers import layer_solver
 from nets.layerwise.support import Mask, Weights, evenly
-from nets.layout import Layout
 from nets.tickets import Ticket
 
-#: How the weights that a density keeps are shared out.
-ALLOCATIONS = ("row", "layer")
 DEFAULT_DENSITY = 0.5
 
 
@@ -53,6 +50,7 @@ def prune(
     fit_bias: bool | None = None,
     search: bool = True,
     certify: bool = True,
+    hold_out: bool = True,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     precision: str = "float32",
@@ -78,7 +76,8 @@ def prune(
         "weight", or "N:M": N of every M consecutive weights of a row.
     allocation : str
         Where the weights of a density are shared out: "row" (every row of every layer keeps as many),
-        "layer" (every layer does, its rows as they need).
+        "layer" (every layer does, its rows as they need), "global" (layers do as well: one price of a weight
+        for the whole network, on the layers' relative errors).
     solver : str
         "concave", or a rival: "magnitude", "wanda", "sparsegpt", "obc", "alps"; "+refit" behind a name asks
         for least squares on its support.
@@ -93,6 +92,8 @@ def prune(
         Whether the concave solver improves its supports by exchanges.
     certify : bool
         Whether to bound, row by row, how much better any other support could be.
+    hold_out : bool
+        Whether every fifth batch is kept from the fit to tell the errors on data that it did not see.
     include, exclude : sequence of str
         Glob patterns over names of parameters; default: all that can be pruned.
     precision : str
@@ -125,15 +126,20 @@ def prune(
     asked = density_under(granularity, density)
     fit_bias = solver == "concave" if fit_bias is None else fit_bias
     recipe = Recipe(asked, penalty, granularity, allocation, solver, ridge, fit_bias, search, certify)
-    data, held_out = Calibration.of(calibration, getattr(torch, precision)).split()
+    data, held_out = Calibration.of(calibration, getattr(torch, precision)), None
+    if hold_out:
+        data, held_out = data.split()
     sites, left_out = find_sites(model, include, exclude)
     pruned = copy.deepcopy(model).eval()
-    counts = _counts(model, sites, asked)
     masks: dict[str, Tensor] = {}
     layers: list[LayerCertificate] = []
     with evaluation_mode(model), torch.no_grad():
         outputs = Outputs(model, held_out)
-        for name, block, calls in _blocks(model, sites, data, sequential):
+        blocks = list(_blocks(model, sites, data, sequential))
+        counts = even_counts(model, sites, asked)
+        if allocation == "global" and n_and_m(granularity) is None:
+            counts = global_counts(model, blocks, data, asked, penalty, ridge, fit_bias)
+        for name, block, calls in blocks:
             found = gather(model, pruned if sequential else model, block, data, calls)
             for site in block:
                 moments = found.pop(site.name)
@@ -186,6 +192,8 @@ class Recipe:
             elif self.allocation == "row":
                 limit = evenly(count, len(problem.weights))
             return prune_rows(problem, self.penalty, limit, search=self.search, device=device)
+        if count == 0:
+            return np.zeros(problem.weights.shape, dtype=bool), np.zeros_like(problem.weights)
         asked = self.granularity if grouped else count / problem.total
         values = layer_solver(self.solver)(problem.weights, gram, asked, ridge=self.ridge)
         return values != 0, values
@@ -200,18 +208,6 @@ def _refuse_density(granularity: str, density: float) -> None:
             f"density {density:g} is out of reach for {granularity}, which keeps {fixed:g}: leave density "
             f'out, or ask for granularity "weight"'
         )
-
-
-def _counts(model: nn.Module, sites: Sequence[Site], density: float) -> dict[str, list[int]]:
-    """Return how many weights each matrix keeps (one a group), which add up to the density exactly."""
-    parameters = dict(model.named_parameters())
-    parts = [(site.name, site.matrix(parameters[site.parameter]).shape) for site in sites]
-    pieces = [(name, shape[1:]) for name, shape in parts for _ in range(shape[0])]
-    layout = Layout(tuple(f"{i}" for i in range(len(pieces))), tuple(shape for _, shape in pieces))
-    counts: dict[str, list[int]] = {}
-    for (name, _), count in zip(pieces, layer_counts(layout, layout.count(density), "uniform")):
-        counts.setdefault(name, []).append(count)
-    return counts
 
 
 @contextmanager

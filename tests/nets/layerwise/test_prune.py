@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import nets
+from nets.layerwise.allocation import share_out
 from nets.layerwise.moments import Calibration, gather
 from nets.layerwise.sites import find_sites
 
@@ -114,3 +116,117 @@ def test_a_network_pruned_at_density_one_is_the_dense_one(network: tuple[nn.Modu
     ticket = nets.prune(model, x, 1.0)
     pruned = ticket.apply(copy.deepcopy(model)).eval()
     torch.testing.assert_close(pruned(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("allocation", ["row", "layer", "global"])
+def test_every_allocation_keeps_the_exact_count(allocation: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 33), nn.ReLU(), nn.Linear(33, 7))
+    ticket = nets.prune(model, torch.randn(500, 20), 0.237, allocation=allocation, certify=False)
+    assert ticket.kept == round(0.237 * ticket.total)
+    if allocation == "row":
+        counts = ticket.masks["0.weight"].sum(1)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_shares_follow_the_price_of_a_weight() -> None:
+    """A layer whose error falls a hundred times as fast gets more; an equal one gets as much."""
+    shares = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
+    error = 0.1 * (1 - shares) ** 2
+    counts = share_out([error, 100 * error, error], shares, [1000, 1000, 1000], 600, 0.2)
+    assert sum(counts) == 600
+    assert counts[1] > counts[0]
+    assert abs(counts[0] - counts[2]) <= 1
+
+
+def test_n_of_m_on_a_whole_network() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 8))
+    ticket = nets.prune(model, torch.randn(300, 16), granularity="2:4")
+    for mask in ticket.masks.values():
+        assert (mask.view(len(mask), -1, 4).sum(2) == 2).all()
+
+
+@pytest.mark.parametrize("solver", ["magnitude", "wanda", "sparsegpt", "obc", "alps", "sparsegpt+refit"])
+def test_rivals_go_through_the_same_door(solver: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 8))
+    x = torch.randn(300, 16)
+    rival, ours = nets.prune(model, x, 0.4, solver=solver, certify=False), nets.prune(model, x, 0.4)
+    assert rival.kept == ours.kept
+    assert rival.metadata["method"] == solver
+    assert ours.certificate is not None
+    assert rival.certificate is not None
+    assert ours.certificate.layers[0].fitted <= rival.certificate.layers[0].fitted * 1.001
+
+
+class Dead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.never = nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.used(x)
+
+
+def test_faults_are_told_in_a_sentence() -> None:
+    model = nn.Sequential(nn.Linear(100, 8), nn.ReLU(), nn.Linear(8, 2))
+    x = torch.randn(300, 100)
+    with pytest.raises(ValueError, match="no calibration data"):
+        nets.prune(model, [], 0.5)
+    with pytest.raises(ValueError, match="saw 5 samples for 100 inputs, too few for a ridge"):
+        nets.prune(model, x[:5], 0.5, hold_out=False)
+    with pytest.raises(ValueError, match="inputs or outputs of 0 are NaN"):
+        nets.prune(model, x / 0.0 * 0.0, 0.5)
+    with pytest.raises(ValueError, match="never never saw data"):
+        nets.prune(Dead(), torch.randn(100, 4), 0.5)
+    with pytest.raises(ValueError, match=r"density 0\.3 is out of reach for 2:4"):
+        nets.prune(model, x, 0.3, granularity="2:4")
+    with pytest.raises(ValueError, match="density must be in"):
+        nets.prune(model, x, 1.5)
+    with pytest.raises(ValueError, match="did you mean 'sparsegpt'"):
+        nets.prune(model, x, 0.5, solver="sparsegtp")
+    with pytest.raises(TypeError, match="iterable of batches"):
+        nets.prune(model, 3, 0.5)
+
+
+def test_what_is_left_out_is_said_and_tied_weights_are_pruned_once() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(10, 6), nn.Linear(6, 10, bias=False)
+            self.head.weight = self.table.weight
+            self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+            self.b.weight = self.a.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.b(torch.relu(self.a(self.table(x)))))
+
+    torch.manual_seed(0)
+    model = Tied()
+    ticket = nets.prune(model, torch.randint(0, 10, (200, 5)), 0.5)
+    assert set(ticket.masks) == {"a.weight"}
+    assert "table.weight" in ticket.metadata["left_out"]
+    assert ticket.certificate is not None
+    assert ticket.certificate.layers[0].samples == 2 * 5 * 160
+
+
+def test_padded_tokens_do_not_count() -> None:
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, tokens: Tensor, attention_mask: Tensor) -> Tensor:
+            return self.layer(tokens)
+
+    torch.manual_seed(0)
+    mask = torch.rand(20, 7) < 0.6
+    tokens = torch.randn(20, 7, 4)
+    batches = [{"tokens": tokens, "attention_mask": mask.long()}]
+    model = Reader().eval()
+    found = gather(model, model, find_sites(model)[0], Calibration.of(batches, torch.float64))
+    kept = tokens[mask].double()
+    inputs = found["layer.weight"].inputs
+    assert inputs.count == len(kept)
+    torch.testing.assert_close(inputs.gram[0], kept.T @ kept)

@@ -1,0 +1,184 @@
+"""How many weights each layer keeps: as many everywhere, or where the network needs them.
+
+"global" gives every weight of the network one price: with the relative error e_l of each layer as a function
+of the share that it keeps, sum e_l is least where every layer's error falls by as much for its next weight.
+The curves are measured on the dense network, on some rows of each layer, by the same path and least squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from concave_sparsity import Penalty
+from nets.distributions import layer_counts
+from nets.layerwise.moments import Calibration, SiteMoments, gather
+from nets.layerwise.rows import LayerProblem, prune_rows
+from nets.layerwise.sites import Site
+from nets.layerwise.support import Weights
+from nets.layout import Layout
+
+#: How the weights that a density keeps are shared out.
+ALLOCATIONS = ("row", "layer", "global")
+#: Densities, relative to the one asked for, at which a layer's error is measured; rows that are looked at.
+FACTORS = (0.15, 0.3, 0.5, 0.75, 1.0, 1.35, 2.0, 3.0, 5.0)
+ROWS = 48
+#: No layer keeps less than this share of the density asked for.
+LEAST = 0.1
+
+Counts = dict[str, list[int]]
+
+
+def even_counts(model: nn.Module, sites: Sequence[Site], density: float) -> Counts:
+    """Return how many weights each matrix keeps (one count a group): the same share, exact in sum."""
+    pieces = _pieces(model, sites)
+    layout = Layout(tuple(f"{i}" for i in range(len(pieces))), tuple(shape for _, shape in pieces))
+    counts: Counts = {}
+    for (name, _), count in zip(pieces, layer_counts(layout, layout.count(density), "uniform")):
+        counts.setdefault(name, []).append(count)
+    return counts
+
+
+def _pieces(model: nn.Module, sites: Sequence[Site]) -> list[tuple[str, tuple[int, ...]]]:
+    parameters = dict(model.named_parameters())
+    shapes = [(site.name, site.matrix(parameters[site.parameter]).shape) for site in sites]
+    return [(name, tuple(shape[1:])) for name, shape in shapes for _ in range(shape[0])]
+
+
+def global_counts(
+    model: nn.Module,
+    blocks: Sequence[tuple[str, Sequence[Site], int | None]],
+    data: Calibration,
+    density: float,
+    penalty: Penalty,
+    ridge: float,
+    fit_bias: bool,
+) -> Counts:
+    """Return the counts that make the sum of the layers' relative errors least, exact in sum.
+
+    Parameters
+    ----------
+    model : Module
+        The dense network, in evaluation mode.
+    blocks : sequence of (str, sites, int or None)
+        What is measured in one pass each: memory holds the moments of one block at a time.
+    data : Calibration
+        The data.
+    density : float
+        Of the network.
+    penalty, ridge, fit_bias
+        See `nets.prune`.
+    """
+    sites = [site for _, block, _ in blocks for site in block]
+    shares = np.unique(np.minimum([f * density for f in FACTORS], 1.0))
+    curves: dict[str, Weights] = {}
+    parameters = dict(model.named_parameters())
+    for _, block, calls in blocks:
+        found = gather(model, model, block, data, calls)
+        for site in block:
+            weights = site.matrix(parameters[site.parameter].detach()).double().cpu().numpy()
+            centred = fit_bias and bool(site.bias)
+            curves[site.name] = _curve(found.pop(site.name), weights, shares, penalty, ridge, centred)
+    pieces = _pieces(model, sites)
+    sizes = [int(np.prod(shape)) for _, shape in pieces]
+    errors = [curves[name] / len([n for n, _ in pieces if n == name]) for name, _ in pieces]
+    total = even_counts(model, sites, density)
+    counts = share_out(errors, shares, sizes, sum(sum(c) for c in total.values()), density)
+    result: Counts = {}
+    for (name, _), count in zip(pieces, counts):
+        result.setdefault(name, []).append(count)
+    return result
+
+
+def _curve(
+    moments: SiteMoments, weights: Weights, shares: Weights, penalty: Penalty, ridge: float, centred: bool
+) -> Weights:
+    """Return the relative error of a matrix at some densities, on some of its rows."""
+    gram, cross, squares, _, _ = moments.means(centred)
+    error, energy = np.zeros(len(shares)), 0.0
+    for g in range(len(weights)):
+        rows = np.linspace(0, len(weights[g]) - 1, min(ROWS, len(weights[g]))).round().astype(int)
+        problem = LayerProblem.of(
+            gram[g], weights[g][rows], ridge=ridge, cross=cross[g][rows], squares=squares[g][rows]
+        )
+        for place, share in enumerate(shares):
+            count = max(1, round(float(share) * problem.total))
+            _, values = prune_rows(problem, penalty, count, search=False)
+            change = np.einsum("od,od->o", values @ gram[g] - 2.0 * cross[g][rows], values)
+            error[place] += max(float((change + squares[g][rows]).sum()), 0.0)
+        energy += float(squares[g][rows].sum())
+    return error / energy if energy > 0 else error
+
+
+def share_out(
+    errors: Sequence[Weights], shares: Weights, sizes: Sequence[int], count: int, density: float
+) -> list[int]:
+    """Return counts that sum to `count` and make the sum of the errors least.
+
+    Parameters
+    ----------
+    errors : sequence of ndarray
+        The error of each layer at each share, decreasing up to noise.
+    shares : ndarray
+        Densities, increasing.
+    sizes : sequence of int
+        Weights of each layer.
+    count : int
+        Weights of all.
+    density : float
+        Of all; a tenth of it is kept everywhere.
+    """
+    grid = np.geomspace(LEAST * density, 1.0, 200)
+    slopes: list[NDArray[np.float64]] = []
+    for error, size in zip(errors, sizes):
+        # Errors fall like powers between two densities; at density one there is none.
+        known = np.append(shares[shares < 1], 1.0)
+        level = np.append(np.maximum(error[shares < 1], 1e-12), max(float(error[-1]) * 1e-3, 1e-12))
+        curve = np.exp(np.interp(np.log(grid), np.log(known), np.log(level)))
+        curve = _convex(grid, np.minimum.accumulate(curve))
+        slopes.append(-np.diff(curve) / (np.diff(grid) * size))
+    lowest = np.array([LEAST * density * size for size in sizes])
+
+    def kept(price: float) -> NDArray[np.float64]:
+        steps = np.array([grid[int((slope > price).sum())] for slope in slopes])
+        wanted: NDArray[np.float64] = np.maximum(steps * np.asarray(sizes), lowest)
+        return wanted
+
+    low, high = 0.0, max(float(s[0]) for s in slopes) * 1.01
+    for _ in range(80):
+        price = 0.5 * (low + high)
+        low, high = (price, high) if kept(price).sum() > count else (low, price)
+    return _exact(kept(low), kept(high), sizes, count)
+
+
+def _convex(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest convex function below the points."""
+    hull: list[int] = []
+    for i in range(len(x)):
+        while len(hull) > 1 and (y[hull[-1]] - y[hull[-2]]) * (x[i] - x[hull[-2]]) >= (y[i] - y[hull[-2]]) * (
+            x[hull[-1]] - x[hull[-2]]
+        ):
+            hull.pop()
+        hull.append(i)
+    below: NDArray[np.float64] = np.interp(x, x[hull], y[hull])
+    return below
+
+
+def _exact(more: Weights, fewer: Weights, sizes: Sequence[int], count: int) -> list[int]:
+    """Return whole counts between two sets of them that sum to `count`, layer by layer as near as can be."""
+    span = float(more.sum() - fewer.sum())
+    mix = np.clip((count - fewer.sum()) / span, 0.0, 1.0) if span > 0 else 0.0
+    wanted = fewer + mix * (more - fewer)
+    counts = [min(int(w), s) for w, s in zip(wanted, sizes)]
+    order = sorted(range(len(counts)), key=lambda i: (counts[i] - wanted[i], i))
+    missing = count - sum(counts)
+    while missing:
+        for i in order:
+            step = 1 if missing > 0 else -1
+            if missing and 0 <= counts[i] + step <= sizes[i]:
+                counts[i] += step
+                missing -= step
+    return counts
