@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.constants import curvature_factor, dense_design, row_curvature_on_box
-from convex_analysis.constants.curvature import Matrix
+from convex_analysis.constants import Rounding, curvature_factor, dense_design, row_curvature_on_box
+from convex_analysis.constants.curvature import EPS, Matrix
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
-
-EPS = float(np.finfo(float).eps)
 
 #: Features up to which the curvature is split among the coordinates again and again (an SVD each time).
 SPLIT_LIMIT = 300
@@ -189,7 +187,7 @@ def separable_bound(problem: Problem, x: Vector, intercept: float = 0.0) -> Sepa
     """
     size = problem.n_features
     nothing = SeparableBound(np.inf, np.zeros(size), np.full(size, np.inf))
-    if size > LIMIT or problem.n_samples < size:
+    if size > LIMIT or (problem.n_samples < size and problem.ridge is None):
         return nothing
     design = dense_design(problem)
     factor = curvature_factor(problem, design, row_curvature_on_box(problem, design))
@@ -198,7 +196,10 @@ def separable_bound(problem: Problem, x: Vector, intercept: float = 0.0) -> Sepa
     magnitude = np.sqrt(problem.row_weights) @ np.abs(design) if problem.fit_intercept else np.zeros(size)
     curvature = _Curvature(factor, 4.0 * EPS * (magnitude + np.linalg.norm(factor, axis=0)))
     coordinates = _Coordinates(
-        problem, x, problem.gradient(x, intercept), gradient_rounding(problem, design, x, intercept)
+        problem,
+        x,
+        problem.gradient(x, intercept),
+        Rounding(problem, design).of_gradient(x, intercept),
     )
     norms = np.einsum("ij,ij->j", factor, factor)
     largest = 4.0 * float(norms.max(initial=0.0))
@@ -253,13 +254,3 @@ def _split(
         else:
             step *= 0.5
     return best, current
-
-
-def gradient_rounding(problem: Problem, design: Matrix, x: Vector, intercept: float) -> Vector:
-    """Return an allowance for rounding in each entry of the data fit's gradient at x, shape (n_features,)."""
-    z = problem.predictor(x, intercept)
-    size = np.abs(design)
-    spread = size @ np.abs(x) + np.abs(problem.y) + abs(intercept)
-    slopes = np.abs(problem.loss.derivative(z, problem.y)) + problem.loss.smoothness * spread
-    allowance: Vector = size.T @ (problem.row_weights * slopes)
-    return 4.0 * EPS * (problem.n_samples + problem.n_features) * allowance

@@ -73,9 +73,11 @@ class Solution:
     def suboptimality_bound(self) -> float:
         """Upper bound of ``objective - global minimum``, inf or the objective itself where nothing is known.
 
-        T1: the minimum of the penalty's convex envelope on the box is bounded from below by a dual value.
-        Where a coordinate without bound has a penalty that grows slower than every line, that envelope is
-        zero there, and the losses alone count.
+        The better of T1 and T20. T1: the minimum of the penalty's convex envelope on the box is bounded from
+        below by a dual value. Where a coordinate without bound has a penalty that grows slower than every
+        line, that envelope is zero there, and the losses alone count. T20, for dense X of at least as many
+        samples as features and up to two million entries: a lower bound around the point itself, which often
+        certifies it to rounding.
         """
         return self.certificate.suboptimality_bound
 

@@ -51,6 +51,8 @@ def row_curvature_on_box(problem: Problem, design: Matrix) -> Vector:
         at_lower, at_upper = design * problem.lower, design * problem.upper
     low = np.nansum(np.minimum(at_lower, at_upper), axis=1)
     high = np.nansum(np.maximum(at_lower, at_upper), axis=1)
+    if problem.offset is not None:
+        low, high = low + problem.offset, high + problem.offset
     # A unimodal function is least at an end of an interval.
     return np.minimum(_second_derivative(problem, low), _second_derivative(problem, high))
 
@@ -99,6 +101,8 @@ def _row_curvature(
     if not has_unimodal_curvature(problem):
         return np.zeros(problem.n_samples)
     z = design[:, support].sum(axis=1)
+    if problem.offset is not None:
+        z = z + problem.offset
     low, high = predictor_range(design, support)
     here = _second_derivative(problem, z)
     # Each ratio rises, then falls, away from zero: its minimum over [low, high] is at an end or at zero.
@@ -139,10 +143,15 @@ def _no_less_than_the_ends(problem: Problem, z: Vector, u: Vector, quotient: Vec
 
 
 def curvature_factor(problem: Problem, design: Matrix, row_curvature: Vector) -> Matrix:
-    """Return C with ``C'C = A' diag(s omega) A``; with an intercept (linear loss) the columns are centred."""
+    """Return C with ``C'C = A' diag(s omega) A + diag(ridge)``, shape (n_samples, n_features).
+
+    With an intercept (linear loss) the columns are centred; a ridge adds one row a feature.
+    """
     weights = problem.row_weights * row_curvature
     if problem.fit_intercept:
         total = float(weights.sum())
         design = design - (weights @ design) / total if total > 0 else design
     factor: Matrix = np.sqrt(weights)[:, None] * design
+    if problem.ridge is not None:
+        factor = np.vstack([factor, np.diag(np.sqrt(problem.ridge))])
     return factor

@@ -318,8 +318,15 @@ class Problem:
         """Return the size that a gradient which is exactly zero may have after rounding."""
         return self.fit.rounding(column_units(self.fit, self.regulariser)[1])
 
-    def require_plain(self, what: str) -> None:
-        """Refuse what theorems and branch and bound do not know: ridge, offset, groups, unbounded curvature.
+    def require_plain(self, what: str, *, ridge: bool = False, offset: bool = False) -> None:
+        """Refuse what theorems and branch and bound do not know: groups, unbounded curvature, ridge, offset.
+
+        Parameters
+        ----------
+        what
+            Who asks.
+        ridge, offset
+            Whether it knows them.
 
         Raises
         ------
@@ -332,8 +339,8 @@ class Problem:
                 "which has one entry a group."
             )
         unknown = {
-            "a ridge term": self.ridge is not None,
-            "an offset": self.offset is not None,
+            "a ridge term": self.ridge is not None and not ridge,
+            "an offset": self.offset is not None and not offset,
             f"the {self.loss.name} loss, whose curvature is unbounded": not np.isfinite(self.loss.smoothness),
         }
         for part, there in unknown.items():

@@ -24,8 +24,8 @@ from convex_analysis.constants import (
     strong_convexity,
 )
 from convex_analysis.constants.curvature import Matrix
+from convex_analysis.constants.rounding import Rounding
 from convex_analysis.losses.loss import Vector
-from convex_analysis.theorems.rounding import Rounding
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -81,7 +81,7 @@ class Case:
         semidefinite_limit: int = 20,
         quadratic_limit: int = 300,
     ) -> None:
-        problem.require_plain("The theorems' check")
+        problem.require_plain("The theorems' check", ridge=True, offset=True)
         self.problem = problem
         self.solution = solution
         self.target = None if target_mask is None else _binary(target_mask, problem.n_features)

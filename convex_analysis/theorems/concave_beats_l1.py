@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from convex_analysis.constants.curvature import EPS
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.level_set_bound import closed_bound
-from convex_analysis.theorems.rounding import EPS
 from convex_analysis.theorems.theorem import Theorem
 from convex_analysis.theorems.verdict import Hypothesis, Verdict
 

@@ -34,6 +34,7 @@ class FewFractions(Theorem):
         problem = case.problem
         hypotheses.append(Hypothesis.at_most("number of features", problem.n_features, LIMIT))
         hypotheses.append(Hypothesis.above("lam", case.lam, 0.0))
+        hypotheses.append(Hypothesis.true("a problem without ridge", problem.ridge is None))
         if not all(hypothesis.holds for hypothesis in hypotheses):
             return self._verdict(hypotheses)
         design = case.design

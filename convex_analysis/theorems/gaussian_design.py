@@ -91,6 +91,7 @@ class GaussianDesign(Theorem):
         hypotheses += [
             Hypothesis.true("the linear loss", problem.loss.quadratic),
             Hypothesis.true("equal sample weights", equal),
+            Hypothesis.true("a problem without ridge", problem.ridge is None),
         ]
         if not all(hypothesis.holds for hypothesis in hypotheses):
             return self._verdict(hypotheses)

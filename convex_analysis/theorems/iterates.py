@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convex_analysis.constants.rounding import Rounding
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
-from convex_analysis.theorems.rounding import Rounding
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem

@@ -28,13 +28,14 @@ class RelaxedIrrepresentable(Theorem):
     def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
         problem = case.problem
         assert case.target is not None
-        hypotheses.append(Hypothesis.true("the linear loss", problem.loss.quadratic))
+        plain = problem.loss.quadratic and problem.ridge is None
+        hypotheses.append(Hypothesis.true("the linear loss without ridge", plain))
         hypotheses.append(Hypothesis.above("lam", case.lam, 0.0))
         if not all(hypothesis.holds for hypothesis in hypotheses):
             return self._verdict(hypotheses)
         x, violation_on = self._stationary_on_support(case)
         free = np.flatnonzero((x > 0.0) & (x < 1.0))
-        residual = problem.y - case.design @ case.target
+        residual = problem.y - problem.predictor(case.target)
         found = irrepresentable(problem, case.design, residual, free, case.lam)
         hypotheses.append(Hypothesis.above("smallest eigenvalue of A_F' A_F", found.smallest_eigenvalue, 0.0))
         lost = int(np.count_nonzero(case.support & (x == 0.0)))

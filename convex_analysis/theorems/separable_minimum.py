@@ -33,8 +33,9 @@ class SeparableMinimum(Theorem):
         hypotheses = [
             *hypotheses,
             Hypothesis.at_most("number of features", problem.n_features, LIMIT),
-            Hypothesis.at_least("number of samples", problem.n_samples, problem.n_features),
         ]
+        if problem.ridge is None:
+            hypotheses.append(Hypothesis.at_least("number of samples", problem.n_samples, problem.n_features))
         if not all(hypothesis.holds for hypothesis in hypotheses):
             return self._verdict(hypotheses)
         found = separable_bound(problem, case.point, case.point_intercept)

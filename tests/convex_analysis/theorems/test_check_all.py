@@ -27,6 +27,31 @@ def test_no_theorem_fails_on_anything(count):
     search(cases(max_features=5), attempt, count)
 
 
+@thorough(12)
+def test_no_theorem_fails_with_a_ridge_and_an_offset(count):
+    def attempt(case):
+        verdicts = theorems.check_all(case.problem, case.target, solve(case.problem, case.target), steps=30)
+        assert {v.theorem for v in verdicts if v.theorem in ("T9", "T21") and v.applies} == set() or (
+            case.problem.ridge is None
+        )
+        yield from verdicts
+
+    losses = ("linear", "logistic", "huber")
+    margins = search(cases(max_features=5, losses=losses, ridge_and_offset=True), attempt, count)
+    assert len(margins) > 4 * count
+
+
+def test_a_ridge_gains_curvature_and_pays_on_the_support():
+    problem, target = _problem()
+    ridged, _ = _problem(ridge=0.05)
+    plain, case = theorems.Case(problem, target), theorems.Case(ridged, target)
+    assert case.convexity_at_target.value == pytest.approx(plain.convexity_at_target.value + 0.05, rel=1e-9)
+    assert case.noise_on_support == pytest.approx(plain.noise_on_support + 0.05 / problem.lam, rel=1e-9)
+    assert case.noise_off_support == pytest.approx(plain.noise_off_support, rel=1e-9)
+    # Where it says anything, T2's closed form only loses by it.
+    assert theorems.T3.check(ridged, target).measured > theorems.T3.check(problem, target).measured
+
+
 def test_there_is_one_verdict_a_theorem_in_order():
     problem, target = _problem()
     verdicts = theorems.check_all(problem, target, solve(problem))

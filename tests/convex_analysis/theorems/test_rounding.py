@@ -7,7 +7,7 @@ import pytest
 
 from concave_sparsity import L1
 from convex_analysis import MaskProblem
-from convex_analysis.theorems.rounding import Rounding
+from convex_analysis.constants.rounding import Rounding
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -110,6 +110,7 @@ def cases(
     lams: tuple[float, float] = (-6.0, 1.0),
     extreme: bool = True,
     min_ones: int = 0,
+    ridge_and_offset: bool = False,
 ) -> Given:
     """Draw a mask problem: any design, loss, penalty; k from 0 to d; lam and noise from tiny to huge."""
     d = draw(st.integers(1, max_features))
@@ -135,7 +136,11 @@ def cases(
     sample_weight = rng.uniform(0.1, 2.0, n) if weighted else None
     if loss == "huber":
         loss = Huber(float(rng.choice([0.1, 1.0, 10.0])) * max(1e-3, float(np.abs(y).max())))
-    problem = MaskProblem(X, y, theta, loss=loss, penalty=r, lam=lam, sample_weight=sample_weight)
+    more: dict[str, Any] = {}
+    if ridge_and_offset:
+        more["ridge"] = float(rng.choice([0.0, 1e-3, 0.1, 10.0]))
+        more["offset"] = rng.normal(0.0, rng.choice([1e-3, 1.0]), n)
+    problem = MaskProblem(X, y, theta, loss=loss, penalty=r, lam=lam, sample_weight=sample_weight, **more)
     story = f"{kind} {n}x{d}, theta {scale}, {loss!s}, noise {noise:g}, lam {lam:.3g}, k {k}, {r!r}"
     return Given(problem, target, rng, story)
 

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.constants import dense_design
-from convex_analysis.constants.curvature import Matrix
+from convex_analysis.constants.curvature import EPS, Matrix, dense_design
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
-
-EPS = float(np.finfo(float).eps)
 
 
 class Rounding:
@@ -31,20 +28,27 @@ class Rounding:
         self.problem = problem
         self._size: Matrix = np.abs(dense_design(problem) if design is None else design)
 
+    def _predictor(self, x: Vector, intercept: float) -> Vector:
+        """Return the size of what a residual is added up from, sample by sample."""
+        size: Vector = self._size @ np.abs(x) + np.abs(self.problem.y) + abs(intercept)
+        return size if self.problem.offset is None else size + np.abs(self.problem.offset)
+
     def of_gradient(self, x: Vector, intercept: float) -> Vector:
         """Return an allowance for each entry of the gradient at x, shape (n_features,)."""
         problem = self.problem
         z = problem.predictor(x, intercept)
-        size = self._size @ np.abs(x) + np.abs(problem.y) + abs(intercept)
+        size = self._predictor(x, intercept)
         slopes = np.abs(problem.loss.derivative(z, problem.y)) + problem.loss.smoothness * size
         allowance: Vector = self._size.T @ (problem.row_weights * slopes)
+        if problem.ridge is not None:
+            allowance += problem.ridge * np.abs(x)
         return 4.0 * EPS * (problem.n_samples + problem.n_features) * allowance
 
     def of_objective(self, x: Vector, intercept: float) -> float:
         """Return an allowance for the objective at x."""
         problem = self.problem
         z = problem.predictor(x, intercept)
-        size = self._size @ np.abs(x) + np.abs(problem.y) + abs(intercept)
+        size = self._predictor(x, intercept)
         slopes = np.abs(problem.loss.derivative(z, problem.y))
         spread = float(problem.row_weights @ (slopes * size)) * (problem.n_features + 4)
         level = abs(problem.objective(x, intercept)) * (problem.n_samples + problem.n_features)
