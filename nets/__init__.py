@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nets.comparison import compare
     from nets.configuration import Play, Training
+    from nets.estimators import TicketClassifier, TicketRegressor
     from nets.evaluation import evaluate
     from nets.hooks import Hook
     from nets.layerwise import prune
@@ -36,6 +37,8 @@ __all__ = [
     "Result",
     "Task",
     "Ticket",
+    "TicketClassifier",
+    "TicketRegressor",
     "Training",
     "attach",
     "compare",
@@ -62,6 +65,8 @@ _WHERE = {
     "Result": "result",
     "Task": "tasks",
     "Ticket": "tickets",
+    "TicketClassifier": "estimators",
+    "TicketRegressor": "estimators",
     "Training": "configuration",
     "attach": "parametrization",
     "compare": "comparison",

@@ -10,7 +10,7 @@ def export(
     ticket: Path,
     /,
     *,
-    to: Literal["packed", "onnx", "csr", "torch", "safetensors"] = "packed",
+    to: Literal["packed", "int8", "onnx", "csr", "torch", "safetensors"] = "packed",
     out: Path | None = None,
     network: Path | None = None,
     model: str = "",
@@ -23,9 +23,9 @@ def export(
     ----------
     ticket
         A ticket's file.
-    to
-        The form. packed: masks and surviving weights, a safetensors file; csr: a state with sparse CSR
-        tensors; torch, safetensors: the plain state; onnx: a model whose batch may have any size.
+        The form. packed: masks and surviving weights, a safetensors file; int8: the same with 8-bit weights;
+        csr: a state with sparse CSR tensors; torch, safetensors: the plain state; onnx: a model whose batch
+        may have any size.
     out
         File to write. Default: the ticket's name with the form's ending.
     network
@@ -52,6 +52,7 @@ def export(
 #: Endings of the files, by form.
 ENDINGS = {
     "packed": ".packed.safetensors",
+    "int8": ".int8.safetensors",
     "safetensors": ".dense.safetensors",
     "csr": ".csr.pt",
     "torch": ".pt",

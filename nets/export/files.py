@@ -21,7 +21,10 @@ FORMAT = "concave-sparsity network"
 VERSION = 2
 
 #: How a network may be written.
-FORMS = ("packed", "csr", "torch", "safetensors")
+FORMS = ("packed", "int8", "csr", "torch", "safetensors")
+
+#: Ending of the name of a weight's scales in a file of 8-bit weights.
+SCALE = ":scale"
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -46,6 +49,8 @@ def save(
         Where to write; an existing file is replaced.
     form : str
         "packed": masks and surviving weights alone, a safetensors file (docs/files.md) that `load` reads;
+        "int8": the same with masked weights rounded to 8 bits, a scale for every output channel, which
+        `load` multiplies in again;
         "csr": a state with sparse CSR tensors for masked matrices (convolutions as matrices, one row an
         output channel), and "torch": the plain state with zeros, both for
         ``torch.load(path, weights_only=True)``; "safetensors": the plain state for any reader of
@@ -76,8 +81,10 @@ def save(
 
 
 def _write(state: Mapping[str, Tensor], ticket: Ticket, path: Path, form: str) -> None:
-    if form == "packed":
-        metadata = {"metadata": dict(ticket.metadata)}
+    if form in ("packed", "int8"):
+        metadata: dict[str, Any] = {"metadata": dict(ticket.metadata)}
+        if form == "int8":
+            state, metadata["int8"] = _rounded(state, ticket.masks)
         packed.write(path, FORMAT, VERSION, state, ticket.masks, metadata)
     elif form == "safetensors":
         import safetensors.torch
@@ -101,6 +108,41 @@ def as_csr(state: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str
             name: tensor.flatten(1).to_sparse_csr() if name in masks and tensor.dim() > 1 else tensor
             for name, tensor in state.items()
         }
+
+
+def _rounded(
+    state: Mapping[str, Tensor], masks: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return a state whose masked weights are integers times a scale a row, and their dtypes by name.
+
+    Symmetric: the largest size of a row is 127. Zeros stay zeros, so the mask does.
+    """
+    rounded: dict[str, Tensor] = {}
+    dtypes = {}
+    for name, tensor in state.items():
+        if name not in masks or not tensor.is_floating_point():
+            rounded[name] = tensor
+            continue
+        rows = tensor.detach().float().reshape(len(tensor), -1)
+        scale = rows.abs().amax(1) / 127
+        scale[scale == 0] = 1.0
+        whole = (rows / scale[:, None]).round().clamp(-127, 127).to(torch.int8)
+        rounded[name], rounded[name + SCALE] = whole.reshape(tensor.shape), scale
+        dtypes[name] = str(tensor.dtype).removeprefix("torch.")
+    return rounded, dtypes
+
+
+def _scaled(state: dict[str, Tensor], dtypes: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return the state that `_rounded` integers stand for."""
+    whole = dict(state)
+    for name, dtype in dtypes.items():
+        scale = whole.pop(name + SCALE)
+        rows = state[name].float().reshape(len(scale), -1) * scale[:, None]
+        kind = getattr(torch, dtype)
+        if not isinstance(kind, torch.dtype):
+            raise TypeError(f"{dtype} is no dtype")
+        whole[name] = rows.reshape(state[name].shape).to(kind)
+    return whole
 
 
 @overload
@@ -134,7 +176,11 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> Any:
     if tensor_file.version(path, FORMAT) == 1:
         state = dict(tensor_file.read(path, FORMAT, 1).tensors)
     else:
-        state = packed.read(path, FORMAT, VERSION).state
+        state, _, metadata = packed.read(path, FORMAT, VERSION)
+        try:
+            state = _scaled(state, metadata.get("int8", {}))
+        except (AttributeError, KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{path} is not a network that this library wrote ({error!r})") from None
     if model is None:
         return state
     own = model.state_dict()
@@ -207,15 +253,22 @@ def convert(
         _write(state, ticket, target, form)
         told = ""
         if check:
-            _compare(state, target, form, ticket)
-            told = " (read again: equal to the bit)"
+            far = _compare(state, target, form)
+            told = f" (read again: {f'within {far:.2g} of the largest' if far else 'equal to the bit'})"
     share = target.stat().st_size / sum(t.nbytes for t in ticket.weights.values())
     return f"{target}: {target.stat().st_size:,} bytes, {100 * share:.3g}% of the dense weights{told}"
 
 
-def _compare(state: Mapping[str, Tensor], path: Path, form: str, ticket: Ticket) -> None:
-    """Raise ValueError unless a file holds this state."""
-    if form == "packed":
+def _compare(state: Mapping[str, Tensor], path: Path, form: str) -> float:
+    """Return how far a file's weights are from a state's, relative to the largest of their tensor.
+
+    Raises
+    ------
+    ValueError
+        Unless the file holds this state, of 8-bit weights up to their rounding.
+    """
+    worst = 0.0
+    if form in ("packed", "int8"):
         again: Mapping[str, Tensor] = load(path)
     elif form == "safetensors":
         import safetensors.torch
@@ -227,5 +280,11 @@ def _compare(state: Mapping[str, Tensor], path: Path, form: str, ticket: Ticket)
             read = torch.load(path, weights_only=True)
             again = {n: t.to_dense() if t.layout == torch.sparse_csr else t for n, t in read.items()}
     for name, tensor in state.items():
-        if name not in again or not torch.equal(again[name].reshape(tensor.shape), tensor):
+        other = again[name].reshape(tensor.shape) if name in again else None
+        if other is not None and torch.equal(other, tensor):
+            continue
+        far = float((other - tensor).abs().max() / tensor.abs().max()) if other is not None else torch.inf
+        if form != "int8" or not far <= 1 / 127:
             raise ValueError(f"{path} does not hold {name} as it was written")
+        worst = max(worst, far)
+    return worst

@@ -99,9 +99,26 @@ def test_other_forms(tmp_path, network, ticket):
             assert torch.equal(csr[name].to_dense().reshape(tensor.shape), tensor)
         else:
             assert torch.equal(csr[name], tensor)
-    with pytest.raises(ValueError, match="form must be one of packed, csr, torch, safetensors, got 'zip'"):
+    with pytest.raises(
+        ValueError, match="form must be one of packed, int8, csr, torch, safetensors, got 'zip'"
+    ):
         save(network, ticket, tmp_path / "d", form="zip")
     assert not (tmp_path / "d").exists()
+
+
+def test_eight_bits_are_a_scale_a_row_and_keep_zeros(tmp_path, network, ticket):
+    wanted = ticket.masked(network).state_dict()
+    state = load(save(network, ticket, tmp_path / "x", form="int8"))
+    assert set(state) == set(wanted)
+    for name, tensor in wanted.items():
+        assert state[name].dtype == tensor.dtype
+        if name not in ticket.masks:
+            assert torch.equal(state[name], tensor)
+            continue
+        assert (state[name][~ticket.masks[name]] == 0).all()
+        rows, far = tensor.flatten(1).abs(), (state[name] - tensor).flatten(1).abs()
+        assert (far.amax(1) <= rows.amax(1) / 127 / 2 + 1e-7).all()
+    load(tmp_path / "x", network)
 
 
 def test_what_is_not_this_network_is_refused(tmp_path, network, ticket):
@@ -153,6 +170,7 @@ def test_sizes(tmp_path):
     kept = int(mask.sum())
     entropy = -1e6 / 8 * sum(p * np.log2(p) for p in (kept / 1e6, 1 - kept / 1e6))
     assert size["packed"] <= 1.05 * (4 * kept + entropy + 4000)
+    assert size["int8"] <= 1.05 * (kept + entropy + 8000)
     assert size["packed"] < size["csr"] < size["torch"]
     assert size["safetensors"] > 4e6
     assert ticket.save(tmp_path / "ticket").stat().st_size == pytest.approx(size["packed"], abs=20)
