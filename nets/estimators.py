@@ -153,7 +153,8 @@ class TicketClassifier(ClassifierMixin, _TicketEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each sample, shape (n,)."""
-        labels: np.ndarray = self.classes_[self._outputs(X).argmax(1)]
+        best = self._outputs(X).argmax(1)
+        labels: np.ndarray = self.classes_[best]
         return labels
 
 

@@ -23,6 +23,7 @@ def export(
     ----------
     ticket
         A ticket's file.
+    to
         The form. packed: masks and surviving weights, a safetensors file; int8: the same with 8-bit weights;
         csr: a state with sparse CSR tensors; torch, safetensors: the plain state; onnx: a model whose batch
         may have any size.
