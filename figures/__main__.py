@@ -24,6 +24,7 @@ FIGURES = [
     "mnist_all_methods",
     "front",
     "lam_steering",
+    "mechanism",
     "log_against_l1",
     "convex_scale",
 ]

@@ -12,7 +12,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from figures import claims, concave_forms, front, mask_variants, method_comparison, paper_algorithm, stored
+from figures import (
+    claims,
+    concave_forms,
+    front,
+    mask_variants,
+    mechanism,
+    method_comparison,
+    paper_algorithm,
+    stored,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,6 +76,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
         stored.read("paper_algorithm"), "digits"
     ),
+    ("docs/concave_masks.md", "mechanism"): lambda: mechanism.table(stored.read("mechanism")),
     ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
 }
 
