@@ -27,6 +27,8 @@ CANDIDATES = 256
 MOST_PATTERNS = 1000
 #: Exchanges stop when the best gains less than this share of the row's error.
 SMALLEST_GAIN = 3e-4
+#: Nor does a gain below this share of the row's mean square matter to anybody.
+SMALLEST_SHARE = 1e-6
 
 _OPTIONS: dict[str, Any] = {
     "cache": True,
@@ -189,7 +191,9 @@ def _improve(
         error -= inverse[a] * right[support[a]]
     done = 0
     while done < moves:
-        leaves, enters, gain = _best_exchange(K, vector, inside, outside, share * max(error, 1e-7 * square))
+        leaves, enters, gain = _best_exchange(
+            K, vector, inside, outside, max(share * error, SMALLEST_SHARE * square)
+        )
         if leaves < 0:
             break
         _pivot(K, vector, leaves)
@@ -285,7 +289,9 @@ def _improve_patterns(
         if mask[j]:
             error -= vector[j] * right[j]
     for done in range(moves):
-        g, p = _best_pattern(K, vector, starts, sizes, inside, patterns, m, share * max(error, 1e-7 * square))
+        g, p = _best_pattern(
+            K, vector, starts, sizes, inside, patterns, m, max(share * error, SMALLEST_SHARE * square)
+        )
         if g < 0:
             return done
         for turn in range(2):  # first who leaves, then who enters
@@ -312,7 +318,7 @@ def improve(
     *,
     joint: bool = False,
     groups: tuple[int, int] | None = None,
-    moves: int = 1000,
+    moves: int = 200,
     threads: int = 1,
 ) -> Mask:
     """Return supports that no exchange of two weights of a row makes much better, of the same number.
