@@ -198,6 +198,9 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--batches", type=int, nargs="+", help="only these batch sizes")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--seconds", type=float, default=0.02, help="of a route in a round")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.table:
@@ -206,18 +209,22 @@ def main() -> None:
     torch.manual_seed(0)
     results: dict[str, Any] = {"environment": environment("cpu"), "speed": [], "files": {}}
     results["load"] = os.getloadavg()
-    rounds, seconds = (3, 0.001) if arguments.smoke else (25, 0.02)
+    rounds, seconds = (3, 0.001) if arguments.smoke else (arguments.rounds, arguments.seconds)
     for name, make, batches in cases(arguments.smoke):
         model, ticket = make()
         results["files"][name] = files(model, ticket)
         for threads in arguments.threads:
             for batch in batches:
+                if arguments.batches and batch not in arguments.batches:
+                    continue
                 told = nets.export.measure(
                     model, ticket, batch, threads=threads, rounds=rounds, seconds=seconds
                 )
                 print(name, told, sep="\n", flush=True)
                 row = {"case": name, "threads": threads, "batch": batch, "best": told.best}
                 results["speed"].append({**row, "timings": [asdict(t) for t in told.timings]})
+        if not arguments.smoke:
+            arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     results["memory"] = memory(64 if arguments.smoke else 2000)
     if not arguments.smoke:
         arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
