@@ -70,7 +70,7 @@ SUBJECTS = (*TRAINED, ENCODER)
 #: Training samples, and sentences, that a calibration takes.
 SAMPLES, SENTENCES = 1000, 1024
 #: Sentences of either text that an encoder is judged on, a part of those that layers' errors are taken from.
-JUDGED = 500
+JUDGED = 256
 
 
 def subject(name: str, seed: int) -> Subject:
