@@ -97,9 +97,12 @@ class Store:
         return next((row for row in self.rows if all(row[k] == v for k, v in about.items())), None)
 
     def put(self, row: dict[str, Any], **about: Any) -> None:
-        """Add the row about this, or replace it."""
+        """Add the row about this, or replace it; layers are added to those that it has."""
         with FileLock(f"{self.path}.lock"):
-            rows = [old for old in self.rows if not all(old[k] == v for k, v in about.items())]
+            old = self.get(**about)
+            if old is not None and "layers" in old:
+                row = {**row, "layers": {**old["layers"], **row["layers"]}}
+            rows = [other for other in self.rows if other != old]
             rows.append({**about, **row})
             rows.sort(key=lambda r: (r["subject"], r["seed"], str(r["density"]), r["method"]))
             head = json.dumps({"environment": versions(), "made": time.strftime("%Y-%m-%d")})[:-1]
@@ -208,7 +211,7 @@ def layers(
                         measured = one_layer(
                             method, weights, calibration[site.name], held_out[site.name], density
                         )
-                        kept.put({"layers": {**row["layers"], site.name: measured}}, **about)
+                        kept.put({"layers": {site.name: measured}}, **about)
                         print(name, seed, site.name, density, method, measured, flush=True)
 
 

@@ -13,6 +13,9 @@ Rows = Sequence[dict[str, Any]]
 #: Places in a layer's stored figures.
 CALIBRATION, HELD_OUT, SECONDS = 0, 1, 2
 
+#: Solvers that a layer must have been pruned by at every density to count in tables of means and sums.
+CORE = ("concave", "concave, path", "l1", "alps", "sparsegpt", "sparsegpt+refit")
+
 #: Goals for the sentence encoder: the rival, at which densities, and the largest ratio of errors.
 GOALS: tuple[tuple[str, tuple[float | str, ...], float], ...] = (
     ("sparsegpt", (0.5,), 0.6),
@@ -77,8 +80,7 @@ def complete(rows: Rows, subject: str, methods: Sequence[str]) -> set[tuple[int,
 def error_table(rows: Rows, subject: str) -> str:
     """Return the mean relative errors on held-out data, methods by densities, over layers that all have."""
     methods = in_order([row for row in rows if row["subject"] == subject])
-    whole = [m for m in methods if m != "obc"]
-    common = complete(rows, subject, whole)
+    common = complete(rows, subject, CORE)
     if not common:
         return ""
     mine = [row for row in rows if row["subject"] == subject]
@@ -111,7 +113,7 @@ def ratio_table(rows: Rows, subjects: Sequence[str], others: Sequence[str]) -> s
             line = {"network": subject, "kept": named(density)}
             for other in others:
                 ratios = paired_layers(rows, subject, density, "concave", other)
-                if ratios:
+                if len(ratios) >= 3:
                     line[other] = "{:.3f} ({:.3f} to {:.3f})".format(*median_interval(ratios))
             if len(line) > 2:
                 lines.append(line)
@@ -149,24 +151,23 @@ def goal_table(rows: Rows, subject: str) -> str:
 def seconds_table(rows: Rows, subject: str) -> str:
     """Return the processor seconds that the layers all methods have pruned took together, mean over seeds."""
     mine = [row for row in rows if row["subject"] == subject]
-    methods = [m for m in in_order(mine) if m != "obc"]
-    common = complete(rows, subject, methods)
+    methods, common = in_order(mine), complete(rows, subject, CORE)
     seeds = max(1, len({seed for seed, _ in common}))
     lines = []
     for method in methods:
         line: dict[str, Any] = {"method": method}
         for density in densities(mine):
-            line[named(density)] = (
-                sum(
-                    figures[SECONDS]
-                    for row in mine
-                    if row["method"] == method and row["density"] == density
-                    for layer, figures in row["layers"].items()
-                    if (row["seed"], layer) in common
-                )
-                / seeds
-            )
-        lines.append(line)
+            values = [
+                figures[SECONDS]
+                for row in mine
+                if row["method"] == method and row["density"] == density
+                for layer, figures in row["layers"].items()
+                if (row["seed"], layer) in common
+            ]
+            if len(values) == len(common):
+                line[named(density)] = sum(values) / seeds
+        if len(line) > 1:
+            lines.append(line)
     return markdown(lines, {"method": "method"} | {named(d): named(d) for d in densities(mine)})
 
 

@@ -56,6 +56,15 @@ def test_layers_are_measured_once_and_their_errors_are_those_of_the_outputs(tiny
     assert (folder / "layerwise_layers.json").read_text() == stored
 
 
+def test_layers_measured_side_by_side_come_together_in_one_row(tmp_path):
+    about = {"subject": NAME, "seed": 0, "density": 0.5, "method": "alps"}
+    one, other = (layerwise.Store(tmp_path / "rows.json") for _ in range(2))
+    assert one.get(**about) is None
+    other.put({"layers": {"a": [1]}}, **about)
+    one.put({"layers": {"b": [2]}}, **about)
+    assert one.rows == [{**about, "layers": {"a": [1], "b": [2]}}]
+
+
 def test_networks_are_pruned_with_the_defaults_and_scored(tiny):
     _, folder = tiny
     layerwise.networks([NAME], [0], ["concave, path", "wanda"], [0.5, "2:4"])
