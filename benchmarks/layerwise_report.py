@@ -172,7 +172,7 @@ def seconds_table(rows: Rows, subject: str) -> str:
 
 
 def network_table(rows: Rows, subject: str) -> str:
-    """Return what whole networks keep: every score, processor seconds and memory of the last density."""
+    """Return what whole networks keep: every score; medians of processor seconds and of memory."""
     mine = [row for row in rows if row["subject"] == subject]
     if not mine:
         return ""
@@ -182,13 +182,16 @@ def network_table(rows: Rows, subject: str) -> str:
         dense = [row["scores"][score] for row in mine if row["method"] == "dense"]
         lines = []
         for method in in_order(mine):
-            line: dict[str, Any] = {"method": method}
+            runs = [r for r in mine if r["method"] == method]
+            line: dict[str, Any] = {
+                "method": method,
+                "seconds": statistics.median(r["processor_seconds"] for r in runs),
+                "MiB": round(statistics.median(r["peak_mib"] for r in runs)),
+            }
             for density in densities(mine):
                 chosen = [r for r in mine if r["method"] == method and r["density"] == density]
                 if chosen:
                     line[named(density)] = _spread([r["scores"][score] for r in chosen], score)
-                    line["seconds"] = statistics.median(r["processor_seconds"] for r in chosen)
-                    line["MiB"] = round(max(r["peak_mib"] for r in chosen))
             lines.append(line)
         columns = {"method": "method"} | {named(d): named(d) for d in densities(mine)}
         if score == scores[0]:
