@@ -17,7 +17,7 @@ class ConvergenceWarning(SklearnConvergenceWarning):  # type: ignore[misc]
     """A solver stopped before the tolerance asked; the message gives both figures."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution:
     """A point found by `majorize_minimize`, `solve` or `path`, with its certificates.
 
@@ -90,3 +90,12 @@ class Solution:
     def converged(self) -> bool:
         """Whether the stationarity asked for was reached."""
         return self.status is Status.CONVERGED
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{j}: {self.x[j]:.4g}" for j in self.support[:5])
+        more = f", ... {self.support.size - 5} more" if self.support.size > 5 else ""
+        return (
+            f"Solution({self.status.name}, objective {self.objective:.6g}, lam {self.lam:.4g}, support "
+            f"{self.support.size} of {self.x.size} {{{shown}{more}}}, intercept {self.intercept:.4g}, "
+            f"stationarity {self.stationarity:.3g}, {self.n_iter} steps)"
+        )

@@ -25,7 +25,7 @@ class GlobalStatus(StrEnum):
         return "The search stopped before the gap asked for; the lower bound holds all the same."
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GlobalSolution:
     """Best point found by branch and bound, with the bound that certifies it.
 
@@ -69,3 +69,10 @@ class GlobalSolution:
     def support(self) -> NDArray[np.intp]:
         """Indices of the entries that are not zero."""
         return np.flatnonzero(self.x)
+
+    def __repr__(self) -> str:
+        return (
+            f"GlobalSolution({self.status}, objective {self.objective:.6g}, lower bound "
+            f"{self.lower_bound:.6g}, gap {self.gap:.3g}, support {self.support.size} of {self.x.size}, "
+            f"{self.n_nodes} nodes)"
+        )

@@ -180,6 +180,19 @@ class Problem:
 
     # ---- others that share the data
 
+    def __repr__(self) -> str:
+        kind = "sparse" if self.design.sparse else "dense"
+        parts = [
+            f"{self.n_samples} x {self.n_features} {kind} {self.loss!r}",
+            repr(self.penalty),
+            f"lam={self.lam:g}",
+        ]
+        if np.isfinite(self.lower).any() or np.isfinite(self.upper).any():
+            parts.append(f"box {self.lower.min():g} to {self.upper.max():g}")
+        if self.fit_intercept:
+            parts.append("intercept")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     def with_lam(self, lam: float) -> Self:
         """Return the same problem at another lam; X and everything computed from it is shared."""
         return self.with_parts(lam=validation.check_lam(lam))

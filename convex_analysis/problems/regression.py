@@ -37,8 +37,8 @@ class RegressionProblem(Problem):
         Bounds of the weights, scalars or one entry a feature; none by default.
     penalty_factor
         Factor of lam for each feature, shape (n_features,), not negative; 0 leaves a feature
-        unpenalised. Used as given, not rescaled. With groups, one a group, shape (n_groups,), in the order of
-        their sorted labels; by default the root of the group's size.
+        unpenalised, inf leaves it out. Used as given, not rescaled. With groups, one a group, shape
+        (n_groups,), in the order of their sorted labels; by default the root of the group's size.
     sample_weight
         Weight of each sample, shape (n_samples,), not negative. The data fit is
         ``sum_i w_i phi_i / sum_i w_i``: a weight of 2 equals a row that occurs twice, and common
@@ -87,7 +87,7 @@ class RegressionProblem(Problem):
         d = X.shape[1]
         group = None
         if groups is None:
-            factor = validation.check_penalty_factor(penalty_factor, d)
+            factor, lower, upper = validation.exclude_columns(penalty_factor, lower, upper, d)
             factor = np.ones(d) if factor is None else factor
         else:
             group = validation.check_groups(groups, d)

@@ -190,6 +190,30 @@ def check_penalty_factor(factor: Any, size: int, what: str = "feature") -> Vecto
     return vector
 
 
+def exclude_columns(
+    penalty_factor: Any, lower: Any, upper: Any, n_features: int
+) -> tuple[Vector | None, Any, Any]:
+    """Return penalty factors and bounds in which an infinite factor has become the box [0, 0].
+
+    Raises
+    ------
+    ValueError
+        If the box of such a feature does not hold zero.
+    """
+    infinite = None if penalty_factor is None else np.isposinf(_as_array(penalty_factor, "penalty_factor"))
+    if infinite is None or not infinite.any() or infinite.shape != (n_features,):
+        return check_penalty_factor(penalty_factor, n_features), lower, upper
+    low, high = check_bounds(lower, upper, n_features)
+    wrong = np.flatnonzero(infinite & ((low > 0.0) | (high < 0.0)))
+    if wrong.size:
+        j = wrong[0]
+        raise ValueError(
+            f"penalty_factor leaves feature {j} out, but its box [{low[j]:g}, {high[j]:g}] excludes zero."
+        )
+    factor = check_penalty_factor(np.where(infinite, 1.0, penalty_factor), n_features)
+    return factor, np.where(infinite, 0.0, low), np.where(infinite, 0.0, high)
+
+
 def check_weights(weights: Any, n_features: int) -> Vector:
     """Return the weights of a convex step as a float64 vector, not negative; inf is allowed."""
     given = _as_array(weights, "weights")

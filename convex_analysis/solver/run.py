@@ -15,6 +15,7 @@ from convex_analysis.certificate import Certificate
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems.validation import check_point
+from convex_analysis.recession import REMEDY, falling_ray
 from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver.active_set import ActiveSet, Point
 from convex_analysis.solver.model_moments import MomentsModel
@@ -30,6 +31,12 @@ _START_GAP = 1e-6
 # Stationarity of the rough l1 start, relative to the weights of l1.
 _ROUGH = 0.3
 _ROUGH_STEPS = 100
+# Where rounding alone may be this share of the largest gradient at zero, "stationary" says little.
+_JUDGED = 1e-3
+_CANNOT_JUDGE = (
+    "Rounding alone may make a gradient this large, so that floating point cannot judge these data: centre "
+    "and rescale the features, or leave out those that are all but equal."
+)
 
 
 def majorize_minimize(
@@ -243,6 +250,12 @@ def _solution(
     tolerance = tolerance / (float(units[steepest]) if violation == stationarity else 1.0)
     steps = len(objectives) - 1
     own = np.clip(x * units, problem.lower, problem.upper)
+    message = f"{status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, {steps} steps."
+    if falling_ray(problem, own, intercept) is not None:
+        status = Status.NO_MINIMISER
+        message = f"{status.value} The coefficients are where the run stopped; {REMEDY}."
+    elif scaled.rounding() >= _JUDGED * float(np.abs(scaled.gradient_at_start()).max()) > 0.0:
+        message = f"{message} {_CANNOT_JUDGE}"
     return Solution(
         x=own,
         intercept=intercept,
@@ -251,7 +264,7 @@ def _solution(
         stationarity=stationarity,
         tolerance=tolerance,
         status=status,
-        message=f"{status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, {steps} steps.",
+        message=message,
         n_iter=steps,
         seconds=time.perf_counter() - begun,
         lam=problem.lam,

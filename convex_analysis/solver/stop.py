@@ -15,6 +15,7 @@ class Status(Enum):
 
     CONVERGED = "The point is first-order stationary within the tolerance."
     ITERATION_LIMIT = "The iteration limit was reached before the tolerance."
+    NO_MINIMISER = "No minimiser exists: the objective falls for ever along a ray."
     STALLED = "No further decrease was possible in floating-point arithmetic before the tolerance was met."
     TIME_LIMIT = "The time limit was reached before the tolerance."
     STOPPED = "The callback stopped the run."

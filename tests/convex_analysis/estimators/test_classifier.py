@@ -140,6 +140,7 @@ def test_faults_get_a_sentence(cancer) -> None:
         ConcaveClassifier(loss="logistic")
 
 
+@pytest.mark.filterwarnings("ignore::convex_analysis.ConvergenceWarning")  # some labels are separable
 def test_pipeline_grid_search_clone_pickle(iris) -> None:
     X, y = iris
     pipeline = make_pipeline(StandardScaler(), ConcaveClassifier(penalty="mcp"))

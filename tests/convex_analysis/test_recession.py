@@ -1,0 +1,93 @@
+"""Separable labels under a flat penalty have no minimiser: that is said, and nothing else is called so."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log
+from convex_analysis import (
+    ConvergenceWarning,
+    RegressionProblem,
+    Status,
+    majorize_minimize,
+)
+from convex_analysis.recession import falling_ray
+
+X, Y = np.arange(4.0)[:, None], np.array([0.0, 0.0, 1.0, 1.0])
+
+
+def solved(*args, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        start = options.pop("start", None)
+        problem = RegressionProblem(*args, loss="logistic", **options)
+        return problem, majorize_minimize(problem, start)
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-8, 1e-10])
+@pytest.mark.parametrize("penalty", [MCP(3.0), SCAD(3.7, 1.0), CappedL1(1.0), Exponential(0.1)], ids=repr)
+def test_the_published_example_has_no_minimiser(penalty, tol):
+    problem = RegressionProblem(X, Y, loss="logistic", penalty=penalty, lam=0.01, fit_intercept=True)
+    with pytest.warns(ConvergenceWarning, match=r"No minimiser exists.*bound them.*ridge"):
+        found = majorize_minimize(problem, tol=tol)
+    assert found.status is Status.NO_MINIMISER
+    direction, share = falling_ray(problem, found.x, found.intercept)
+    values = [problem.objective(found.x + t * direction, found.intercept + t * share) for t in (0, 0.2, 0.5)]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_without_penalty_too_and_with_ties(fit_intercept):
+    _, found = solved(X - 1.5, Y, lam=0.0, fit_intercept=fit_intercept)
+    assert found.status is Status.NO_MINIMISER
+    # Quasi-complete separation: at x = 0 both labels occur.
+    A, labels = np.array([[-1.0], [0.0], [0.0], [1.0]]), np.array([0.0, 0.0, 1.0, 1.0])
+    _, found = solved(A, labels, lam=0.0)
+    assert found.status is Status.NO_MINIMISER
+
+
+@pytest.mark.parametrize("penalty", [L1(), Log(0.1), Fraction(0.1), Arctan(0.3)], ids=repr)
+def test_a_penalty_that_holds_the_coefficients_has_a_minimiser(penalty):
+    _, found = solved(X, Y, penalty=penalty, lam=0.01, fit_intercept=True)
+    assert found.status is not Status.NO_MINIMISER
+
+
+def test_bounds_other_labels_and_other_losses_have_one():
+    assert solved(X - 1.5, Y, lam=0.0, lower=-50.0, upper=50.0)[1].status is not Status.NO_MINIMISER
+    mixed = np.array([0.0, 1.0, 0.0, 1.0])
+    assert solved(10.0 * X, mixed, lam=0.0, fit_intercept=True)[1].converged
+    # The zero model is a minimiser where a feature does not pay.
+    assert solved(X - 1.5, Y, penalty=MCP(1.0), lam=5.0)[1].converged
+    assert falling_ray(RegressionProblem(X, 9.0 * Y), np.array([9.0]), 0.0) is None
+
+
+def test_a_ridge_holds_them():
+    assert solved(X, Y, penalty=MCP(3.0), lam=0.01, fit_intercept=True, ridge=1e-3)[1].converged
+
+
+@given(st.integers(0, 10**6))
+def test_data_that_are_not_separable_are_never_called_so(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((12, 2)) * 10.0
+    labels = rng.integers(0, 2, 12).astype(float)
+    both = np.vstack([A, A])  # each sample with both labels
+    _, found = solved(both, np.append(labels, 1.0 - labels), lam=0.0, fit_intercept=True)
+    assert found.status is not Status.NO_MINIMISER
+    x, b = 100.0 * rng.standard_normal(2), 0.0
+    problem = RegressionProblem(both, np.append(labels, 1.0 - labels), loss="logistic", lam=0.0)
+    assert falling_ray(problem, x, b) is None
+
+
+def test_data_that_floating_point_cannot_judge_are_said_to_be_so():
+    # The gradient at zero is what is left of terms 1e16 times as large.
+    A, y = np.array([[1.0], [-1.0], [0.0]]), np.array([1e16 + 2.0, 1e16, 0.0])
+    problem = RegressionProblem(A, y, penalty=Log(0.1), lam=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = majorize_minimize(problem)
+    assert "floating point cannot judge these data" in found.message
+    well = majorize_minimize(RegressionProblem(np.eye(3), np.arange(3.0), penalty=Log(0.1), lam=0.1))
+    assert "judge" not in well.message
