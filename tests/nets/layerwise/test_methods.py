@@ -1,0 +1,48 @@
+"""A layer-wise ticket is one like any other: rewound, retrained, fine-tuned."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import nn
+
+import nets
+from concave_sparsity import Log
+from nets.configuration import Training
+from nets.data import load
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 10))
+
+
+def test_a_pruned_network_is_rewound_and_retrained_or_trained_on() -> None:
+    data = load("digits")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(64, 24), torch.nn.ReLU(), torch.nn.Linear(24, 10)
+    )
+    initial = {name: t.clone() for name, t in model.state_dict().items()}
+    training = Training(epochs=3, batch_size=60, lr=0.1)
+    trained = nets.retrain(None, model, data, training=training).model
+    ticket = nets.prune(trained, data.normalise(data.x_train[:500]), 0.2, certify=False)
+    rewound = dataclasses.replace(ticket, weights=initial)
+    for start in (rewound, ticket):
+        again = nets.retrain(start, model, data, training=training)
+        weights = dict(again.model.named_parameters())
+        assert all(not weights[name][~mask].any() for name, mask in ticket.masks.items())
+        assert again.test_accuracy > 0.7
+
+
+def test_fine_tuning_starts_from_the_pruned_weights() -> None:
+    model = network()
+    options = {"rewinding": "fine-tuning", "samples": 300}
+    training = Training(epochs=2, batch_size=60, lr=0.1)
+    ticket = nets.find_ticket(
+        model, load("digits"), "layerwise", density=0.2, penalty=Log(0.1), training=training, options=options
+    )
+    assert ticket.metadata["fine_tune"] == 0.1
+    assert ticket.kept == round(0.2 * ticket.total)
+    assert not torch.equal(ticket.weights["1.weight"], model.state_dict()["1.weight"])
