@@ -135,6 +135,14 @@ class Shadow:
         if not there:
             return
         found = [gradient for _, gradient in there]
+        if squares is not None and _in_one_pass(found):
+            from nets.masking.shadow_kernel import scaled
+
+            arrays, offsets = (mask.numpy(), squares.numpy()), self.layout.offsets
+            for i, gradient in there:
+                ours = slice(offsets[i], offsets[i + 1])
+                scaled(gradient.detach().view(-1).numpy(), arrays[0][ours], arrays[1][ours])
+            return
         if squares is not None:
             parts = self._split(squares)
             torch._foreach_addcmul_([parts[i] for i, _ in there], found, found)
@@ -238,6 +246,14 @@ class Shadow:
         """Copy a state returned by `snapshot` into the network, in place; it sees theta again."""
         self.unite()
         self.model.load_state_dict(state)
+
+
+def _in_one_pass(gradients: Sequence[Tensor]) -> bool:
+    """Tell whether the compiled pass takes these: on a processor, plain in memory, of a usual type."""
+    return all(
+        g.device.type == "cpu" and g.is_contiguous() and g.dtype in (torch.float32, torch.float64)
+        for g in gradients
+    )
 
 
 def _dense(gradient: Tensor) -> Tensor:
