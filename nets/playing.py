@@ -219,7 +219,7 @@ def find_tickets(
     asked: list[float] = []
     for density in () if by_layer else densities:
         if isinstance(density, bool) or not isinstance(density, (int, float)) or not 0 < density <= 1:
-            check(False, "density", density, "a number in (0, 1]")
+            check(False, "density", density, "in (0, 1]")
         else:
             asked.append(chosen.fixed_density or density_under(granularity, density))
     if follows:

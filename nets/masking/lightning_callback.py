@@ -9,7 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from nets.masking.masking import Masking
 
 
-class MaskingCallback(Callback):
+class MaskingCallback(Callback):  # type: ignore[misc,unused-ignore]
     """Let `nets.Masking` act on the first optimiser of a `LightningModule`; checkpoints hold its state.
 
     Parameters

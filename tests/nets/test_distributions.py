@@ -22,7 +22,6 @@ def layout_of(shapes):
     return Layout(tuple(f"{i}.weight" for i in range(len(shapes))), tuple(shapes))
 
 
-@pytest.mark.filterwarnings("ignore:.* too few for")
 @given(shapes, st.floats(0.0, 1.0), st.sampled_from(DISTRIBUTIONS))
 def test_the_count_is_met_exactly(shapes, density, distribution):
     layout = layout_of(shapes)

@@ -95,7 +95,7 @@ def test_densities_of_layers_in_the_users_loop(points):
         ({"fc*": 0.1, "*": 0.1}, "'fc\\*' matches no masked tensor"),
         ({"*": 1.5}, "must be in \\(0, 1\\], got 1.5"),
         ({"*": "much"}, "must be in"),
-        ("0.1", "density must be a number"),
+        ("0.1", r"density must be in \(0, 1\], got '0.1'"),
     ],
 )
 def test_wrong_densities_are_refused_in_a_sentence(density, sentence, points):
