@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from nets.data import AnyData
-from nets.models.flops import COUNTED, FlopCount, count_flops
+from nets.models.flops import FlopCount, count_flops, masks_of_layers
 
 #: Operations of a forward and a backward pass together, in forward passes.
 PASSES = 3.0
@@ -15,8 +15,7 @@ PASSES = 3.0
 
 def inference_flops(network: nn.Module, data: AnyData, masks: Mapping[str, Tensor]) -> FlopCount:
     """Count the operations of one inference; masks of tensors other than layers' weights save none."""
-    layers = {f"{name}.weight" for name, m in network.named_modules() if isinstance(m, COUNTED)}
-    counted = {name: mask for name, mask in masks.items() if name in layers}
+    counted = masks_of_layers(network, masks, strict=False)
     return count_flops(network, data.example(1), counted)
 
 

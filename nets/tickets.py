@@ -115,11 +115,12 @@ class Ticket:
         Parameters
         ----------
         names : mapping or callable
-            New name by the old one; names that a mapping lacks stay.
+            New name by the old one: whole names, or beginnings up to a dot such as "encoder" to
+            "backbone.encoder"; names that a mapping lacks stay.
         """
 
         def new(name: str) -> str:
-            return names(name) if callable(names) else names.get(name, name)
+            return _renamed(name, names)
 
         return replace(
             self,
@@ -163,7 +164,12 @@ class Ticket:
             return self.renamed(rename).apply(model, strict=strict)
         inner = unwrapped(model)
         refuse_pruned(inner)
-        own, state = inner.state_dict(), self.masked_weights()
+        own = inner.state_dict()
+        behind = {_bare(name): name for name in own}  # parts may be compiled or wrapped on their own
+        moved = {n: behind[_bare(n)] for n in self.weights if n not in own and _bare(n) in behind}
+        if moved:
+            return self.renamed(lambda name: moved.get(name, name)).apply(model, strict=strict)
+        state = self.masked_weights()
         names = tied(inner)
         for name in state:  # whatever name a tied weight goes by
             for masked, mask in self.masks.items():
@@ -368,6 +374,7 @@ class Ticket:
             if not self.whole:
                 raise ValueError("this ticket was read from a file without its pruned weights: find it again")
             metadata["trace"] = {name: list(values) for name, values in self.trace.items()}
+        metadata["order"] = [list(self.masks), list(self.weights)]
         state = self.weights if whole else self.masked_weights()
         packed.write(path, FORMAT, VERSION, state, self.masks, metadata, whole=whole)
         return path
@@ -388,6 +395,10 @@ class Ticket:
             return cls._load_dense(path)
         weights, masks, said = packed.read(path, FORMAT, VERSION)
         try:
+            if "order" in said:  # files of earlier versions have an order of their own
+                order_of_masks, order_of_weights = said["order"]
+                masks = {name: masks[name] for name in order_of_masks}
+                weights = {name: weights[name] for name in order_of_weights}
             return cls(masks, weights, said["metadata"], said.get("trace", {}), whole=said["whole"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a ticket that this library wrote ({error!r})") from None
@@ -407,3 +418,22 @@ class Ticket:
             return cls(masks, weights, said["metadata"], said["trace"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a ticket that this library wrote ({error!r})") from None
+
+
+def _bare(name: str) -> str:
+    """Return a name without what `torch.compile` and DistributedDataParallel put in front."""
+    parts = [part for part in name.split(".") if part != "_orig_mod"]
+    while len(parts) > 1 and parts[0] == "module":
+        del parts[0]
+    return ".".join(parts)
+
+
+def _renamed(name: str, rename: Mapping[str, str] | Callable[[str], str]) -> str:
+    if callable(rename):
+        return rename(name)
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):  # the longest beginning that is named
+        beginning = ".".join(parts[:count])
+        if beginning in rename:
+            return ".".join(filter(None, (rename[beginning], *parts[count:])))
+    return name

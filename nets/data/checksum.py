@@ -27,5 +27,5 @@ def refuse_unless_published(path: Path, found: str, accepted: tuple[str, ...]) -
     if accepted and found not in accepted:
         raise ValueError(
             f"{path} is not the published file: its md5 is {found}, expected {accepted[0]}; "
-            "delete it and fetch it again, or load with verify=False if the change is yours"
+            "delete it and fetch it again, or load with verify=False (--no-verify) if the change is yours"
         )

@@ -9,11 +9,60 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.flop_counter import FlopCounterMode
 
 from nets.data.batches import forward, mapped, size
 
-COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+COUNTED = (
+    *(nn.Linear, *CONVOLUTIONS, *TRANSPOSED),
+    *(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
+)
+
+
+def is_counted(module: nn.Module) -> bool:
+    """Tell whether the operations of a layer are counted weight by weight."""
+    return isinstance(module, COUNTED) or _is_transposed_linear(module)
+
+
+def _is_transposed_linear(module: nn.Module) -> bool:
+    """Tell whether this is the `Conv1D` of Hugging Face: a linear layer of weight (in, out)."""
+    weight = getattr(module, "weight", None)
+    return type(module).__name__ == "Conv1D" and isinstance(weight, Tensor) and weight.dim() == 2
+
+
+def weight_names(module: nn.Module) -> list[str]:
+    """Return the names of the weights of a counted layer, as seen from it."""
+    if isinstance(module, nn.RNNBase):
+        return [name for name in module._flat_weights_names if name.startswith("weight")]
+    if isinstance(module, nn.RNNCellBase):
+        return ["weight_ih", "weight_hh"]
+    if isinstance(module, nn.MultiheadAttention):
+        packed = ["in_proj_weight"] if module._qkv_same_embed_dim else []
+        return [*(packed or ["q_proj_weight", "k_proj_weight", "v_proj_weight"]), "out_proj.weight"]
+    return ["weight"]
+
+
+def _uses(module: nn.Module, args: tuple[Any, ...], named: Mapping[str, Any], out: Any) -> list[Tensor]:
+    """Return, for every weight of a layer, how often each of its rows multiplies; shape (rows,) or ()."""
+    names = weight_names(module)
+    if isinstance(module, nn.MultiheadAttention):
+        given = [*args, *(named[key] for key in ("query", "key", "value") if key in named)][:3]
+        counts = [torch.tensor(x.numel() // x.shape[-1]) for x in given]
+        if names[0] == "in_proj_weight":
+            return [torch.stack(counts).repeat_interleave(module.embed_dim), counts[0]]
+        return [*counts, counts[0]]
+    if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+        x = args[0] if args else next(iter(named.values()))
+        x = x.data if isinstance(x, PackedSequence) else x
+        return [torch.tensor(x.numel() // x.shape[-1])] * len(names)
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    if isinstance(module, TRANSPOSED):  # each weight is used once at every input position
+        return [torch.tensor(args[0].numel() // weight.shape[0])]
+    outputs = weight.shape[1] if _is_transposed_linear(module) else weight.shape[0]
+    return [torch.tensor(out.numel() // outputs)]  # once at every output position
 
 
 @dataclass(frozen=True)
@@ -26,12 +75,12 @@ class FlopCount:
     Parameters
     ----------
     layers : dict
-        Dense operations of each Linear and convolution layer, by module name.
+        Dense operations of each layer that multiplies by weights, by module name: linear, convolutions
+        (transposed too), recurrent layers and cells, the projections of attention.
     sparse_layers : dict
         The same with the masks: a weight that is masked out multiplies nothing.
     other : int
-        Operations outside these layers (the products inside attention; all of torch.nn.MultiheadAttention,
-        which does not call its layers), which no mask reduces.
+        Operations outside these layers (the products inside attention), which no mask reduces.
     """
 
     layers: dict[str, int]
@@ -65,40 +114,58 @@ def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | Non
         Shape of one sample, or the inputs of a batch of any size and form (the count is per sample).
     masks : mapping of str to Tensor, optional
         Masks by parameter name ("0.weight"), of the shape of the weight; a weight counts where its mask is
-        not zero. Layers without a mask count in full.
+        not zero. Layers without a mask count in full; a weight that several layers share has one mask.
 
     Raises
     ------
     ValueError
-        If a mask names no weight of a Linear or convolution layer, or has another shape.
+        If a mask names no weight of a counted layer, or has another shape.
     """
     masks = dict(masks or {})
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, COUNTED)}
-    _refuse_unknown(masks, layers)
+    layers = {name: module for name, module in model.named_modules() if is_counted(module)}
+    attention = [name for name, m in layers.items() if isinstance(m, nn.MultiheadAttention)]
+    for name in attention:  # its output layer is not called, its weight is
+        layers.pop(f"{name}.out_proj".lstrip("."))
+    found = masks_of_layers(model, masks)
     parameter = next(model.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
     shape = isinstance(inputs, Sequence) and all(isinstance(side, int) for side in inputs)
     batch = torch.zeros((1, *inputs), device=device) if shape else mapped(lambda x: x.to(device), inputs)
-    dense = dict.fromkeys(layers, 0)
-    sparse = dict.fromkeys(layers, 0)
+    dense, sparse = dict.fromkeys(layers, 0), dict.fromkeys(layers, 0)
+    inside = 0  # what torch counts within these layers
+    began: list[int] = []
 
-    def hook(name: str) -> Any:
-        mask = masks.get(f"{name}.weight" if name else "weight")
+    def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+        began.append(counter.get_total_flops())
 
-        def count(module: nn.Module, args: tuple[Any, ...], out: Tensor) -> None:
-            weight: Tensor = module.weight  # type: ignore[assignment]
-            # Each weight is used once at every output position.
-            positions = out.numel() // weight.shape[0]
-            dense[name] += 2 * positions * weight.numel()
-            sparse[name] += (
-                2 * positions * (weight.numel() if mask is None else int(torch.count_nonzero(mask)))
-            )
+    def after(name: str) -> Any:
+        def count(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], out: Any) -> None:
+            nonlocal inside
+            own = 0
+            for weight_name, uses in zip(weight_names(module), _uses(module, args, named, out)):
+                weight: Any = module
+                for part in weight_name.split("."):
+                    weight = getattr(weight, part)
+                mask = found.get(f"{name}.{weight_name}".lstrip("."))
+                rows = weight.numel() // len(weight)
+                whole = 2 * int((uses * torch.ones(len(weight), dtype=torch.int64)).sum()) * rows
+                own += whole
+                dense[name] += whole
+                if mask is None:
+                    sparse[name] += whole
+                else:
+                    left = torch.count_nonzero(mask.reshape(len(mask), -1), 1).cpu()
+                    sparse[name] += 2 * int((uses * left).sum())
+            counted = counter.get_total_flops() - began.pop()
+            # The products inside attention are no weight's.
+            inside += own if isinstance(module, nn.MultiheadAttention) else counted
 
         return count
 
     modes = {module: module.training for module in model.modules()}
     fused = torch.backends.mha.get_fastpath_enabled()
-    handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
+    handles = [module.register_forward_pre_hook(before) for module in layers.values()]
+    handles += [m.register_forward_hook(after(name), with_kwargs=True) for name, m in layers.items()]
     model.eval()
     try:
         # Fused attention is not counted; written out as products, it is.
@@ -115,17 +182,38 @@ def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | Non
     return FlopCount(
         {name: value // n for name, value in dense.items()},
         {name: value // n for name, value in sparse.items()},
-        (counter.get_total_flops() - sum(dense.values())) // n,
+        (counter.get_total_flops() - inside) // n,
     )
 
 
-def _refuse_unknown(masks: Mapping[str, Tensor], layers: Mapping[str, nn.Module]) -> None:
+def masks_of_layers(
+    model: nn.Module, masks: Mapping[str, Tensor], *, strict: bool = True
+) -> dict[str, Tensor]:
+    """Return the mask of every weight of a counted layer by its name in that layer, shared ones under each.
+
+    Raises
+    ------
+    ValueError
+        If a mask is of another shape, or, if `strict`, of no such weight.
+    """
+    shared: dict[int, list[str]] = {}
+    for name, p in model.named_parameters(remove_duplicate=False):
+        shared.setdefault(id(p), []).append(name)
+    aliases = {name: names for names in shared.values() for name in names}
     shapes: dict[str, tuple[int, ...]] = {}
-    for name, layer in layers.items():
-        weight: Tensor = layer.weight  # type: ignore[assignment]
-        shapes[f"{name}.weight" if name else "weight"] = tuple(weight.shape)
+    for layer, module in model.named_modules():
+        for name in weight_names(module) if is_counted(module) else ():
+            weight: Any = module
+            for part in name.split("."):
+                weight = getattr(weight, part)
+            shapes[f"{layer}.{name}".lstrip(".")] = tuple(weight.shape)
+    found = {}
     for name, mask in masks.items():
-        if name not in shapes:
+        places = [place for place in aliases.get(name, [name]) if place in shapes]
+        if not places and strict:
             raise ValueError(f"mask {name!r} is no weight of a Linear or convolution layer of the model")
-        if tuple(mask.shape) != shapes[name]:
-            raise ValueError(f"mask {name!r} has shape {tuple(mask.shape)}, its weight {shapes[name]}")
+        for place in places:
+            if tuple(mask.shape) != shapes[place]:
+                raise ValueError(f"mask {name!r} has shape {tuple(mask.shape)}, its weight {shapes[place]}")
+            found[place] = mask
+    return found

@@ -189,3 +189,61 @@ def test_a_ticket_must_be_consistent():
         Ticket({"w": ones}, {})
     with pytest.raises(ValueError, match=r"shape \(2,\), its weight \(3,\)"):
         Ticket({"w": ones}, {"w": torch.ones(3)})
+
+
+class Wrapped(torch.nn.Module):
+    def __init__(self, inner, name):
+        super().__init__()
+        self.add_module(name, inner)
+
+
+def test_apply_finds_names_behind_wrappers(conv_net, ticket):
+    plain = ticket.apply(conv_net(seed=8)).state_dict()
+    for name in ("module", "_orig_mod"):
+        wrapped = Wrapped(conv_net(seed=8), name)
+        ticket.apply(Wrapped(wrapped, "module"))
+        found = wrapped.state_dict()
+        assert all(torch.equal(found[f"{name}.{key}"], value) for key, value in plain.items())
+    part = conv_net(seed=8)
+    part.hidden = Wrapped(part.hidden, "_orig_mod")  # a compiled part
+    ticket.apply(part)
+    assert torch.equal(part.state_dict()["hidden._orig_mod.weight"], plain["hidden.weight"])
+
+
+def test_apply_takes_a_renaming(conv_net, ticket):
+    plain = ticket.apply(conv_net(seed=8)).state_dict()
+    inner = conv_net(seed=8)
+    outer = Wrapped(inner, "body")
+    names = {name.split(".")[0]: f"body.{name.split('.')[0]}" for name in plain}
+    for rename in (names, lambda name: f"body.{name}"):
+        for p in inner.parameters():
+            p.data.zero_()
+        ticket.apply(outer, rename=rename)
+        assert all(torch.equal(inner.state_dict()[key], value) for key, value in plain.items())
+    with pytest.raises(ValueError, match="for another network"):
+        ticket.apply(outer)
+
+
+def test_apply_leaves_a_changed_head_alone(conv_net, ticket):
+    model = conv_net(seed=8)
+    model.out = torch.nn.Linear(model.out.in_features, 5)
+    model.extra = torch.nn.Linear(2, 2)
+    head, extra = model.out.weight.clone(), model.extra.weight.clone()
+    with pytest.raises(ValueError, match="for another network"):
+        ticket.apply(model)
+    ticket.apply(model, strict=False)
+    assert torch.equal(model.out.weight, head)
+    assert torch.equal(model.extra.weight, extra)
+    assert (model.hidden.weight[~ticket.masks["hidden.weight"]] == 0).all()
+    with pytest.raises(ValueError, match="no mask of this ticket fits"):
+        ticket.apply(torch.nn.Linear(3, 3), strict=False)
+
+
+def test_masks_keep_their_order_in_a_file(conv_net, ticket, tmp_path):
+    masks = {name: ticket.masks[name] for name in ("out.weight", "conv.weight", "hidden.weight")}
+    other = Ticket(masks, ticket.weights)
+    for whole in (False, True):
+        again = Ticket.load(other.save(tmp_path / "t.safetensors", whole=whole))
+        assert list(again.masks) == list(masks)
+        assert list(again.layer_densities) == list(masks)
+        assert list(again.weights) == list(ticket.weights)

@@ -66,7 +66,8 @@ def test_attention_of_torch_is_counted():
     count = count_flops(model, (5, 8))
     assert count.layers["linear1"] == count.layers["linear2"] == 2 * 5 * 8 * 16
     # Queries, keys, values and output, then two products of 5 x 5 x 8.
-    assert count.other == 2 * 5 * 8 * 8 * 4 + 2 * 2 * 5 * 5 * 8
+    assert count.layers["self_attn"] == 2 * 5 * 8 * 8 * 4
+    assert count.other == 2 * 2 * 5 * 5 * 8
     assert torch.backends.mha.get_fastpath_enabled()
 
 
@@ -105,3 +106,63 @@ def test_masks_that_do_not_fit_are_refused():
         count_flops(model, (5,), {"1.weight": torch.ones(4)})
     with pytest.raises(ValueError, match=r"mask '0.weight' has shape \(5, 4\), its weight \(4, 5\)"):
         count_flops(model, (5,), {"0.weight": torch.ones(5, 4)})
+
+
+class Tied(nn.Module):
+    """An embedding whose weight the output layer shares, and one layer that is called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.again, self.out = nn.Embedding(7, 4), nn.Linear(4, 4), nn.Linear(4, 7, bias=False)
+        self.out.weight = self.embed.weight
+
+    def forward(self, x):
+        return self.out(self.again(self.again(self.embed(x))))
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_recurrent_layers_count_every_step():
+    """Before, an LSTM of 8 inputs and 64 units over 5 steps was said to take 256 operations."""
+    mask = torch.zeros(256, 8)
+    mask[:64] = 1
+    found = count_flops(nn.LSTM(8, 64), torch.zeros(5, 1, 8), {"weight_ih_l0": mask})
+    assert 5 * found.dense == 2 * 5 * 256 * (8 + 64)
+    assert 5 * found.sparse == 2 * 5 * (64 * 8 + 256 * 64)
+    for kind, gates in ((nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)):
+        layer = kind(8, 16, num_layers=2, bidirectional=True, batch_first=True)
+        found = count_flops(layer, torch.zeros(3, 5, 8))
+        assert found.dense == 2 * 5 * 2 * gates * 16 * (8 + 16 + 32 + 16)
+        assert found.other == 0
+    assert count_flops(nn.LSTM(8, 16, proj_size=4), torch.zeros(1, 1, 8)).dense == 2 * (64 * (8 + 4) + 4 * 16)
+    assert count_flops(nn.GRUCell(8, 16), torch.zeros(2, 8)).dense == 2 * 48 * (8 + 16)
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2}, {"groups": 2, "padding": 1}])
+def test_transposed_convolutions_use_a_weight_at_every_input_position(settings):
+    layer = nn.ConvTranspose2d(4, 6, 3, **settings)
+    found = count_flops(layer, torch.zeros(2, 4, 5, 5))
+    assert found.dense == 2 * 25 * layer.weight.numel()
+    assert found.other == 0
+    half = torch.zeros_like(layer.weight)
+    half[:2] = 1
+    assert count_flops(layer, torch.zeros(2, 4, 5, 5), {"weight": half}).sparse == found.dense // 2
+
+
+def test_tied_weights_have_one_mask_and_layers_count_as_often_as_they_are_called():
+    mask = torch.zeros(7, 4)
+    mask[0] = 1
+    for name in ("embed.weight", "out.weight"):
+        found = count_flops(Tied(), torch.zeros(1, 3, dtype=torch.int64), {name: mask})
+        assert found.layers == {"again": 2 * 3 * 2 * 16, "out": 2 * 3 * 28}
+        assert found.sparse_layers["out"] == 2 * 3 * 4
+
+
+def test_the_projections_of_attention_are_counted_by_their_masks():
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    x = torch.zeros(1, 5, 8)
+    mask = torch.ones(24, 8)
+    mask[:8] = 0
+    found = count_flops(layer, (x, x, x), {"in_proj_weight": mask})
+    assert found.layers == {"": 2 * 5 * 4 * 64}
+    assert found.sparse_layers == {"": 2 * 5 * 3 * 64}
+    assert found.other == 2 * 2 * 25 * 8
