@@ -164,6 +164,8 @@ class Play(Training):
         Where to train.
     data_dir : str, optional
         Data folder; not part of what the run is.
+    verify : bool
+        Check the files of a named data set against the published ones; False reads changed ones.
     """
 
     epochs: int = 0
@@ -186,6 +188,7 @@ class Play(Training):
     task: str = ""
     device: str = field(default="cpu", compare=False)
     data_dir: str | None = field(default=None, compare=False)
+    verify: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in USUAL.get(self.data, USUAL[""]).items():

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from nets import distributed
-from nets.data import AnyData
+from nets.data import AnyData, Dataset, Stream, load
 from nets.data.batches import forward, mapped
+from nets.data.dataset import BATCH
+from nets.data.stream import is_streamed
 from nets.metric import ACCURACY, Metric, accuracy_of
+from nets.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -50,28 +55,59 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: AnyData, part: str = "validation") -> Evaluation:
-    """Evaluate a network on "train", "validation" or "test", in evaluation mode; its mode is restored."""
+def evaluate(
+    model: nn.Module, data: Any, part: str = "validation", *, task: str | Task | None = None
+) -> Evaluation:
+    """Evaluate a network in evaluation mode; its mode is restored.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    data : Dataset, Stream, or what else `nets.data.load` takes
+        A pair (x, y), one torch data set or one loader is evaluated as a whole; labels of a pair are class
+        indices.
+    part : str
+        Of all others the part: "train", "validation" or "test".
+    task : str or Task, optional
+        What the targets mean, of data that do not say.
+    """
+    data, part = _part_of(data, part, task)
     if not data.has(part):
         raise ValueError(f"the {part} part of {data.name} is empty")
-    task = data.task
+    own: Task = data.task
     was_training = model.training
     model.eval()
     loss = torch.zeros((), dtype=torch.float64, device=data.device)
     count = torch.zeros((), dtype=torch.float64, device=data.device)
     sums: Tensor | None = None
-    task.metric.reset()
+    own.metric.reset()
     for inputs, target in data.part_batches(part):
         inputs, target = (mapped(distributed.share, value) for value in (inputs, target))
         output = forward(model, inputs)
-        found = task.metric.sums(output, target)
+        found = own.metric.sums(output, target)
         sums = found if sums is None else sums + found
-        loss += task.total(output, target)
-        count += task.count(target)
+        loss += own.total(output, target)
+        count += own.count(target)
     assert sums is not None, "a part that is there yields batches"
     distributed.add_up(sums, loss, count)
     model.train(was_training)
-    return Evaluation(task.metric.value(sums), (loss / count).item(), task.metric.described())
+    return Evaluation(own.metric.value(sums), (loss / count).item(), own.metric.described())
+
+
+def _part_of(data: Any, part: str, task: str | Task | None) -> tuple[AnyData, str]:
+    """Return data, and the part of them that is to be evaluated."""
+    if isinstance(data, (Dataset, Stream)):
+        return data, part
+    if isinstance(data, (DataLoader, torch.utils.data.Dataset)):
+        return Stream(data, data, data, task=task), "test"
+    if isinstance(data, (tuple, list)) and len(data) == 2 and not is_streamed(data):
+        x, y = (torch.as_tensor(value) for value in data)
+        if len(x) != len(y) or not len(x):
+            raise ValueError(f"x and y must hold the same samples, got {len(x)} and {len(y)}")
+        batches = list(zip(torch.split(x, BATCH), torch.split(y, BATCH)))
+        return Stream(batches, batches, task=task), "test"
+    return load(data, task=task), part
 
 
 def evaluate_if_there(model: nn.Module, data: AnyData, part: str = "validation") -> Evaluation:

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -37,6 +38,7 @@ from nets.rounds import fine_tuning
 from nets.search import Found, Search
 from nets.seeds import derive
 from nets.sparse_training import SparseTraining
+from nets.storage import tensor_file
 from nets.tasks import CLASSIFICATION, Task
 from nets.tickets import Ticket
 
@@ -46,6 +48,24 @@ Data = Any
 OwnTraining = Callable[[nn.Module, Any], Any]
 #: A network, a model's name, "package.module:factory", or a callable (input_shape, n_classes) -> network.
 Model = Any
+
+
+def device_of(device: str | torch.device) -> torch.device:
+    """Return a device that is there.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name here.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is none: {str(error).splitlines()[0]}") from None
+    missing = found.type == "cuda" and not torch.cuda.is_available()
+    if missing or (found.type == "mps" and not torch.backends.mps.is_available()):
+        raise ValueError(f"device {str(device)!r} is not here: torch sees no such device; leave it at 'cpu'")
+    return found
 
 
 @dataclass(frozen=True)
@@ -89,6 +109,17 @@ class Trained:
     def validation_accuracy(self) -> float:
         """`validation_score`, of a task that is judged by the accuracy."""
         return accuracy_of(self.validation_score, self.metric)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the trained network's `state_dict` as a safetensors file, atomically.
+
+        ``model.load_state_dict(safetensors.torch.load_file(path))`` reads it back.
+        """
+        path = Path(path)
+        said = {"metric": self.metric.name, "test": self.test_score, "validation": self.validation_score}
+        said = {key: None if value != value else value for key, value in said.items()}
+        tensor_file.write(path, "concave-sparsity network", 1, self.model.state_dict(), said)
+        return path
 
 
 #: Stands for a dense network that somebody else trains: its scores are NaN.
@@ -248,7 +279,7 @@ def find_tickets(
 
     search: Search
     if train is None:
-        dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device)
+        dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device_of(device))
         training = _training(training, dataset, epochs)
         network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
         settle(network)
@@ -365,16 +396,16 @@ def retrain(
     -------
     Trained
     """
-    dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device)
+    dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device_of(device))
     training = _training(training, dataset, epochs)
-    network = build(model, dataset, seed=derive(seed, "initialisation"), width=width).to(device)
+    network = build(model, dataset, seed=derive(seed, "initialisation"), width=width).to(device_of(device))
     sparse: list[Hook] = []
     if ticket is None:
         flat = FlatModel(network, include=("*",))
     else:
         ticket.apply(network)
         flat = FlatModel(network, include=[_literal(name) for name in ticket.masks])
-        mask: Tensor = ticket.flat_mask(flat.layout).to(device)
+        mask: Tensor = ticket.flat_mask(flat.layout).to(device_of(device))
         if not mask.all():
             sparse.append(SparseTraining(mask))
         if rewind is None:
@@ -420,9 +451,8 @@ def search_tickets(
     """Search the tickets of plays that differ in their density alone; `data` is theirs, if loaded already."""
     return find_tickets(
         play.model,
-        play.data if data is None else data,
+        data_of(play) if data is None else data,
         play.method,
-        task=play.task or None if data is None else None,
         densities=densities,
         penalty=play.penalty,
         seed=play.seed,
@@ -440,6 +470,17 @@ def search_tickets(
     )
 
 
+def data_of(play: Play) -> AnyData:
+    """Load the data of a play."""
+    return load(
+        play.data,
+        task=play.task or None,
+        seed=play.data_seed,
+        data_dir=play.data_dir,
+        verify=play.verify,
+    )
+
+
 def retrain_ticket(
     play: Play,
     ticket: Ticket | None,
@@ -449,8 +490,7 @@ def retrain_ticket(
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Retrain the ticket of a play, put to its control; None trains the dense network, the same for all."""
-    if data is None:
-        data = load(play.data, task=play.task or None, seed=play.data_seed, data_dir=play.data_dir)
+    data = data_of(play) if data is None else data
     width = 1.0
     if ticket is not None and play.control == "small-dense":
         width = width_for(play.model, data, ticket.kept, play.include, play.exclude)
@@ -579,8 +619,12 @@ def play_densities(
     dense: Trained | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Checkpoint | None = None,
+    on_trained: Callable[[Play, Trained], None] | None = None,
 ) -> list[tuple[Result, Ticket]]:
-    """Play several densities and controls ("": the ticket itself) that share one search; as `play`."""
+    """Play several densities and controls ("": the ticket itself) that share one search; as `play`.
+
+    `on_trained` is given every play's trained network.
+    """
     tickets = search_tickets(play, densities, hooks=hooks, checkpoint=checkpoint)
     dense = train_dense(play, hooks=hooks) if dense is None else dense
     played = []
@@ -588,5 +632,7 @@ def play_densities(
         for name in controls:
             one = replace(play, density=density, control=name)
             trained = dense if is_dense(one) else retrain_ticket(one, ticket, hooks=hooks)
+            if on_trained is not None:
+                on_trained(one, trained)
             played.append((result_of(one, ticket, trained, dense), ticket))
     return played

@@ -110,7 +110,7 @@ class Result:
         row = asdict(self.play)
         if not row["task"]:
             del row["task"]
-        del row["data_dir"]
+        del row["data_dir"], row["verify"]
         row["asked_density"] = self.asked_density
         row["options"] = dict(self.play.options)
         for name in (

@@ -9,10 +9,9 @@ from typing import Any
 
 from nets.configuration import Play, check
 from nets.controls import control, draws, linear_connectivity, overlap
-from nets.data import load
 from nets.metric import ACCURACY, Metric
 from nets.models import build
-from nets.playing import grouped_layout, retrain, search_tickets
+from nets.playing import data_of, grouped_layout, retrain, search_tickets
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def connectivity(
     seeds = tuple(seeds)
     check(len(set(seeds)) == len(seeds) >= 2, "seeds", seeds, "at least two different ones")
     check(play.control != "small-dense", "control", play.control, "one with a mask: another, or none")
-    data = load(play.data, task=play.task or None, seed=play.data_seed, data_dir=play.data_dir)
+    data = data_of(play)
     layout = grouped_layout(play, data)
     plays = {seed: replace(play, seed=seed) for seed in seeds}
     tickets = {seed: search_tickets(p, (p.density,), data=data)[0] for seed, p in plays.items()}

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from nets.commands._settings import SEVERAL, ComparisonSettings, options_by_method
 from nets.comparison import DENSITIES, METHODS, SEEDS
-from nets.configuration import Play
+from nets.configuration import Play, check
 
 
 def compare(
@@ -64,6 +64,9 @@ def compare(
     for text in methods:
         method(text)  # an unknown name is said before anything is written
     options = options_by_method(option)
+    for text, given in options.items():
+        method(text).settle(given)
+    check(seeds >= 1, "seeds", seeds, "at least 1")
     name = name or f"compare-{play.data}-{play.model}".replace("/", "-").replace(":", "-")
     out.mkdir(parents=True, exist_ok=True)
     with Bar(Console(stderr=True)) as bar:

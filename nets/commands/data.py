@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from nets.data.source import Source
 
 
-def data(name: str | None = None, /, *, data_dir: Path | None = None, fetch: bool = False) -> None:
+def data(
+    name: str | None = None, /, *, data_dir: Path | None = None, fetch: bool = False, verify: bool = True
+) -> None:
     """List the data sets and where they are; with a name, check its files and show what they hold.
 
     Parameters
@@ -22,6 +24,8 @@ def data(name: str | None = None, /, *, data_dir: Path | None = None, fetch: boo
         Data folder; default: the environment variable CONCAVE_SPARSITY_DATA, else a cache folder.
     fetch
         Download the named data set if it is not there.
+    verify
+        Check the files against the published ones; --no-verify reads files of your own in their form.
     """
     from rich.console import Console
 
@@ -31,7 +35,7 @@ def data(name: str | None = None, /, *, data_dir: Path | None = None, fetch: boo
     console = Console()
     root = data_folder(data_dir)
     if name is not None:
-        _show(console, source(name), root, fetch)
+        _show(console, source(name), root, fetch, verify)
     elif fetch:
         raise ValueError("say which data set to fetch: lottery data NAME --fetch")
     else:
@@ -80,18 +84,18 @@ def _list(console: Console, root: Path) -> None:
     )
 
 
-def _show(console: Console, source: Source, root: Path, fetch: bool) -> None:
+def _show(console: Console, source: Source, root: Path, fetch: bool, verify: bool) -> None:
     from nets.data import Dataset, load
     from nets.data.folder import locate
 
-    loaded = load(source.name, data_dir=root, download=fetch)
+    loaded = load(source.name, data_dir=root, download=fetch, verify=verify)
     assert isinstance(loaded, Dataset)
     found = locate(source, root)
     console.print(f"[bold]{source.name}[/bold]: {source.title}", highlight=False)
     console.print(f"reference: {source.reference}", highlight=False, soft_wrap=True)
     console.print(f"where: {found[1] if found else 'with the installation'}", highlight=False, soft_wrap=True)
     if found:
-        console.print("files: verified", highlight=False)
+        console.print("files: verified" if verify else "files: not verified", highlight=False)
     sizes = ", ".join(f"{len(loaded.part(p)[1]):,} {p}" for p in ("train", "validation", "test"))
     shape = " x ".join(map(str, loaded.input_shape))
     console.print(

@@ -15,6 +15,7 @@ def play(
     settings: Annotated[PlaySettings, Parameter(name="*")] = PlaySettings(),  # noqa: B008
     option: tuple[str, ...] = (),
     save: Path | None = None,
+    save_network: Path | None = None,
     runs: Path | None = None,
 ) -> None:
     """Find a ticket, rewind, retrain it and compare it with the dense network.
@@ -27,6 +28,8 @@ def play(
         Option of the method, as name=value; may be repeated (`lottery methods NAME` lists them).
     save
         Write the ticket to this safetensors file.
+    save_network
+        Write the trained network's state to this safetensors file.
     runs
         Keep the run in this folder: if it is finished there it is read, if it was interrupted it resumes.
 
@@ -42,12 +45,14 @@ def play(
     from nets.distributed import processes, rank
     from nets.job_pool import one_thread
     from nets.live_progress import Bar, EpochBar
-    from nets.playing import play_densities
-    from nets.runs.running import run, stored_ticket
+    from nets.playing import Trained, play_densities
+    from nets.runs.running import run, stored_network, stored_ticket
+    from nets.storage.atomic import write_bytes
 
     one_thread()
     console = Console()
     chosen = settings.play(option)
+    networks: list[Trained] = []
     with processes(chosen.device) as device:
         first = rank() == 0
         chosen = replace(chosen, device=device)
@@ -55,7 +60,11 @@ def play(
             hooks = (EpochBar(bar, chosen),)
             if runs is None:
                 ((result, ticket),) = play_densities(
-                    chosen, (chosen.density,), (chosen.control,), hooks=hooks
+                    chosen,
+                    (chosen.density,),
+                    (chosen.control,),
+                    hooks=hooks,
+                    on_trained=lambda _, trained: networks.append(trained),
                 )
             else:
                 result, ticket = run(chosen, runs, hooks=hooks), stored_ticket(chosen, runs)
@@ -95,3 +104,9 @@ def play(
         )
     if save is not None:
         console.print(f"ticket written to {ticket.save(save)}", highlight=False, soft_wrap=True)
+    if save_network is not None:
+        if networks:
+            networks[-1].save(save_network)
+        else:
+            write_bytes(save_network, stored_network(chosen, runs or Path()).read_bytes())
+        console.print(f"network written to {save_network}", highlight=False, soft_wrap=True)

@@ -196,17 +196,21 @@ def _failed(run: _Run, error: BaseException) -> Outcome:
 
 
 @lru_cache(maxsize=2)
-def _loaded(data: str, task: str, seed: int, data_dir: str | None, device: str) -> tuple[AnyData, str]:
+def _loaded(
+    data: str, task: str, seed: int, data_dir: str | None, device: str, verify: bool
+) -> tuple[AnyData, str]:
     """Load a data set once a process; with its fingerprint."""
     from nets.data import load
 
-    dataset = load(data, task=task or None, seed=seed, data_dir=data_dir)
+    dataset = load(data, task=task or None, seed=seed, data_dir=data_dir, verify=verify)
     return dataset.to(device), dataset.fingerprint()
 
 
 def _data(play: Play) -> tuple[AnyData, dict[str, Any]]:
     """Return the data of a play, and what its trainings belong to."""
-    dataset, fingerprint = _loaded(play.data, play.task, play.data_seed, play.data_dir, play.device)
+    dataset, fingerprint = _loaded(
+        play.data, play.task, play.data_seed, play.data_dir, play.device, play.verify
+    )
     place = play.device.partition(":")[0]
     return dataset, {"search": search_address(play), "data": fingerprint, "device": place}
 

@@ -67,7 +67,9 @@ def run(
     if outcome.failure:
         raise RunFailed(outcome.failure)
     result = result_of(kept.folder(outcome.play))
-    return replace(result, play=replace(result.play, device=play.device, data_dir=play.data_dir))
+    return replace(
+        result, play=replace(result.play, device=play.device, data_dir=play.data_dir, verify=play.verify)
+    )
 
 
 def stored_ticket(play: Play, folder: str | os.PathLike[str] = "runs") -> Ticket:
@@ -83,4 +85,18 @@ def stored_ticket(play: Play, folder: str | os.PathLike[str] = "runs") -> Ticket
     found = on_first(Keeping(Path(folder)).folder(play).ticket)
     if found is None:
         raise FileNotFoundError(f"this run has no ticket in {folder}: run it first")
+    return found
+
+
+def stored_network(play: Play, folder: str | os.PathLike[str] = "runs") -> Path:
+    """Return the file of the trained network of a finished run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    found = Keeping(Path(folder)).folder(play).path / "network.safetensors"
+    if not found.is_file():
+        raise FileNotFoundError(f"this run has no network in {folder}: it was made without keeping it")
     return found

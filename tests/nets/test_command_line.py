@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import safetensors.torch
+import torch
 
+import nets
 from nets.command_line import COMMANDS, main
 
 HEAVY = ("torch", "numpy", "matplotlib", "pandas", "scipy", "sklearn", "cvxpy", "numba")
@@ -135,6 +138,11 @@ def test_compare_ends_with_table_and_picture(capsys, tmp_path):
         (["play", "--penalty", "lgo(1)"], "unknown penalty 'lgo'"),
         (["compare", "--methods", "imp", "foo"], "unknown method 'foo'"),
         (["methods", "foo"], "unknown method 'foo'"),
+        (["compare", "--seeds", "0"], "seeds must be at least 1, got 0"),
+        (["compare", "--option", "keep=0.5"], "is written METHOD.NAME=VALUE, got 'keep=0.5'"),
+        (["compare", "--methods", "imp", "--option", "imp.kepp=1"], "has no option 'kepp'"),
+        (["play", "--device", "gpu"], "device 'gpu' is none"),
+        (["play", "--task", "regresion"], "unknown task 'regresion'"),
     ],
 )
 def test_bad_input_is_one_sentence(capsys, tmp_path, monkeypatch, arguments, sentence):
@@ -157,3 +165,53 @@ def test_the_command_stored_says_every_setting_that_is_not_usual():
     assert _command(play, METHODS, DENSITIES, SEEDS) == (
         "lottery compare --data mnist --nesterov --weight-decay 0.0005 --penalty 'mcp(2)'"
     )
+
+
+def test_the_trained_network_is_saved(tmp_path, capsys):
+    few = ["--epochs", "1", "--method", "magnitude", "--density", "0.2"]
+    run(*few, "--save-network", str(tmp_path / "n.safetensors"), "--save", str(tmp_path / "t.safetensors"))
+    state = safetensors.torch.load_file(tmp_path / "n.safetensors")
+    ticket = nets.Ticket.load(tmp_path / "t.safetensors")
+    model = ticket.apply(nets.models.build("lenet-300-100", (1, 8, 8), 10))
+    rewound = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(state)
+    for name, mask in ticket.masks.items():
+        assert not state[name][~mask].any()
+        assert not torch.equal(state[name], rewound[name])
+    again = tmp_path / "again.safetensors"
+    run(*few, "--runs", str(tmp_path / "runs"), "--save-network", str(again))
+    stored = safetensors.torch.load_file(again)
+    assert all(torch.equal(stored[name], value) for name, value in state.items())
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(["play", *arguments])
+    assert not ended.value.code
+
+
+def test_several_values_may_be_apart_by_commas(capsys, tmp_path):
+    compare = ["compare", "--methods", "magnitude,random", "--densities", "0.5,0.2", "--seeds", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                *compare,
+                "--epochs",
+                "1",
+                "--workers",
+                "1",
+                "--out",
+                str(tmp_path),
+                "--option",
+                "random.distribution=erk",
+            ]
+        )
+    assert not ended.value.code
+    table = json.loads((tmp_path / "compare-digits-lenet-300-100.json").read_text())
+    assert "--option random.distribution=erk" in table["command"]
+    assert {(row["method"], row["density"]) for row in table["table"]} == {
+        ("magnitude", 0.5),
+        ("magnitude", 0.2),
+        ("random", 0.5),
+        ("random", 0.2),
+    }

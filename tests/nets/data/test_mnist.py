@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from nets.data import load, mnist
+from nets.data import SOURCES, load, mnist
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -74,3 +74,11 @@ def test_published_mnist(data_dir):
     assert abs(float(data.x_train.std()) - 1) < 1e-3
     raw = mnist.SOURCE.forms[0].read(data_dir / "mnist", True)
     assert raw.y_train[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_digests_of_files_and_of_their_content_are_known(name):
+    """Unpacked or packed anew, a file has another digest but the same content."""
+    for file in SOURCES[name].forms[0].files:
+        assert len(file.md5) == 2
+        assert all(len(digest) == 32 for digest in file.md5)
