@@ -94,11 +94,11 @@ class ForwardBackward:
                 f"a batch of {samples} is too small for {distributed.size()} processes with "
                 f"{self._parts} parts each; make it larger"
             )
-        whole = float(self._task.count(y))
+        whole = self._task.count(y)
         x, y = mapped(distributed.share, x), mapped(distributed.share, y)
         loss = torch.zeros((), device=self._device)
         for a, b in zip(parts(x, self._parts), parts(y, self._parts)):
-            loss += self._pass(a, b, float(self._task.count(b)) / whole)
+            loss += self._pass(a, b, self._task.count(b) / whole)
         distributed.add_up(loss, self._flat.gradients_of_all)
         return loss
 
@@ -112,11 +112,12 @@ class ForwardBackward:
         # Cast weights are not cached: a captured graph must cast them anew at every step.
         return torch.autocast(self._device.type, self._dtype, cache_enabled=False)
 
-    def _pass(self, x: Any, y: Any, weight: float) -> Tensor:
+    def _pass(self, x: Any, y: Any, weight: float | Tensor) -> Tensor:
         if self._graphs is None:
             return self._eager(x, y, weight)
         if not isinstance(x, Tensor) or not isinstance(y, Tensor):
             raise ValueError("graphs need batches of one input tensor and one target tensor: leave them out")
+        weight = float(weight)
         # A graph knows addresses, so it is good only while the network's weights stay where they are.
         addresses = self._flat.parameter.data_ptr(), self._flat.effective.data_ptr()
         if addresses != self._addresses:
@@ -133,9 +134,9 @@ class ForwardBackward:
             torch.cuda.synchronize(self._device)
             self._graphs.clear()
 
-    def _eager(self, x: Any, y: Any, weight: float) -> Tensor:
+    def _eager(self, x: Any, y: Any, weight: float | Tensor) -> Tensor:
         loss = self._forward(x, y)
-        if weight != 1.0:
+        if isinstance(weight, Tensor) or weight != 1.0:
             loss = loss * weight
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()

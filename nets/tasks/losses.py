@@ -108,13 +108,13 @@ class CrossEntropy:
         return self._counted(target)
 
     def _counted(self, target: Tensor) -> Any:
-        if target.dim() == 1 and not self.weights and not bool((target == self.ignore_index).any()):
-            return len(target)
-        valid = target[target != self.ignore_index]
-        if not self.weights:
-            return valid.numel()
-        assert not isinstance(self.weights, str)
-        return _vector(self.weights, target.device, torch.float32)[valid].sum()
+        counts = target != self.ignore_index
+        if self.weights:
+            assert not isinstance(self.weights, str)
+            weights = _vector(self.weights, target.device, torch.float32)
+            return (weights[target.clamp(0, len(weights) - 1)] * counts).sum()
+        # On an accelerator a number would have to be waited for.
+        return int(counts.sum()) if target.device.type == "cpu" else counts.sum()
 
     def divergence(self, output: Any, reference: Any) -> Tensor:
         """Return KL(output || reference), averaged over samples (and pixels, tokens)."""

@@ -180,7 +180,7 @@ def test_tickets_of_imp_are_nested(blobs, conv_net):
     ("settings_", "sentence"),
     [
         ({"method": "concav"}, r"unknown method 'concav' \(did you mean 'concave'\?\); the methods are"),
-        ({"density": 0.0}, "density must be in"),
+        ({"density": 0.0}, "density must be"),
         ({"density": 1e-9}, "keeps none of the 378 weights; ask for a larger one"),
         ({"options": {"speed": 1}}, "method concave has no option 'speed'; it takes"),
         ({"penalty": "lgo"}, "unknown penalty 'lgo'"),

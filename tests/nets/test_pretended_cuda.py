@@ -199,6 +199,12 @@ def pretended_cuda():
 FEW = Training(epochs=1, batch_size=30, lr=0.05, momentum=0.9)
 
 
+@pytest.fixture(autouse=True)
+def there(monkeypatch):
+    """Let the library take the device for one that is there."""
+    monkeypatch.setattr("nets.playing.device_of", torch.device)
+
+
 @pytest.fixture(scope="module")
 def images():
     generator = torch.Generator().manual_seed(0)
