@@ -27,6 +27,7 @@ FIGURES = [
     "mechanism",
     "log_against_l1",
     "convex_scale",
+    "choice_of_lam",
     "layerwise",
 ]
 

@@ -1,0 +1,109 @@
+"""False and missed columns of each way to choose lam: BIC, EBIC, cross-validation, one standard error.
+
+Linear regression with an intercept and noise of variance one; Gaussian columns of correlation rho^|i-j|, k of
+them true, all with the same coefficient, spread evenly. Each draw is one path of 30 lam and one
+cross-validation with five folds, for log(0.1), MCP(3) and l1.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from figures.style import canvas, look, name_panel
+
+# n, d, number of true columns
+SHAPES = ((30, 100, 0), (40, 30, 0), (30, 100, 3), (40, 30, 3), (100, 200, 5))
+SIGNALS = (0.5, 1.5)
+CORRELATIONS = (0.0, 0.7)
+CHOICES = ("BIC", "EBIC", "cross-validation", "one standard error")
+N_LAMS = 30
+DRAWS = 8
+
+
+def _penalties() -> dict[str, Any]:
+    from concave_sparsity import L1, MCP, Log
+
+    return {"log, ε = 0.1": Log(0.1), "MCP, γ = 3": MCP(3.0), "l1": L1()}
+
+
+def cells() -> list[tuple[int, int, int, float, float]]:
+    """Return n, d, k, signal and correlation of each cell; noise alone has no signal to vary."""
+    found = []
+    for n, d, k in SHAPES:
+        for signal in SIGNALS if k else (0.0,):
+            found += [(n, d, k, signal, rho) for rho in CORRELATIONS]
+    return found
+
+
+def wrong_columns(cell: tuple[int, int, int, float, float], penalty: Any, draw: int) -> np.ndarray:
+    """Return the numbers of false and of missed columns of each choice on one draw, shape (choices, 2)."""
+    from convex_analysis import ConvergenceWarning, RegressionProblem, cross_validate
+
+    n, d, k, signal, rho = cell
+    root = np.linalg.cholesky(rho ** np.abs(np.subtract.outer(np.arange(d), np.arange(d))))
+    true = np.zeros(d, dtype=bool)
+    true[np.linspace(0, d - 1, k + 2).astype(int)[1:-1]] = k > 0
+    rng = np.random.default_rng([draw, n, d, k])
+    X = rng.standard_normal((n, d)) @ root.T
+    y = X @ np.where(true, signal, 0.0) + rng.standard_normal(n)
+    problem = RegressionProblem(X, y, penalty=penalty, fit_intercept=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        found = cross_validate(problem, n_lams=N_LAMS, seed=draw, tol=1e-5)
+    chosen = (found.path.best("bic"), found.path.best("ebic"), found.best, found.best_within_one_error)
+    kept = np.array([solution.x != 0.0 for solution in chosen])
+    return np.column_stack([(kept & ~true).sum(axis=1), (~kept & true).sum(axis=1)])
+
+
+def compute() -> dict[str, Any]:
+    rows = []
+    for cell in cells():
+        for name, penalty in _penalties().items():
+            wrong = np.array([wrong_columns(cell, penalty, draw) for draw in range(DRAWS)])
+            error = wrong.std(axis=0, ddof=1) / np.sqrt(DRAWS)
+            rows.append(
+                {
+                    **dict(zip(("n", "d", "k", "signal", "rho"), cell)),
+                    "penalty": name,
+                    "false": wrong[:, :, 0].mean(axis=0),
+                    "missed": wrong[:, :, 1].mean(axis=0),
+                    "false_error": error[:, 0],
+                    "missed_error": error[:, 1],
+                    "right": (wrong.sum(axis=2) == 0).mean(axis=0),
+                }
+            )
+    return {"draws": DRAWS, "choices": list(CHOICES), "cells": rows}
+
+
+def draw(data: dict[str, Any]) -> Figure:
+    figure, axes = canvas(2, 3, height=6.0, sharex=True, sharey="row")
+    names = list(_penalties())
+    for column, name in enumerate(names):
+        rows = [row for row in data["cells"] if row["penalty"] == name]
+        places = np.arange(len(rows))
+        for top, kind in enumerate(("false", "missed")):
+            ax = axes[top, column]
+            for i, choice in enumerate(data["choices"]):
+                style = {**look(i, marker=True), "linestyle": "none"}
+                ax.plot(places, [row[kind][i] for row in rows], **style, label=choice)
+            ax.set_yscale("symlog", linthresh=0.1)
+            ax.set_ylim(-0.02, 60 if kind == "false" else 6)
+            ax.set_xticks(places, [_label(row) for row in rows], rotation=90, fontsize=6)
+        name_panel(axes[0, column], "abc"[column], name)
+        for ax in axes[:, column]:
+            ax.set_xlabel("samples x features, true columns, signal, correlation", fontsize=7)
+    axes[0, 0].set_ylabel("false columns, mean")
+    axes[1, 0].set_ylabel("missed columns, mean")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _label(row: dict[str, Any]) -> str:
+    signal = f"signal {row['signal']:g}, " if row["k"] else "noise, "
+    return f"{row['n']} x {row['d']}, k {row['k']}, {signal}ρ {row['rho']:g}"
