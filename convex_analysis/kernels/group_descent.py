@@ -94,3 +94,31 @@ def group_epochs(
         if worst <= tolerance:
             break
     return worst
+
+
+@compiled
+def face_hessian(G: Any, curvature: Any, free: Any, group: Any, direction: Any, pull: Any, out: Any) -> None:
+    """Write the lower triangle of the Hessian on groups that are not zero: H plus that of the norms.
+
+    ``direction`` is x over its group's norm, ``pull`` the weight over that norm; a norm's Hessian is
+    ``pull (I - direction direction')`` on its group.
+    """
+    for i in range(free.size):
+        row = G[free[i]]
+        for k in range(i):
+            value = row[free[k]]
+            if group[i] == group[k]:
+                value -= pull[i] * direction[i] * direction[k]
+            out[i, k] = value
+        c = curvature[free[i]]
+        out[i, i] = c + pull[i] * (1.0 - direction[i] * direction[i]) + 1e-12 * abs(c)
+
+
+@compiled
+def add_rows(G: Any, curvature: Any, rows: Any, step: Any, out: Any) -> None:
+    """Add ``H[:, rows] step`` to out, H being G with the diagonal given."""
+    for i in range(rows.size):
+        row, move, j = G[rows[i]], step[i], rows[i]
+        for k in range(out.size):
+            out[k] += move * row[k]
+        out[j] += move * (curvature[j] - row[j])

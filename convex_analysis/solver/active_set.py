@@ -33,6 +33,11 @@ _PRUNED = 0.9  # a zero whose gradient is below this share of its weight may be 
 _PRUNED_SHARE = 0.1  # of the working set at least, or it is not worth the copying
 _LOOKS = 20  # at the near columns between two passes over X
 _MANY_COLUMNS = 500
+_ROUND = 1e6  # what the numpy calls of one round cost, in multiply-adds
+# Work of a whole run over that of the way to the first stationary point, estimated: with 5 log-sum on
+# 500 x 5000 ends 0.5% higher than without a limit, in 0.7 of the time; MCP on short sparse columns, 2000 x
+# 10,000, at 0.0115 in place of 0.0045 (a peer: 0.0152), in less than a tenth of the time.
+_REFINING = 5.0
 _MANY = 50  # reweighting steps on one model before the gradient is made anew
 
 
@@ -96,6 +101,7 @@ class ActiveSet:
         self.violations = np.empty(problem.n_features)
         self.intercept_violation = 0.0
         self.n_iter = 0
+        self._work, self._allowed = 0.0, np.inf
         self._made: list[float] = []  # objectives after the steps of a round
         self.status = Status.ITERATION_LIMIT
         self._look(start.x, start.z, start.intercept, start.gradient)
@@ -176,6 +182,7 @@ class ActiveSet:
     def _step(self, max_steps: int) -> bool:
         """Minimise one model of the loss plus the penalty on a working set; say whether the point moved."""
         model = self.model
+        self._work += _ROUND + 4.0 * self.fit.design.n_entries
         predictor = self.z + self.intercept
         # Once only, at the start: a column that came in later was wanted.
         if (
@@ -260,11 +267,15 @@ class ActiveSet:
                 break
             if self.search and few and self._pattern(found.x) != self.searched:
                 assert isinstance(penalty, Separable)
-                search = LocalSearch(
-                    model.exact(trace.predictor), penalty, low, high, abs(self.objective), tolerance
-                )
+                if self._allowed == np.inf:
+                    self._allowed = _REFINING * self._work
+                scale, rest = abs(self.objective), self._allowed - self._work
+                exact = model.exact(trace.predictor)
+                search = LocalSearch(exact, penalty, low, high, scale, tolerance, rest)
                 better = search.run(found.x, found.gradient, left)
                 self.searched = self._pattern(better.x)
+                self._work += search.work + float(self.model.working.size) ** 2
+                self.search = self._work < self._allowed
                 if (better.x != found.x).any() and trace.accept(better.x):
                     found = better
                     continue

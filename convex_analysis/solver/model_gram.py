@@ -11,7 +11,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from convex_analysis.datafit import DataFit
 from convex_analysis.design import Indices
 from convex_analysis.kernels.gram_descent import minimise
-from convex_analysis.kernels.group_descent import group_epochs
+from convex_analysis.kernels.group_descent import add_rows, face_hessian, group_epochs
 from convex_analysis.losses.loss import Vector
 from convex_analysis.regulariser import Grouped, Regulariser
 from convex_analysis.solver.scratch_memory import Owner, borrow
@@ -126,14 +126,14 @@ class GramModel:
             )  # fmt: skip
             if worst <= tolerance:
                 return True
-            sound = np.isfinite(worst) and self._group_newton(penalty, gradient, x, weights, bends)
+            sound = np.isfinite(worst) and self._group_newton(penalty, gradient, x, weights, curvature)
             if not sound and (bend is not None or worst > 0.5 * before):
                 return bend is None
             before = worst
         return bend is None
 
     def _group_newton(
-        self, penalty: Grouped, gradient: Vector, x: Vector, weights: Vector, bend: Vector
+        self, penalty: Grouped, gradient: Vector, x: Vector, weights: Vector, curvature: Vector
     ) -> bool:
         """Take a safeguarded Newton step on the groups that are not zero; False where none helps."""
         sizes = penalty.sizes(x)
@@ -141,19 +141,17 @@ class GramModel:
         if not free.size:
             return True
         part, size, w, old = penalty.on(free), sizes[free], weights[free], x[free]
-        hessian = self.working.gram[np.ix_(free, free)].astype(np.float64)
-        smooth = hessian + np.diag(bend[free] + self.working.curvature[free] - hessian.diagonal())
         direction = old / size
-        same = part.group[:, None] == part.group[None, :]
-        pull = w / size
-        full = smooth - np.where(same, pull[:, None] * np.outer(direction, direction), 0.0)
-        full[np.diag_indices(free.size)] += pull + 1e-12 * self.working.curvature[free]
+        hessian = np.zeros((free.size, free.size))
+        face_hessian(self.working.gram, curvature, free, part.group, direction, w / size, hessian)
         try:
-            step = -cho_solve(cho_factor(full, lower=True), gradient[free] + w * direction)
+            step = -cho_solve(cho_factor(hessian, lower=True, overwrite_a=True, check_finite=False),
+                              gradient[free] + w * direction, check_finite=False)  # fmt: skip
         except LinAlgError:
             return False
-        image = smooth @ step
-        slope, curve = float(gradient[free] @ step), float(step @ image)
+        image = np.zeros(x.size)
+        add_rows(self.working.gram, curvature, free, step, image)
+        slope, curve = float(gradient[free] @ step), float(step @ image[free])
         before = part.norm(w, old)
         t = 1.0
         while t > 1e-4:
@@ -163,8 +161,7 @@ class GramModel:
             t *= 0.5
         else:
             return False
-        gradient += t * (self.working.gram[free, : x.size].T.astype(np.float64) @ step)
-        gradient[free] += t * (image - hessian @ step)
+        gradient += t * image
         x[free] = old + t * step
         return True
 

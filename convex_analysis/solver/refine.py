@@ -25,6 +25,8 @@ _REMOVALS = 32
 # Moves of single coordinates between two rounds of reweighting.
 _MOVES = 8
 _LARGEST_SUPPORT = 400
+# What the numpy calls of one look at all single moves cost, in multiply-adds.
+_OVERHEAD = 1e6
 
 
 class LocalSearch:
@@ -42,6 +44,13 @@ class LocalSearch:
         Scale of the objective: gains below 1e-7 of it are ignored.
     tolerance
         First-order violation to which the points are found (or up to which it would gain too little).
+    allowance
+        Work, in multiply-adds, after which no further exchange is begun.
+
+    Attributes
+    ----------
+    work
+        Work done so far, estimated.
     """
 
     def __init__(
@@ -52,7 +61,9 @@ class LocalSearch:
         upper: Vector,
         scale: float,
         tolerance: float,
+        allowance: float,
     ) -> None:
+        self.work, self.allowance = 0.0, allowance
         self.model = model
         self.penalty = penalty
         self.lower, self.upper = lower, upper
@@ -80,6 +91,8 @@ class LocalSearch:
         """
         found = self._settle(Reweighting(x, gradient), max_steps)
         for _ in range(max_steps):
+            if self.work > self.allowance:
+                break
             exchanged = self._exchange(found.x, found.gradient)
             if exchanged is None:
                 break
@@ -111,6 +124,7 @@ class LocalSearch:
         x, gradient = x.copy(), gradient.copy()
         gains: list[float] = []
         for _ in range(_MOVES):
+            self.work += _OVERHEAD
             places, values, gain = self._single_moves(x, gradient)
             best = int(np.argmax(gain)) if gain.size else -1
             if best < 0 or not gain[best] > self.smallest:
@@ -156,6 +170,7 @@ class LocalSearch:
         support = self._to_zero(x)
         if not 1 < support.size <= _LARGEST_SUPPORT:
             return None
+        self.work += 3.0 * _OVERHEAD + support.size**3 / 3.0 + 2.0 * _REMOVALS * support.size * self.size
         rows = self.gram[support, : self.size]
         hessian = rows[:, support].astype(np.float64)
         trials = self._removals(x, support, hessian)
