@@ -19,7 +19,7 @@ from nets.runs.canonical import (
 )
 
 #: Literal addresses: folders of runs made yesterday must be found tomorrow. If a change of this library makes
-#: a run compute something else, raise canonical.VERSION (for one method its entry in canonical.REVISIONS) and
+#: a run compute something else, raise canonical.VERSION (for one method its `Method.revision`) and
 #: renew these; otherwise they must not change.
 PINNED = {
     "d7b638e2553f577a645ce9c4b2be8849": {},
