@@ -28,7 +28,7 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
     alpha
         Strength of the penalty, not negative. With ``penalty="l1"`` and two classes the model is
         ``sklearn.linear_model.LogisticRegression(l1_ratio=1, C=1 / (n_samples * alpha))``.
-    penalty, penalty_parameters, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
+    penalty, penalty_parameters, l2, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
         As in `ConcaveRegressor`.
     class_weight
         Weights of the classes: a dict by label, or "balanced", inversely to how often they occur.
@@ -65,6 +65,7 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         *,
         penalty: PenaltyLike = "log",
         penalty_parameters: Mapping[str, Any] | None = None,
+        l2: float = 0.0,
         lower: Any = -np.inf,
         upper: Any = np.inf,
         penalty_factor: Any = None,
@@ -78,6 +79,7 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         self.alpha = alpha
         self.penalty = penalty
         self.penalty_parameters = penalty_parameters
+        self.l2 = l2
         self.lower = lower
         self.upper = upper
         self.penalty_factor = penalty_factor

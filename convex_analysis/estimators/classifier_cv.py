@@ -46,7 +46,7 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         Folds solved at the same time, as in scikit-learn.
     class_weight
         As in `ConcaveClassifier`; held-out samples are judged by their own weights alone.
-    penalty, penalty_parameters, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
+    penalty, penalty_parameters, l2, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
         As in `ConcaveRegressor`.
 
     Attributes
@@ -83,6 +83,7 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         n_jobs: int | None = None,
         penalty: PenaltyLike = "log",
         penalty_parameters: Mapping[str, Any] | None = None,
+        l2: float = 0.0,
         lower: Any = -np.inf,
         upper: Any = np.inf,
         penalty_factor: Any = None,
@@ -101,6 +102,7 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         self.n_jobs = n_jobs
         self.penalty = penalty
         self.penalty_parameters = penalty_parameters
+        self.l2 = l2
         self.lower = lower
         self.upper = upper
         self.penalty_factor = penalty_factor

@@ -40,6 +40,7 @@ from convex_analysis.solver_parameters import STARTS, STEPS, TOLERANCE
 SHARED_RULES: dict[str, tuple[Rule, ...]] = {
     "penalty": (Word(), Kind((Penalty,), "a concave_sparsity.Penalty"), Function()),
     "penalty_parameters": (Kind((Mapping,), "a dict of the penalty's parameters"), Nothing()),
+    "l2": (Number(low=0),),
     "lower": (Numbers(),),
     "upper": (Numbers(),),
     "penalty_factor": (Numbers(), Nothing()),
@@ -127,6 +128,7 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
             penalty_factor=self.penalty_factor,
             sample_weight=sample_weight,
             fit_intercept=self.fit_intercept,
+            ridge=float(self.l2),
         )
 
     def _at(self, problem: Any, alpha: float) -> Any:

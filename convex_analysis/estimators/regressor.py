@@ -62,6 +62,9 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
         ``penalty=MCP.classical`` and ``penalty=SCAD.classical`` are MCP and SCAD as in ncvreg.
     penalty_parameters
         Parameters of the named penalty or of the function, for example ``{"eps": 0.1}``.
+    l2
+        Strength of a ridge besides, ``l2 / 2 ||w||^2``: scikit-learn's ``ElasticNet(a, l1_ratio=q)`` has
+        ``alpha = a q`` and ``l2 = a (1 - q)``.
     loss
         "linear" (half the squared error), "huber" (delta 1), or a `convex_analysis.losses.Loss`
         such as ``Huber(1.35)``.
@@ -123,6 +126,7 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
         *,
         penalty: PenaltyLike = "log",
         penalty_parameters: Mapping[str, Any] | None = None,
+        l2: float = 0.0,
         loss: str | Loss = "linear",
         lower: Any = -np.inf,
         upper: Any = np.inf,
@@ -136,6 +140,7 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
         self.alpha = alpha
         self.penalty = penalty
         self.penalty_parameters = penalty_parameters
+        self.l2 = l2
         self.loss = loss
         self.lower = lower
         self.upper = upper

@@ -44,7 +44,7 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         What alpha is chosen by in place of the held-out loss: a name or a function, as in scikit-learn.
     n_jobs
         Folds solved at the same time, as in scikit-learn.
-    penalty, penalty_parameters, loss, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
+    penalty, penalty_parameters, l2, loss, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
         As in `ConcaveRegressor`.
 
     Attributes
@@ -84,6 +84,7 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         n_jobs: int | None = None,
         penalty: PenaltyLike = "log",
         penalty_parameters: Mapping[str, Any] | None = None,
+        l2: float = 0.0,
         loss: str | Loss = "linear",
         lower: Any = -np.inf,
         upper: Any = np.inf,
@@ -102,6 +103,7 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         self.n_jobs = n_jobs
         self.penalty = penalty
         self.penalty_parameters = penalty_parameters
+        self.l2 = l2
         self.loss = loss
         self.lower = lower
         self.upper = upper

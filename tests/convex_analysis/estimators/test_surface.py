@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning as SklearnConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import ElasticNet, LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_validate
 
@@ -195,3 +195,14 @@ def test_messages_use_the_callers_names() -> None:
         ConcaveRegressorCV(lower=0.5).fit(X, Y)
     with pytest.raises(ValueError, match="alphas must be"):
         ConcaveRegressorCV(alphas=[np.inf]).fit(X, Y)
+
+
+def test_l2_is_the_ridge_of_the_elastic_net() -> None:
+    own = ConcaveRegressor(0.06, penalty="l1", l2=0.14, tol=1e-10).fit(X, Y)
+    peer = ElasticNet(alpha=0.2, l1_ratio=0.3, tol=1e-12, max_iter=100_000).fit(X, Y)
+    np.testing.assert_allclose(own.coef_, peer.coef_, atol=1e-7)
+    assert own.intercept_ == pytest.approx(peer.intercept_, abs=1e-7)
+    shrunk = ConcaveClassifierCV(n_alphas=3, l2=1.0).fit(X, LABELS)
+    assert np.abs(shrunk.coef_).max() < np.abs(ConcaveClassifierCV(n_alphas=3).fit(X, LABELS).coef_).max()
+    with pytest.raises(ValueError, match="l2 of ConcaveRegressor must be"):
+        ConcaveRegressor(l2=-1.0).fit(X, Y)
