@@ -95,7 +95,7 @@ def _tell_global_bound(
     report: Report, found: Solution, verdicts: Sequence[Verdict], best: GlobalSolution | None
 ) -> None:
     """Put the best bound at hand in place of the solver's own."""
-    bounds = [(found.suboptimality_bound, "the envelope, T1")]
+    bounds = [(found.suboptimality_bound, "T1 or T20 at the solution")]
     bounds += [(v.bound, "the envelope, T1") for v in verdicts if v.theorem == "T1" and v.applies]
     if best is not None:
         bounds.append(
