@@ -62,7 +62,7 @@ class MomentsModel:
 
     def solve(self, problem: Problem, start: Vector, tolerance: float) -> Found | None:
         """Solve a problem with this fit; None where rounding leaves the point short of the tolerance."""
-        weights = problem.lam * problem.penalty_factor * problem.units * _slope(problem)
+        weights = _weights(problem)
         lower, upper = problem.lower, problem.upper
         x = np.clip(start, lower, upper)
         gradient = self._gradient + self._gram @ x
@@ -83,10 +83,12 @@ class MomentsModel:
 
     def objective(self, problem: Problem, x: Vector) -> float:
         """Return the objective at a point with its best intercept."""
-        weights = problem.lam * problem.penalty_factor * problem.units * _slope(problem)
+        weights = _weights(problem)
         loss = self._loss + float(x @ (self._gradient + 0.5 * (self._gram @ x)))
         return loss + float(weights @ np.abs(x))
 
 
-def _slope(problem: Problem) -> float:
-    return 0.0 if problem.lam == 0.0 else problem.slope_at_zero
+def _weights(problem: Problem) -> Vector:
+    """Return the straight penalty's weights; where nothing is charged its slope may be infinite."""
+    scale: Vector = problem.lam * problem.penalty_factor * problem.units
+    return scale * problem.slope_at_zero if scale.any() else scale

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from concave_sparsity import L1, MCP, Log
+from concave_sparsity import L1, MCP, Log, Lq
 from convex_analysis import RegressionProblem, majorize_minimize, path
 from convex_analysis.solver.model_columns import ColumnsModel, model_for
 from convex_analysis.solver.model_gram import GramModel
@@ -61,3 +61,10 @@ def test_moments_and_passes_over_the_data_agree(settings, monkeypatch):
         )
         assert one.converged
         assert one.gap <= 1e-9
+
+
+def test_an_infinite_slope_plays_no_part_where_nothing_is_charged():
+    X = RNG.standard_normal((30, 4))
+    settings = {"penalty": Lq(0.5), "lam": 0.1, "penalty_factor": np.zeros(4)}
+    found = majorize_minimize(RegressionProblem(X, X[:, 0], **settings))
+    np.testing.assert_allclose(found.x, [1.0, 0.0, 0.0, 0.0], atol=1e-8)
