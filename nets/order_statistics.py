@@ -19,6 +19,8 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
     """
     if values.device.type == "cpu":
         # numpy partitions ten times faster than torch
-        return torch.from_numpy(np.partition(values.numpy(), k - 1)[k - 1 : k]).reshape(())
+        wide = values.float() if values.dtype == torch.bfloat16 else values  # unknown to numpy
+        kth = torch.from_numpy(np.partition(wide.numpy(), k - 1)[k - 1 : k])
+        return kth.reshape(()).to(values.dtype)
     # On CUDA kthvalue gives a flat tensor to one block of the GPU; a sort uses all of them.
     return values.sort().values[k - 1]

@@ -23,9 +23,15 @@ def parse_penalty(text: str | Penalty) -> Penalty:
     ------
     ValueError
         If the name is unknown or a parameter is not right.
+    TypeError
+        If it is neither a text nor a penalty.
     """
     if isinstance(text, Penalty):
         return text
+    if not isinstance(text, str):
+        raise TypeError(
+            f"penalty must be a Penalty or its name, such as Log(0.02) or 'log(0.02)', got {text!r}"
+        )
     if is_import_path(text):
         made = import_object(text)
         made = made if isinstance(made, Penalty) else made()

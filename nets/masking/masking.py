@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from concave_sparsity import Log, Penalty, density_count
+from concave_sparsity.parameters import real_number
 from nets.granularity.layers import LayerDensities
 from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
@@ -51,6 +52,9 @@ class Steps:
         Fixes all that is random.
     """
 
+    #: What to do about a masked parameter that the optimiser does not have.
+    _remedy = "give it the parameter, or exclude={!r}"
+
     def __init__(self, flat: Shadow, hooks: Sequence[Hook], seed: int = 0) -> None:
         self.flat = flat
         self.flat.optimiser = None
@@ -84,11 +88,7 @@ class Steps:
             If the optimiser calls its closure several times, does not step on a masked parameter, or carries
             a mask already.
         """
-        inner = getattr(optimiser, "optimizer", None)
-        while isinstance(inner, torch.optim.Optimizer):  # wrapped by accelerate and the like
-            optimiser, inner = inner, getattr(inner, "optimizer", None)
-        if not isinstance(optimiser, torch.optim.Optimizer):
-            raise TypeError(f"a mask acts through a torch optimiser, got {type(optimiser).__name__}")
+        optimiser = _plain_optimiser(optimiser)
         if isinstance(optimiser, torch.optim.LBFGS):
             raise ValueError(
                 "LBFGS calls the closure several times a step, at weights that no mask has seen: train the "
@@ -100,8 +100,7 @@ class Steps:
         for name, p in zip(self.flat.layout.names, self.flat.parameters):
             if id(p) not in places:
                 raise ValueError(
-                    f"{name} is masked, but this optimiser does not step on it: give it the parameter, or "
-                    f"exclude={name!r}"
+                    f"{name} is masked, but this optimiser does not step on it: {self._remedy.format(name)}"
                 )
         if steps is not None:
             self.steps = int(steps)
@@ -241,6 +240,19 @@ class Steps:
         self.flat.note()
 
 
+def _plain_optimiser(optimiser: Any) -> torch.optim.Optimizer:
+    """Return the optimiser of torch inside the wrappers of accelerate and the like."""
+    inner = getattr(optimiser, "optimizer", None)
+    while isinstance(inner, torch.optim.Optimizer):
+        optimiser, inner = inner, getattr(inner, "optimizer", None)
+    if not isinstance(optimiser, torch.optim.Optimizer):
+        raise TypeError(
+            f"a mask acts through a torch optimiser, such as torch.optim.AdamW(model.parameters()); got "
+            f"{type(optimiser).__name__}"
+        )
+    return optimiser
+
+
 class _Once:
     """A closure that has been called already; a second call would need weights that are not there."""
 
@@ -354,8 +366,9 @@ class Masking(Steps):
         self.granularity = granularity_name(granularity)
         chosen.refuse(self.granularity)
         self._batches = Batches(loss, batch)
-        if not float(steps).is_integer() or steps < 1:
+        if real_number(steps, "steps, the number of optimiser steps,") < 1 or not float(steps).is_integer():
             raise ValueError(f"steps must be the number of optimiser steps, at least 1, got {steps!r}")
+        optimiser = _plain_optimiser(optimiser)
         model = unwrapped(model)
         flat = Shadow(model, maskable(model, include, exclude, units=self.granularity == "channel"))
         if isinstance(density, Mapping) and self.granularity != "weight":
@@ -471,12 +484,24 @@ class Masking(Steps):
         Warns
         -----
         UserWarning
-            If the training is not at its end: the mask is cut while it still moves.
+            If the training is not at its end: the mask is cut while it still moves. If `weights` are the
+            network's own tensors, which the training has changed.
         """
+        if weights is not None and not isinstance(weights, Mapping):
+            raise TypeError(
+                "weights must be a state of the network, copy.deepcopy(model.state_dict()) before the "
+                f"training, got {type(weights).__name__}"
+            )
+        if weights is not None and self.step and self.flat.is_live(plain(weights)):
+            warnings.warn(
+                "weights are the network's own tensors, which the training has changed: keep "
+                "copy.deepcopy(model.state_dict()) before it",
+                stacklevel=3,
+            )
         if self.step < self.steps:
             warnings.warn(
                 f"this ticket is cut at step {self.step} of {self.steps}: the mask was still moving",
-                stacklevel=2,
+                stacklevel=3,  # past the decorator
             )
         mask = self._hook.cut(self, self.count(self.asked))
         kept, groups = int(mask.sum()), self.layout.groups
@@ -505,7 +530,7 @@ class Masking(Steps):
                 metadata["input_shape"] = list(x.shape[1:])
             assert groups is not None
             metadata |= groups.report(mask)
-        state = self.flat.snapshot() if weights is None else plain(weights)
+        state = self.flat.snapshot(self.flat.taken_up()) if weights is None else plain(weights)
         return Ticket(
             {name: part.cpu().clone() for name, part in self.layout.split(mask).items()},
             {name: tensor.detach().cpu().clone() for name, tensor in state.items()},
@@ -515,6 +540,8 @@ class Masking(Steps):
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that an interrupted loop needs beside the states of network, optimiser and scheduler."""
+        if self._handles:
+            self.flat.settle()  # what was written into the network is theta from the next step on
         separate = self.flat._theta
         return {
             "method": self.method.name,
@@ -532,8 +559,14 @@ class Masking(Steps):
         Raises
         ------
         ValueError
-            If it belongs to another method or network.
+            If it belongs to another method or network, or is no state of a mask.
         """
+        parts = ("method", "names", "step", "peak", "weights", "hook")
+        if missing := [name for name in parts if name not in state]:
+            raise ValueError(
+                f"this is no state of a mask, it has no {', '.join(missing)}: give what masking.state_dict() "
+                "returned"
+            )
         if state["method"] != self.method.name or list(state["names"]) != list(self.layout.names):
             raise ValueError(
                 f"this state is of method {state['method']} on {', '.join(state['names'][:3])}, ..., not of "
@@ -560,6 +593,8 @@ class Hold(Steps):
         Boolean, by parameter name.
     """
 
+    _remedy = "give {!r} to the optimiser too"
+
     def __init__(
         self, model: nn.Module, optimiser: torch.optim.Optimizer, masks: Mapping[str, Tensor]
     ) -> None:
@@ -575,7 +610,8 @@ class Hold(Steps):
         flat = Shadow(inner, list(by_first))
         flat_mask = flat.layout.join(by_first).to(flat.weights.device)
         super().__init__(flat, (_Zeros(flat_mask),))
-        acting = _ACTING.get(getattr(optimiser, "optimizer", optimiser))
+        optimiser = _plain_optimiser(optimiser)
+        acting = _ACTING.get(optimiser)
         if acting is not None:  # the search is over
             acting.remove()
         self.attach(optimiser, steps=1)
@@ -608,11 +644,24 @@ class Batches:
     loss: Callable[[Any, Any], Tensor] | Task | str | None
     batch: Any
 
-    def _all(self) -> Iterable[tuple[Any, Any]]:
+    def __post_init__(self) -> None:
+        if isinstance(self.batch, Iterator):
+            raise ValueError(
+                "batch is an iterator, which can be read once: give a list of batches, or a loader"
+            )
+
+    def _all(self) -> Iterator[tuple[Any, Any]]:
         batch = self.batch
         if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor):
-            return [(batch[0], batch[1])]
-        return batch  # type: ignore[no-any-return]
+            batch = [(batch[0], batch[1])]
+        elif isinstance(batch, Tensor):
+            batch = [batch]
+        for one in batch:
+            if not isinstance(one, (tuple, list)) or len(one) != 2:
+                raise ValueError(
+                    f"batch= is one batch (inputs, target) or several, got a {type(one).__name__} in it"
+                )
+            yield one[0], one[1]
 
     def several(self, samples: int) -> Iterator[tuple[Any, Any]]:
         """Yield batches, up to a number of samples.
@@ -620,10 +669,13 @@ class Batches:
         Raises
         ------
         ValueError
-            If there are none, or no loss.
+            If there are none.
         """
-        if self.batch is None or self.loss is None:
-            raise ValueError("the method looks at gradients before training: give loss= and batch=")
+        if self.batch is None:
+            raise ValueError(
+                "the method looks at samples: give batch=(inputs, target), or several, and loss= if it takes "
+                "gradients before the training"
+            )
         seen = 0
         for inputs, target in self._all():
             if seen >= samples:
@@ -643,9 +695,9 @@ class Batches:
 
     def first(self) -> Tensor | None:
         """Return the first inputs, if they are a tensor."""
-        if self.batch is None:
-            return None
-        inputs, _ = next(iter(self._all()))
+        if self.batch is None or isinstance(self.batch, Tensor):
+            return self.batch
+        inputs = next(self._all(), (None, None))[0]
         return inputs if isinstance(inputs, Tensor) else None
 
     def ones(self, dtype: torch.dtype) -> Tensor:

@@ -58,6 +58,7 @@ class Shadow:
         self._views: list[Tensor] = []
         self._versions: list[int] = []
         self._shown: tuple[Tensor, list[Tensor]] = (torch.empty(0), [])
+        self._scale = 1.0
         self._buffer: Tensor | None = None
         self._gathered = False
         self._frozen = False
@@ -104,7 +105,7 @@ class Shadow:
     def show(self, mask: Tensor, scale: float = 1.0) -> None:
         """Let the network see theta * mask * scale."""
         masks = self._shown[1] if self._shown[0] is mask else self._split(mask)
-        self._shown = mask, masks
+        self._shown, self._scale = (mask, masks), scale
         sources = self._seen if self._theta is None else self._views
         if mask.device.type == "cpu":
             for seen, theta, part in zip(self._seen, sources, masks):
@@ -217,15 +218,34 @@ class Shadow:
             for i in moved:
                 self._seen[i] = self.parameters[i].data
             return
-        written = [i for i, p in enumerate(self.parameters) if p._version != self._versions[i]]
-        if not (moved or written):
-            return
-        masks = self._shown[1]
-        for i in {*moved, *written}:
-            self._seen[i] = seen = self.parameters[i].data
-            theta = self._views[i]
-            theta.copy_(torch.where(seen == theta * masks[i], theta, seen) if masks else seen)
-        self._note()
+        if changed := self._written():
+            self._theta.copy_(self.taken_up())
+            for i in changed:
+                self._seen[i] = self.parameters[i].data
+            self._note()
+
+    def _written(self) -> list[int]:
+        return [
+            i
+            for i, p in enumerate(self.parameters)
+            if p._version != self._versions[i] or p.data_ptr() != self._seen[i].data_ptr()
+        ]
+
+    def taken_up(self) -> Tensor:
+        """Return theta, shape (n,), with what was written into the network since the last step."""
+        theta = self.weights
+        if self._theta is None or not (changed := self._written()):
+            return theta
+        theta = theta.clone()
+        parts, masks = self._split(theta), self._shown[1]
+        for i in changed:
+            seen, part = self.parameters[i].data, parts[i]
+            if masks:
+                shown = part * masks[i] if self._scale == 1.0 else part * masks[i] * self._scale
+                part.copy_(torch.where(seen == shown, part, seen))
+            else:
+                part.copy_(seen)
+        return theta
 
     def _note(self) -> None:
         self._versions = [p._version for p in self.parameters]
@@ -235,11 +255,19 @@ class Shadow:
         if self._theta is not None:
             self._note()
 
-    def snapshot(self) -> dict[str, Tensor]:
+    def is_live(self, state: Mapping[str, Tensor]) -> bool:
+        """Tell whether a state holds the masked parameters themselves, as the last step left them."""
+        if self._theta is not None and self._written():
+            return False
+        own = zip(self.layout.names, self._seen)
+        return any(name in state and state[name].data_ptr() == seen.data_ptr() for name, seen in own)
+
+    def snapshot(self, theta: Tensor | None = None) -> dict[str, Tensor]:
         """Return a copy of the network's whole state, theta in the place of masked weights."""
         state: dict[str, Any] = self.model.state_dict()
         names = tied(self.model)
-        whole = {} if self._theta is None else self.layout.split(self._theta)
+        theta = self._theta if theta is None else theta
+        whole = {} if theta is None else self.layout.split(theta)
         return {n: (whole[names[n]] if names.get(n) in whole else t).clone() for n, t in state.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:

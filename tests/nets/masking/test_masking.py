@@ -386,3 +386,106 @@ def test_granularities_hold_in_the_users_loop(granularity, points):
     else:
         small = nets.shrink(ticket.apply(build()), ticket)
         assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_networks_of_any_floating_type_find_a_ticket(method, dtype, points):
+    model = build().to(dtype)
+    data = points[0].to(dtype), points[1]
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
+    masking = nets.Masking(
+        model, optimiser, method, density=0.2, steps=8, loss=cross_entropy, batch=(data[0][:64], data[1][:64])
+    )
+    train(model, optimiser, data, last=8)
+    ticket = masking.ticket()
+    assert ticket.density == pytest.approx(0.2, abs=1e-3)
+    assert all(weights.dtype == dtype for weights in ticket.weights.values())
+
+
+def test_weights_written_after_the_last_step_are_the_ticket_s_and_the_mask_stays(points):
+    for method in ("concave", "gmp", "edge-popup"):
+        model = build()
+        optimiser = adamw(model)
+        masking = nets.Masking(model, optimiser, method, density=0.2, steps=8)
+        train(model, optimiser, points, last=8)
+        before = masking.ticket()
+        averaged = {name: torch.randn_like(t) for name, t in model.state_dict().items()}
+        model.load_state_dict(averaged)
+        after = masking.ticket()
+        assert all(torch.equal(after.masks[name], mask) for name, mask in before.masks.items())
+        assert all(torch.equal(after.weights[name], t) for name, t in averaged.items())
+        stored = masking.state_dict()["weights"]
+        if stored is not None:
+            assert torch.equal(stored, torch.cat([averaged[n].flatten() for n in masking.layout.names]))
+
+
+@pytest.mark.parametrize("method", ["concave", "gmp", "edge-popup"])
+def test_weights_taken_away_and_put_back_change_nothing(method, points):
+    """Also where the network sees scaled weights, as with edge-popup."""
+    model = build()
+    optimiser = adamw(model)
+    masking = nets.Masking(model, optimiser, method, density=0.2, steps=8)
+    train(model, optimiser, points, last=8)
+    before = masking.ticket().weights
+    own = copy.deepcopy(model.state_dict())
+    model.load_state_dict(build(seed=1).state_dict())
+    model.load_state_dict(own)
+    after = masking.ticket().weights
+    assert all(torch.equal(after[name], t) for name, t in before.items())
+
+
+def test_a_state_that_the_training_went_on_changing_is_told(points):
+    model = build()
+    live, kept = model.state_dict(), copy.deepcopy(model.state_dict())
+    optimiser = adamw(model)
+    masking = nets.Masking(model, optimiser, density=0.2, steps=8)
+    train(model, optimiser, points, last=8)
+    with pytest.warns(UserWarning, match=r"copy\.deepcopy\(model\.state_dict\(\)\) before it"):
+        masking.ticket(weights=live)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        masking.ticket(weights=kept)
+        model.load_state_dict(kept)
+        masking.ticket(weights=model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"steps": "10"}, "steps, the number of optimiser steps, must be a real number, got '10'"),
+        ({"penalty": 3}, "penalty must be a Penalty or its name"),
+        ({"optimiser": [1]}, "a mask acts through a torch optimiser"),
+        ({"method": "snip", "batch": iter([])}, "batch is an iterator, which can be read once"),
+        (
+            {"method": "snip", "batch": [torch.ones(2, 20)], "loss": cross_entropy},
+            r"one batch \(inputs, target\)",
+        ),
+        ({"method": "snip", "loss": cross_entropy}, r"give batch=\(inputs, target\)"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_sentence(settings, sentence):
+    model = build()
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        nets.Masking(model, **{"optimiser": adamw(model), "steps": 10, **settings})
+
+
+def test_what_is_no_state_and_what_no_optimiser_has_is_told(points):
+    model = build()
+    optimiser = adamw(model)
+    masking = nets.Masking(model, optimiser, method="magnitude", density=0.2, steps=2)
+    with pytest.raises(
+        ValueError, match=r"it has no method, names.* give what masking\.state_dict\(\) returned"
+    ):
+        masking.load_state_dict({})
+    train(model, optimiser, points, last=2)
+    with pytest.raises(TypeError, match=r"weights must be a state .* got Sequential"):
+        masking.ticket(weights=model)
+    with pytest.raises(ValueError, match=r"give '2\.weight' to the optimiser too"):
+        masking.ticket().hold(model, torch.optim.SGD(model[0].parameters(), lr=0.1))
+
+
+def test_channels_need_inputs_alone(points):
+    model = build()
+    masking = nets.Masking(model, adamw(model), density=0.5, steps=4, granularity="channel", batch=points[0])
+    assert masking.entries < masking.n

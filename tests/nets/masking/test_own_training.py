@@ -107,3 +107,11 @@ def test_what_a_training_leaves_undone_is_said(points):
         nets.find_ticket(
             build(), method="imp", density=0.5, train=Training(points), options={"rewinding": "fine-tuning"}
         )
+
+
+def test_pruning_layer_by_layer_needs_samples_and_no_loss(points):
+    training = Training(points)
+    with pytest.raises(ValueError, match=r"looks at samples: give batch=\(inputs, target\)"):
+        nets.find_ticket(build(), method="wanda", density=0.2, train=training)
+    ticket = nets.find_ticket(build(), method="wanda", density=0.2, train=training, batch=points)
+    assert ticket.kept == round(0.2 * ticket.total)
