@@ -117,17 +117,19 @@ class DataFit:
         """Return the curvature of the quadratic model in each predictor, ``s_i phi''(z_i, y_i)`` or above."""
         return self.row_weights * self.loss.curvature(z, self.y)
 
-    def best_intercept(self, z: Vector, start: float = 0.0) -> float:
+    def best_intercept(self, z: Vector, start: float | None = None) -> float:
         """Minimise over b at predictors z without intercept, by safeguarded Newton steps; 0 without one.
 
-        Where there is no minimiser (logistic data of one class) the result is a point of small gradient.
+        They begin at ``start``, by default at minus the mean offset. Where there is no minimiser (logistic
+        data of one class) the result is a point of small gradient.
         """
         if not self.fit_intercept:
             return 0.0
         s, y, loss = self.row_weights, self.y, self.loss
         if loss.quadratic:
             return float(s @ (y - z)) / float(s.sum())
-        b, value = start, self.loss_value(z + start)
+        b = self._first_intercept if start is None else start
+        value = self.loss_value(z + b)
         rows = self.rows(z + b)
         slope, negligible = float(rows.sum()), 1e-15 * float(np.abs(rows).sum())
         for _ in range(100):
@@ -219,10 +221,19 @@ class DataFit:
     @cached_property
     def _slope_size(self) -> float:
         """Size of the losses' derivatives at zero, before the intercept is fitted."""
-        z = self._predictor_at_zero
+        first = self._first_intercept
+        z = self._predictor_at_zero + first
         slopes = self.loss.derivative(z, self.y)
         steepness = float(np.max(self.loss.second_derivative(z, self.y), initial=0.0))
-        return float(np.sqrt(self.row_weights @ (slopes * slopes))) + steepness * abs(self.intercept_at_zero)
+        moved = abs(first) + abs(self.intercept_at_zero - first)
+        return float(np.sqrt(self.row_weights @ (slopes * slopes))) + steepness * moved
+
+    @cached_property
+    def _first_intercept(self) -> float:
+        """Minus the mean offset where an intercept can take it up: far from it a log link overflows."""
+        if self.offset is None or not self.fit_intercept:
+            return 0.0
+        return -float(self.row_weights @ self.offset)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Return what is kept under a name, made at the first call from the data alone."""

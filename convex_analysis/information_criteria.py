@@ -25,11 +25,12 @@ def effective_samples(problem: Problem) -> int:
 def deviance(problem: Problem, solution: Solution) -> float:
     """Return minus twice the log-likelihood up to a constant.
 
-    ``n log(2 f)`` for losses of a residual whose scale is not known (linear, Huber), with the variance of
-    the noise estimated by ``2 f``, the weighted mean squared residual; ``2 n f`` for the other losses.
+    With f the weighted mean loss (a ridge term is none): ``n log(2 f)`` for losses of a residual whose scale
+    is not known (linear, Huber), with the variance of the noise estimated by ``2 f``, the weighted mean
+    squared residual; ``2 n f`` for the other losses.
     """
     n = effective_samples(problem)
-    fit = problem.data_fit(solution.x, solution.intercept)
+    fit = problem.fit.loss_value(problem.predictor(solution.x, solution.intercept))
     if problem.loss.quadratic or isinstance(problem.loss, Huber):
         return n * log(max(2.0 * fit, float(np.finfo(np.float64).tiny)))
     return 2.0 * n * fit

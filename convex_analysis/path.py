@@ -211,10 +211,8 @@ def _continued(problem: Problem, solver: Solver, start: str | Vector | None, sto
     """
     if np.isfinite(problem.slope_at_zero) or not problem.lam > 0.0:
         return solver.run(problem, start, stop)
-    fresh = solver.run(problem, "l1", stop)
-    if isinstance(start, str) or start is None or not np.any(start):
-        return fresh
-    return min(solver.run(problem, start, stop), fresh, key=lambda found: found.objective)
+    given = not (isinstance(start, str) or start is None) and np.any(start)
+    return solver.best(problem, ("l1", start) if given else ("l1",), stop)
 
 
 def path(

@@ -33,12 +33,22 @@ class Rounding:
         size: Vector = self._size @ np.abs(x) + np.abs(self.problem.y) + abs(intercept)
         return size if self.problem.offset is None else size + np.abs(self.problem.offset)
 
+    def _steepness(self, z: Vector, size: Vector) -> Vector:
+        """Return the largest second derivative within rounding of each predictor, shape (n_samples,)."""
+        loss, y = self.problem.loss, self.problem.y
+        if np.isfinite(loss.smoothness):
+            return np.full(z.size, loss.smoothness)
+        # One without a bound grows towards one side: it is largest at an end.
+        reach = 4.0 * EPS * (self.problem.n_samples + self.problem.n_features) * size
+        with np.errstate(over="ignore"):
+            return np.maximum(loss.second_derivative(z - reach, y), loss.second_derivative(z + reach, y))
+
     def of_gradient(self, x: Vector, intercept: float) -> Vector:
         """Return an allowance for each entry of the gradient at x, shape (n_features,)."""
         problem = self.problem
         z = problem.predictor(x, intercept)
         size = self._predictor(x, intercept)
-        slopes = np.abs(problem.loss.derivative(z, problem.y)) + problem.loss.smoothness * size
+        slopes = np.abs(problem.loss.derivative(z, problem.y)) + self._steepness(z, size) * size
         allowance: Vector = self._size.T @ (problem.row_weights * slopes)
         if problem.ridge is not None:
             allowance += problem.ridge * np.abs(x)
@@ -53,7 +63,8 @@ class Rounding:
         spread = float(problem.row_weights @ (slopes * size)) * (problem.n_features + 4)
         level = abs(problem.objective(x, intercept)) * (problem.n_samples + problem.n_features)
         # Squares of rounding errors in z: where the residual is zero the first-order term above is, too.
-        square = problem.loss.smoothness * float(problem.row_weights @ (EPS * problem.n_features * size) ** 2)
+        steep = problem.row_weights * self._steepness(z, size)
+        square = float(steep @ (EPS * problem.n_features * size) ** 2)
         # Squares of differences below 1e-154 vanish altogether.
         underflow = float(np.finfo(float).tiny) * (problem.n_samples + problem.n_features)
         return EPS * (spread + level) + square + underflow

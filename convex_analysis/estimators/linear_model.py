@@ -53,7 +53,7 @@ SHARED_RULES: dict[str, tuple[Rule, ...]] = {
 }
 ALPHA_RULE: dict[str, tuple[Rule, ...]] = {"alpha": (Number(low=0),)}
 LOSS_RULE: dict[str, tuple[Rule, ...]] = {
-    "loss": (Word(("linear", "huber")), Kind((Loss,), "a convex_analysis.losses.Loss"))
+    "loss": (Word(("linear", "huber", "poisson", "gamma")), Kind((Loss,), "a convex_analysis.losses.Loss"))
 }
 _NESTED = "penalty__"
 

@@ -17,7 +17,7 @@ from convex_analysis.estimators.linear_model import (
     read_weights,
 )
 from convex_analysis.estimators.penalties import PenaltyLike
-from convex_analysis.losses import Loss
+from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solution import Solution, Status
 
@@ -25,6 +25,7 @@ from convex_analysis.solution import Solution, Status
 class LinearPrediction(RegressorMixin):  # type: ignore[misc]
     """Predictions and attributes of a fitted linear model."""
 
+    loss: str | Loss
     coef_: Vector
     intercept_: float
     n_iter_: int
@@ -33,8 +34,9 @@ class LinearPrediction(RegressorMixin):  # type: ignore[misc]
     solution_: Solution
 
     def predict(self, X: Any) -> Vector:
-        """Return the predictions, shape (n_samples,)."""
-        return linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)
+        """Return the predictions, shape (n_samples,): means, where the loss has a link (`Loss.mean`)."""
+        z = linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)
+        return loss_named(self.loss).mean(z)
 
     def _keep(self, solutions: Sequence[Solution], dtype: Any) -> None:
         """Keep the solution (of the one target)."""
@@ -66,8 +68,8 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
         Strength of a ridge besides, ``l2 / 2 ||w||^2``: scikit-learn's ``ElasticNet(a, l1_ratio=q)`` has
         ``alpha = a q`` and ``l2 = a (1 - q)``.
     loss
-        "linear" (half the squared error), "huber" (delta 1), or a `convex_analysis.losses.Loss`
-        such as ``Huber(1.35)``.
+        "linear" (half the squared error), "huber" (delta 1), "poisson" or "gamma" (logarithmic link), or a
+        `convex_analysis.losses.Loss` such as ``Huber(1.35)``.
     lower, upper
         Bounds of the coefficients, scalars or one number a feature.
     penalty_factor

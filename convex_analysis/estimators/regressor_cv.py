@@ -148,13 +148,14 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         weights = read_weights(sample_weight, X.shape[0])
         rows = X.tocsr() if hasattr(X, "tocsr") else X
 
+        problem = self._problem(X, y, self.loss, weights)
+
         def judge(found: list[Solutions], test: NDArray[np.intp], weights: Vector | None) -> Vector:
             z = path_predictor(rows[test], found[0])
-            target = y[test][:, None]
-            losses = weighted_mean(loss.value(z, np.broadcast_to(target, z.shape)), weights)
-            return np.column_stack((losses, weighted_mean((z - target) ** 2, weights)))
+            coded = np.broadcast_to(problem.y[test][:, None], z.shape)  # labels as the loss wants them
+            losses = weighted_mean(loss.value(z, coded), weights)
+            return np.column_stack((losses, weighted_mean((loss.mean(z) - y[test][:, None]) ** 2, weights)))
 
-        problem = self._problem(X, y, self.loss, weights)
         passed = params if groups is None else {**params, "groups": groups}
         solutions, table = self._choose_alpha((rows, y), [problem], y, (weights, weights), judge, passed)
         self.scores_ = -table[:, :, 0]

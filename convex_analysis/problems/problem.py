@@ -362,8 +362,15 @@ class Problem:
 
     def _check_numbers(self) -> None:
         """Refuse NaN and infinity in X, which show in the gradient at zero, and y whose loss overflows."""
-        if not np.isfinite(self.fit.gradient_at_zero).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient = self.fit.gradient_at_zero
+        if not np.isfinite(gradient).all():
             validation.require_finite(self.X.data if self.design.sparse else self.X, "X")
+            if self.offset is not None and not np.isfinite(self.loss.smoothness):
+                raise ValueError(
+                    f"The {self.loss.name} loss overflows at an offset of {np.abs(self.offset).max():.3g}: "
+                    "offsets are logarithms, of the exposure for counts; centre them, or fit an intercept."
+                )
             raise ValueError(
                 "The products of X (times theta) and y overflow: divide both by their largest size."
             )

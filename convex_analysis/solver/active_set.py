@@ -64,7 +64,7 @@ class Point:
         z = fit.predictor(x)
         if not x.any():
             return cls(x, z, fit.intercept_at_zero, fit.gradient_at_zero)
-        b = fit.best_intercept(z, intercept or 0.0)
+        b = fit.best_intercept(z, intercept)
         return cls(x, z, b, fit.gradient(fit.rows(z + b), x))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -140,9 +140,20 @@ class Solver:
         with one_thread(), np.errstate(over="ignore", under="ignore"):
             if isinstance(start, str) and start == "multi":
                 # The default first, on the working set it would find alone: the result is never above it.
-                runs = [self._run(problem, kind, stop) for kind in (None, "l1", "dense", "zero")]
-                return min(runs, key=lambda run: run.objective)
+                return self.best(problem, (None, "l1", "dense", "zero"), stop)
             return self._run(problem, start, stop)
+
+    def best(self, problem: Problem, starts: Sequence[str | Vector | None], stop: Stop) -> Solution:
+        """Return the best of runs from several starts; where the callback stops one, it is the last."""
+        runs: list[Solution] = []
+        for start in starts:
+            runs.append(self.run(problem, start, stop))
+            if runs[-1].status is Status.STOPPED:
+                break
+        best, last = min(runs, key=lambda run: run.objective), runs[-1]
+        if last.status is Status.STOPPED and best is not last:
+            best = replace(best, status=last.status, message=f"{last.status.value} {best.message}")
+        return best
 
     def _run(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Solution:
         begun = time.perf_counter()
@@ -196,7 +207,7 @@ class Solver:
         if start is None:
             start = "l1" if boxed and not problem.is_convex else "zero"
         if isinstance(start, str):
-            gap = _START_GAP * fit_at_zero
+            gap = _START_GAP * abs(fit_at_zero)  # of a Poisson or gamma loss it may be negative
             if start == "l1":
                 return self._step.compute(weights, problem=problem, gap=gap).point_of_fit
             if start == "dense" and not np.isfinite(problem.upper).all():
@@ -211,9 +222,11 @@ class Solver:
             x = np.clip(x / problem.units, problem.lower, problem.upper)
             if self._last is not None and np.array_equal(x, self._last.x):
                 return self._last  # all is known there
+        with np.errstate(over="ignore", invalid="ignore"):
+            point = Point.at(problem.fit, x)
         if x.any():
-            _finite_fit(problem, x)
-        return Point.at(problem.fit, x)
+            _finite_fit(problem, x, point.intercept)
+        return point
 
     def _rough_l1(self, problem: Problem) -> Point:
         """Return a rough l1 solution: only its support matters, and whatever it cost would be cold."""

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from concave_sparsity import L1, MCP, Log
-from convex_analysis import RegressionProblem, cross_validate, path
+from convex_analysis import RegressionProblem, cross_validate, majorize_minimize, path
+from convex_analysis.information_criteria import deviance
 
 PENALTIES = [L1(), Log(0.1), MCP(3.0)]
 
@@ -61,3 +62,13 @@ def test_rows_without_weight_change_nothing():
     np.testing.assert_allclose(path(padded, lams).ebic, path(plain, lams).ebic, rtol=1e-9)
     one, other = cross_validate(plain, lams, seed=3), cross_validate(padded, lams, seed=3)
     np.testing.assert_allclose(other.losses, one.losses, rtol=1e-9)
+
+
+def test_a_ridge_is_no_misfit():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5))
+    y = 2.0 * X[:, 0] + 0.3 * rng.standard_normal(60)
+    problem = RegressionProblem(X, y, lam=0.1, ridge=5.0)
+    found = majorize_minimize(problem)
+    residuals = y - X @ found.x
+    assert deviance(problem, found) == pytest.approx(60 * np.log(residuals @ residuals / 60))

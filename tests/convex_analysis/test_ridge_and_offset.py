@@ -10,6 +10,7 @@ from sklearn.linear_model import ElasticNet, PoissonRegressor
 
 from concave_sparsity import L1, MCP, Log
 from convex_analysis import ConvexStep, RegressionProblem, dual_value, majorize_minimize, reference
+from convex_analysis.separable_bound import separable_bound
 
 N, D = 50, 10
 RNG = np.random.default_rng(0)
@@ -126,3 +127,48 @@ def test_wrong_input_is_refused(settings, words):
     settings = {"y": np.ones(N), **settings}
     with pytest.raises(ValueError, match=words):
         RegressionProblem(X, settings.pop("y"), **settings)
+
+
+@pytest.mark.parametrize("start", [None, "zero", "l1", "dense", "multi"])
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_a_loss_below_zero_starts_from_anywhere(loss, start):
+    y = 40.0 * TARGETS["poisson"] if loss == "poisson" else 1e-3 * TARGETS["gamma"]
+    problem = RegressionProblem(X, y, loss=loss, lam=0.05, penalty=Log(0.1), fit_intercept=True)
+    assert problem.objective(*problem.start_at_zero()) < 0
+    assert majorize_minimize(problem, start).converged
+
+
+@pytest.mark.parametrize("penalty", [Log(0.1), MCP(3.0)], ids=repr)
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_bounds_of_losses_without_a_largest_curvature(loss, penalty):
+    problem = RegressionProblem(
+        X[:, :4], TARGETS[loss], loss=loss, lam=0.05, penalty=penalty, lower=-1.0, upper=1.0, ridge=0.01
+    )
+    found = majorize_minimize(problem, refine=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # infinity times zero, say
+        bound = found.suboptimality_bound
+    starts = np.random.default_rng(0).uniform(-1, 1, (20, 4))
+    best = min(majorize_minimize(problem, start).objective for start in starts)
+    assert found.objective - best <= bound + 1e-12
+    assert np.isfinite(separable_bound(problem, found.x).gap)
+
+
+@pytest.mark.parametrize("loss", TARGETS)
+@pytest.mark.parametrize("level", [-800.0, -30.0, 30.0, 800.0])
+def test_an_intercept_takes_up_any_level_of_the_offset(loss, level):
+    y = TARGETS[loss]
+    options = {"loss": loss, "lam": 0.02, "penalty": Log(0.1), "fit_intercept": True}
+    plain = majorize_minimize(RegressionProblem(X, y, offset=OFFSET, **options))
+    problem = RegressionProblem(X, y, offset=OFFSET + level, **options)
+    for start in (None, plain.x):
+        found = majorize_minimize(problem, start)
+        assert found.converged
+        assert found.tolerance < 1e-6
+        np.testing.assert_allclose(found.x, plain.x, atol=1e-6)
+        assert found.intercept == pytest.approx(plain.intercept - level, abs=1e-5)
+
+
+def test_an_offset_that_overflows_is_said():
+    with pytest.raises(ValueError, match="offset of 800"):
+        RegressionProblem(X, TARGETS["poisson"], loss="poisson", offset=np.full(N, 800.0))

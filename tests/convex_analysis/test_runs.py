@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
-from concave_sparsity import L1, MCP, SCAD, Log
+from concave_sparsity import L1, MCP, SCAD, Log, Lq
 from convex_analysis import ConvergenceWarning, RegressionProblem, Status, majorize_minimize, path
 from convex_analysis.threads import one_thread, threads_for
 
@@ -69,6 +69,25 @@ def test_a_callback_stops_the_run_and_the_path():
         cut = path(problem, n_lams=8, callback=lambda p: (lams.append(p.lam), len(set(lams)) == 3)[1])
     assert len(cut) == 3
     assert len(cut.lams) == 3
+
+
+@pytest.mark.parametrize("penalty", [Log(0.05), Lq(0.5)], ids=repr)
+def test_a_callback_stops_runs_from_several_starts_and_what_follows(penalty):
+    problem = RegressionProblem(*data(), penalty=penalty, lam=0.05)
+    for solver in (lambda asked: majorize_minimize(problem, "multi", callback=asked), lambda asked: path(
+        problem, n_lams=8, callback=asked
+    )):  # fmt: skip
+        for last in (1, 2, 3):
+            calls = []
+
+            def asked(progress, calls=calls, last=last):
+                calls.append(progress)
+                return len(calls) == last
+
+            with pytest.warns(ConvergenceWarning):
+                found = solver(asked)
+            assert len(calls) == last
+            assert (found if hasattr(found, "status") else found[-1]).status is Status.STOPPED
 
 
 def test_a_time_limit_ends_the_run():

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.linear_model import Lasso
+from sklearn.linear_model import GammaRegressor, Lasso, PoissonRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -189,3 +189,16 @@ def test_integers_lists_and_float32(data) -> None:
     X, y, _ = data
     single = ConcaveRegressor(0.3).fit(X.astype(np.float32), y.astype(np.float32))
     np.testing.assert_allclose(single.coef_, ConcaveRegressor(0.3).fit(X, y).coef_, atol=1e-4)
+
+
+@pytest.mark.parametrize(("loss", "peer"), [("poisson", PoissonRegressor), ("gamma", GammaRegressor)])
+def test_losses_with_a_link_predict_means(data, loss, peer) -> None:
+    X, y = data[:2]
+    rng = np.random.default_rng(0)
+    mean = np.exp(0.3 * (y - y.mean()) / y.std())
+    y = rng.poisson(mean).astype(float) if loss == "poisson" else mean * rng.gamma(2.0, 0.5, mean.size)
+    weights = rng.integers(1, 3, y.size).astype(float)
+    theirs = peer(alpha=0.1, tol=1e-10, max_iter=1000).fit(X, y, weights)
+    ours = ConcaveRegressor(0.0, l2=0.1, loss=loss).fit(X, y, weights)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-4)

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from concave_sparsity import MCP
 from convex_analysis import ConcaveClassifierCV, ConcaveRegressor, ConcaveRegressorCV
+from convex_analysis.losses import Gamma, Logistic, Poisson, SquaredHinge
 
 pytestmark = pytest.mark.filterwarnings("ignore::convex_analysis.GridEdgeWarning")
 
@@ -144,3 +145,23 @@ def test_weights_equal_repetition(seed, estimator) -> None:
     repeated = estimator(n_alphas=5, cv=folds(group[rows])).fit(whole[rows], labels[rows])
     assert weighted.alpha_ == pytest.approx(repeated.alpha_, rel=1e-12)
     np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", [Poisson(), Gamma(), Logistic(), SquaredHinge()], ids=repr)
+def test_held_out_losses_of_any_loss_are_those_of_single_fits(loss) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4))
+    z = X[:, 0]
+    y = {
+        "poisson": rng.poisson(np.exp(z)).astype(float),
+        "gamma": np.exp(z) * rng.gamma(2.0, 0.5, 60),
+    }.get(loss.name, (z + 0.5 * rng.standard_normal(60) > 0).astype(float))
+    found = ConcaveRegressorCV(loss=loss, penalty="l1", alphas=[0.05, 0.02], cv=3).fit(X, y)
+    coded = loss.check_targets(y)
+    for k, (train, test) in enumerate(KFold(3).split(X)):
+        for i, alpha in enumerate(found.alphas_):
+            one = ConcaveRegressor(alpha, loss=loss, penalty="l1").fit(X[train], y[train])
+            z = X[test] @ one.coef_ + one.intercept_
+            assert found.loss_path_[i, k] == pytest.approx(loss.value(z, coded[test]).mean(), rel=1e-5)
+            square = np.mean((one.predict(X[test]) - y[test]) ** 2)
+            assert found.mse_path_[i, k] == pytest.approx(square, rel=1e-5)
