@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Penalty
-from nets.layerwise.moments import Calibration, Listener, outputs_of
+from nets.layerwise.moments import Calibration, Listener, outputs_of, run_on
 from nets.layerwise.rows import RHO, LayerProblem
 from nets.layerwise.sites import Site
 from nets.layerwise.support import Mask, Weights
@@ -245,7 +245,7 @@ class Outputs:
 
     def __init__(self, dense: nn.Module, data: Calibration | None, batches: int = 4) -> None:
         self.calls = [] if data is None else list(islice(data.calls(dense), batches))
-        self.first = self.last = [first_tensor(dense(*c[0], **c[1])) for c, _ in self.calls]
+        self.first = self.last = [first_tensor(run_on(dense, call)) for call, _ in self.calls]
         self.size = _length(self.first)
         self.changes: dict[str, float] = {}
 
@@ -253,7 +253,7 @@ class Outputs:
         """Measure what pruning a block changed."""
         if not self.size > 0:
             return
-        now = [first_tensor(pruned(*call[0], **call[1])) for call, _ in self.calls]
+        now = [first_tensor(run_on(pruned, call)) for call, _ in self.calls]
         self.changes[block] = _length([a - b for a, b in zip(now, self.last)]) / self.size
         self.last = now
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from nets.layerwise.sites import Call, Site
 
@@ -164,6 +165,25 @@ def _to(batch: Any, device: torch.device) -> Any:
     return batch.to(device) if hasattr(batch, "to") else batch
 
 
+def run_on(model: nn.Module, call: Call) -> Any:
+    """Return the network's output on a copy of its inputs, which it may change in place."""
+    args, named = _mapped(torch.clone, call)
+    return model(*args, **named)
+
+
+def _mapped(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """Return what a module takes or gives with its tensors changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, PackedSequence):
+        return value._replace(data=change(value.data))
+    if type(value) is dict:
+        return {name: _mapped(change, one) for name, one in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(_mapped(change, one) for one in value)
+    return value
+
+
 class Enough(Exception):
     """Ends a forward pass when all that was wanted has been seen."""
 
@@ -186,6 +206,9 @@ class Listener:
     sites: Sequence[Site]
     calls: int | None = None
     heard: list[tuple[str, nn.Module, Call, Any]] = field(default_factory=list)
+    _copies: bool = False
+    _versions: list[tuple[Tensor, int]] = field(default_factory=list)
+    _known: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @contextmanager
     def _hooks(self) -> Iterator[None]:
@@ -194,6 +217,9 @@ class Listener:
 
         def hook(path: str) -> Callable[..., None]:
             def note(module: nn.Module, args: Any, named: dict[str, Any], output: Any) -> None:
+                args, named, output = _mapped(
+                    self._copied if self._copies else self._noted, (args, named, output)
+                )
                 self.heard.append((path, module, (args, named), output))
                 if self.calls is not None and len(self.heard) >= self.calls:
                     raise Enough
@@ -210,13 +236,35 @@ class Listener:
             yield
 
     def run(self, call: Call) -> Any:
-        """Run the network once; return its output, or None where the pass was ended."""
-        self.heard = []
-        with self._hooks():
-            try:
-                return self.model(*call[0], **call[1])
-            except Enough:
-                return None
+        """Run the network once; return its output, or None where the pass was ended.
+
+        A network that changes in place what its modules took or gave is run again, and they are copied.
+        """
+        self.heard, self._versions = [], []
+        output = None
+        with self._hooks(), suppress(Enough):
+            output = run_on(self.model, call)
+        changed = any(tensor._version != version for tensor, version in self._versions)
+        self._versions, self._known = [], {}
+        if changed and not self._copies:
+            self._copies = True
+            return self.run(call)
+        return output
+
+    def _noted(self, tensor: Tensor) -> Tensor:
+        if tensor.is_inference():  # keeps no count of its changes
+            return tensor.clone()
+        self._versions.append((tensor, tensor._version))
+        return tensor
+
+    def _copied(self, tensor: Tensor) -> Tensor:
+        """Return a copy, the same one of the same tensor as long as it is unchanged."""
+        if tensor.is_inference():
+            return tensor.clone()
+        key = id(tensor), tensor._version
+        if key not in self._known:
+            self._known[key] = tensor, tensor.clone()
+        return self._known[key][1]
 
 
 def outputs_of(site: Site, module: nn.Module, call: Call, output: Any, weight: Tensor) -> Tensor:

@@ -489,7 +489,7 @@ class Masking(Steps):
         """
         if weights is not None and not isinstance(weights, Mapping):
             raise TypeError(
-                "weights must be a state of the network, copy.deepcopy(model.state_dict()) before the "
+                "weights must be a state of the network, copy.deepcopy(model.state_dict()) from before the "
                 f"training, got {type(weights).__name__}"
             )
         if weights is not None and self.step and self.flat.is_live(plain(weights)):

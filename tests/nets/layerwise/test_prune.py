@@ -230,3 +230,42 @@ def test_padded_tokens_do_not_count() -> None:
     inputs = found["layer.weight"].inputs
     assert inputs.count == len(kept)
     torch.testing.assert_close(inputs.gram[0], kept.T @ kept)
+
+
+class Residual(nn.Module):
+    """A block whose activations and sums are made anew, or in place."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(12, 16), nn.Linear(16, 12)
+        self.in_place = in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.in_place:
+            return torch.relu(self.second(torch.relu(self.first(x - 1.0))) + x - 1.0)
+        x -= 1.0
+        out = self.second(self.first(x).relu_())
+        out += x
+        return out.relu_()
+
+
+@pytest.mark.parametrize("inference", [False, True])
+@pytest.mark.parametrize("sequential", [True, False])
+def test_a_network_that_works_in_place_is_pruned_as_one_that_does_not(
+    sequential: bool, inference: bool
+) -> None:
+    x = torch.randn(200, 12, generator=torch.Generator().manual_seed(0))
+    before = x.clone()
+    found = []
+    for in_place in (False, True):
+        torch.manual_seed(1)
+        model = nn.Sequential(Residual(in_place), Residual(in_place), nn.Linear(12, 3))
+        if inference and in_place:
+            model[1].forward = torch.inference_mode(model[1].forward)  # type: ignore[method-assign]
+        found.append(nets.prune(model, x, density=0.4, sequential=sequential))
+    assert torch.equal(x, before)
+    assert all(torch.equal(found[1].masks[name], mask) for name, mask in found[0].masks.items())
+    for one, other in zip(found[0].certificate.layers, found[1].certificate.layers):
+        assert other.error == pytest.approx(one.error, rel=1e-4, abs=1e-7)
+        assert other.held_out == pytest.approx(one.held_out, rel=1e-4, abs=1e-7)
+    assert found[1].certificate.output_change == pytest.approx(found[0].certificate.output_change, rel=1e-4)
