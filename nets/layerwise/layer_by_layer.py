@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
+from concave_sparsity.parameters import real_number
 from nets.granularity.names import density_under, granularity_name, n_and_m
 from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts
 from nets.layerwise.certificate import (
@@ -31,6 +32,7 @@ from nets.layerwise.rows import LayerProblem, Limit, prune_rows
 from nets.layerwise.sites import Site, find_sites
 from nets.layerwise.solvers import layer_solver
 from nets.layerwise.support import Mask, Weights, evenly
+from nets.penalties import parse_penalty
 from nets.tickets import Ticket
 
 DEFAULT_DENSITY = 0.5
@@ -40,7 +42,7 @@ def prune(
     model: nn.Module,
     calibration: Any,
     density: float = DEFAULT_DENSITY,
-    penalty: Penalty = Log(0.1),  # noqa: B008 - frozen
+    penalty: Penalty | str = Log(0.1),  # noqa: B008 - frozen
     granularity: str = "weight",
     allocation: str = "layer",
     *,
@@ -51,8 +53,8 @@ def prune(
     search: bool = True,
     certify: bool = True,
     hold_out: bool = True,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     precision: str = "float32",
 ) -> Ticket:
     """Prune a trained network layer by layer with the convex solver; nothing is trained.
@@ -66,12 +68,13 @@ def prune(
         The trained network; left as it is. A copy is made, so that memory holds it twice.
     calibration : iterable of batches, Tensor or Calibration
         Inputs: tensors, tuples (labels behind the inputs are ignored) or mappings of named inputs, whose
-        "attention_mask" tells which tokens count. Each block of layers takes one pass over them. A single
-        tensor is cut into batches.
+        "attention_mask" tells which tokens count. Each block of layers takes one pass over them. A tensor,
+        a tuple (x, y), a mapping of tensors and a torch data set are cut into batches. float64 is turned into
+        the network's dtype.
     density : float
         Share of the prunable weights to keep, in (0, 1]: exactly ``round(density * n)``.
-    penalty : Penalty
-        Concave penalty of ``|v_i| sqrt(G_ii)``.
+    penalty : Penalty or str
+        Concave penalty of ``|v_i| sqrt(G_ii)``, or its name, such as "log(0.1)".
     granularity : str
         "weight", or "N:M": N of every M consecutive weights of a row.
     allocation : str
@@ -94,7 +97,7 @@ def prune(
         Whether to bound, row by row, how much better any other support could be.
     hold_out : bool
         Whether every fifth batch is kept from the fit to tell the errors on data that it did not see.
-    include, exclude : sequence of str
+    include, exclude : str or sequence of str
         Glob patterns over names of parameters; default: all that can be pruned.
     precision : str
         "float32" or "float64", for the products of a batch; sums are double in any case.
@@ -118,8 +121,11 @@ def prune(
         raise ValueError("granularity channel is not available here yet: prune by weight or N:M")
     if allocation not in ALLOCATIONS:
         raise ValueError(f"allocation must be one of {', '.join(ALLOCATIONS)}, got {allocation!r}")
-    if not 0 <= ridge < np.inf:
+    if real_number(ridge, "ridge") < 0:
         raise ValueError(f"ridge must be finite and not negative, got {ridge!r}")
+    penalty = parse_penalty(penalty)
+    include = (include,) if isinstance(include, str) else include
+    exclude = (exclude,) if isinstance(exclude, str) else exclude
     if precision not in ("float32", "float64"):
         raise ValueError(f'precision must be "float32" or "float64", got {precision!r}')
     _refuse_density(granularity, density)
@@ -200,7 +206,7 @@ class Recipe:
 
 
 def _refuse_density(granularity: str, density: float) -> None:
-    if not 0 < density <= 1:
+    if not 0 < real_number(density, "density, the share kept,") <= 1:
         raise ValueError(f"density must be in (0, 1], got {density!r}")
     fixed = density_under(granularity, density)
     if fixed != density and density != DEFAULT_DENSITY:
@@ -290,7 +296,8 @@ def _prune_site(
     fitted = energy = 0.0
     for g in range(site.groups):
         problem = LayerProblem.of(gram[g], dense[g], ridge=recipe.ridge, cross=cross[g], squares=squares[g])
-        kept[g], new[g] = recipe.rows(problem, gram[g], counts[g], parameter.device)
+        own = gram[g] if gram[g].any() else problem.gram
+        kept[g], new[g] = recipe.rows(problem, own, counts[g], parameter.device)
         change = np.einsum("od,od->o", new[g] @ gram[g] - 2.0 * cross[g], new[g]) + squares[g]
         error += float(change.sum())
         fitted += float(problem.errors(new[g]).sum())

@@ -13,11 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from nets.data.batches import TARGETS
 from nets.layerwise.sites import Call, Site
 
 #: Numbers that the patches of a convolution take up at most at a time.
 CHUNK = 1 << 24
+
+#: Share of the mean square below which a variance is rounding error, products being in single precision.
+ROUNDING = 1e-6
 
 
 @dataclass(eq=False)
@@ -67,9 +72,13 @@ class SiteMoments:
         gram, cross = self.inputs.gram / n, self.cross / n
         squares, x, y = self.squares / n, self.inputs.total / n, self.total / n
         if centred:
+            raw = gram.diagonal(dim1=1, dim2=2).sum(1)
             gram = gram - x[:, :, None] * x[:, None, :]
             cross = cross - y[:, :, None] * x[:, None, :]
             squares = squares - y * y
+            # Inputs that never differ (behind units that are dead) leave rounding errors alone.
+            still = gram.diagonal(dim1=1, dim2=2).sum(1) <= ROUNDING * raw
+            gram[still], cross[still] = 0.0, 0.0
         else:
             x, y = torch.zeros_like(x), torch.zeros_like(y)
         return tuple(t.cpu().numpy() for t in (gram, cross, squares.clamp_min(0.0), x, y))
@@ -93,13 +102,22 @@ class Calibration:
 
     @classmethod
     def of(cls, data: Any, precision: torch.dtype = torch.float32, batch_size: int = 256) -> Calibration:
-        """Take any iterable of batches; a single tensor is cut into batches, an iterator read once."""
+        """Take any iterable of batches, an iterator read once; data in one piece are cut into batches.
+
+        In one piece are a tensor or array, a tuple (x, ..., y) or a mapping of them, and a torch data set.
+        """
         if isinstance(data, Calibration):
             return data
-        if isinstance(data, np.ndarray):
-            data = torch.from_numpy(data)
-        if isinstance(data, Tensor):
-            data = torch.split(data, max(1, min(batch_size, -(-len(data) // 10))))
+        data = _arrays(data)
+        size = _samples(data)
+        if size is not None:
+            if size == 0:
+                raise ValueError("there are no calibration data: it holds no sample")
+            step = max(1, min(batch_size, -(-size // 10)))
+            whole, starts = data, range(0, size, step)
+            data = [_mapped(lambda t, i=i: t[i : i + step], whole) for i in starts]  # type: ignore[misc]
+        elif isinstance(data, Dataset) and not isinstance(data, IterableDataset):
+            data = DataLoader(data, batch_size=batch_size)
         if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
             raise TypeError(
                 f"calibration must be an iterable of batches (tensors, tuples, mappings), got "
@@ -123,12 +141,19 @@ class Calibration:
         """Yield the arguments of every call of the network, and which tokens of a padded batch count."""
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         required = _required(model)
+        taken = inspect.signature(model.forward).parameters
+        some = any(p.kind == inspect.Parameter.VAR_KEYWORD for p in taken.values())
+        dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()}
+        single = dtypes.pop() if len(dtypes) == 1 else None
         for batch in self.batches:
             moved = _to(batch, device)
+            if single is not None:
+                moved = _mapped(lambda t: t.to(single) if t.dtype == torch.float64 else t, moved)
             if isinstance(moved, Mapping):
                 mask = moved.get("attention_mask")
                 valid = mask.bool() if isinstance(mask, Tensor) and mask.dim() == 2 else None
-                yield ((), dict(moved)), valid
+                named = {n: v for n, v in moved.items() if some or n in taken or n not in TARGETS}
+                yield ((), named), valid
             elif isinstance(moved, tuple | list):
                 yield (tuple(moved[:required]), {}), None
             else:
@@ -144,6 +169,28 @@ class _Every:
 
     def __iter__(self) -> Iterator[Any]:
         return (batch for i, batch in enumerate(self.batches) if self.chosen(i))
+
+
+def _arrays(data: Any) -> Any:
+    """Return data in one piece as tensors; anything else as it is."""
+    if isinstance(data, np.ndarray):
+        return torch.from_numpy(data)
+    if type(data) is tuple:
+        return tuple(map(_arrays, data))
+    return {name: _arrays(value) for name, value in data.items()} if isinstance(data, Mapping) else data
+
+
+def _samples(data: Any) -> int | None:
+    """Return how many samples data in one piece hold; None if they are batches."""
+    if isinstance(data, Tensor):
+        return len(data)
+    parts = list(data.values()) if isinstance(data, Mapping) else data if type(data) is tuple else []
+    if not parts or not all(isinstance(t, Tensor) and t.dim() for t in parts):
+        return None
+    sizes = {len(t) for t in parts}
+    # A tuple of tensors all alike is one of batches.
+    alike = not isinstance(data, Mapping) and len({(t.shape[1:], t.dtype) for t in parts}) == 1
+    return None if alike or len(sizes) > 1 else sizes.pop()
 
 
 def _required(model: nn.Module) -> int:

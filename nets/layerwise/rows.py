@@ -76,7 +76,9 @@ class LayerProblem:
         product = weights @ gram
         cross = product if cross is None else cross
         squares = np.einsum("od,od->o", product, weights) if squares is None else squares
-        damping = ridge * float(np.trace(gram)) / len(gram)
+        mean = float(np.trace(gram)) / len(gram)
+        # Inputs that never differ say nothing of the weights: the largest stay.
+        damping = ridge * mean if mean > 0 else 1.0
         return cls(
             gram + damping * np.eye(len(gram)),
             cross + damping * weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,6 +250,14 @@ class Residual(nn.Module):
         return out.relu_()
 
 
+class Inference(Residual):
+    """Its tensors keep no count of their changes."""
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
 @pytest.mark.parametrize("inference", [False, True])
 @pytest.mark.parametrize("sequential", [True, False])
 def test_a_network_that_works_in_place_is_pruned_as_one_that_does_not(
@@ -259,9 +268,8 @@ def test_a_network_that_works_in_place_is_pruned_as_one_that_does_not(
     found = []
     for in_place in (False, True):
         torch.manual_seed(1)
-        model = nn.Sequential(Residual(in_place), Residual(in_place), nn.Linear(12, 3))
-        if inference and in_place:
-            model[1].forward = torch.inference_mode(model[1].forward)  # type: ignore[method-assign]
+        last = Inference if inference else Residual
+        model = nn.Sequential(Residual(in_place), last(in_place), nn.Linear(12, 3))
         found.append(nets.prune(model, x, density=0.4, sequential=sequential))
     assert torch.equal(x, before)
     assert all(torch.equal(found[1].masks[name], mask) for name, mask in found[0].masks.items())
@@ -269,3 +277,72 @@ def test_a_network_that_works_in_place_is_pruned_as_one_that_does_not(
         assert other.error == pytest.approx(one.error, rel=1e-4, abs=1e-7)
         assert other.held_out == pytest.approx(one.held_out, rel=1e-4, abs=1e-7)
     assert found[1].certificate.output_change == pytest.approx(found[0].certificate.output_change, rel=1e-4)
+
+
+def plain() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize(
+    "solver", ["concave", "magnitude", "wanda", "sparsegpt", "obc", "alps", "wanda+refit"]
+)
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3])
+def test_layers_whose_inputs_never_differ_keep_their_largest_weights(solver: str, value: float) -> None:
+    """Dead units do that, and layers that a tiny density has emptied."""
+    model, x = plain(), torch.full((60, 12), value)
+    ticket = nets.prune(model, x, density=0.25, solver=solver)
+    assert ticket.kept == round(0.25 * ticket.total)
+    if solver == "concave" and value:
+        weight = model[2].weight.abs()
+        assert weight[ticket.masks["2.weight"]].min() >= weight[~ticket.masks["2.weight"]].max()
+
+
+@pytest.mark.parametrize("allocation", ["row", "layer", "global"])
+@pytest.mark.parametrize("kept", [1, 3, 10])
+def test_very_few_weights_are_kept_as_asked(allocation: str, kept: int) -> None:
+    x = torch.randn(100, 12, generator=torch.Generator().manual_seed(0))
+    ticket = nets.prune(plain(), x, density=kept / 344, allocation=allocation)
+    assert ticket.kept == kept
+
+
+def test_data_in_one_piece_are_cut_into_batches() -> None:
+    x = torch.randn(100, 12, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(100) % 3
+    expected = nets.prune(plain(), x, density=0.5)
+    for data in (x.double().numpy(), x.double(), (x, labels), (x.double().numpy(), labels.numpy())):
+        ticket = nets.prune(plain(), data, density=0.5)
+        assert all(torch.equal(ticket.masks[name], mask) for name, mask in expected.masks.items())
+    assert nets.prune(plain(), torch.utils.data.TensorDataset(x, labels), density=0.5).kept == expected.kept
+    assert nets.prune(plain(), tuple(x.split(20)), density=0.5).kept == expected.kept
+
+
+def test_targets_in_a_mapping_are_left_out_where_the_network_takes_none() -> None:
+    model = nn.Linear(12, 3)
+    batch = {"input": torch.randn(60, 12), "labels": torch.zeros(60)}
+    one, other = nets.prune(model, batch), nets.prune(model, [batch])
+    assert one.kept == other.kept == 18
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "sentence"),
+    [
+        (torch.zeros(0, 12), {}, "there are no calibration data: it holds no sample"),
+        (torch.ones(20, 12), {"density": "0.1"}, "density, the share kept, must be a real number, got '0.1'"),
+        (torch.ones(20, 12), {"density": {"*": 0.1}}, "density, the share kept, must be a real number"),
+        (torch.ones(20, 12), {"penalty": 3}, "penalty must be a Penalty or its name"),
+        (torch.ones(20, 12), {"ridge": "a"}, "ridge must be a real number, got 'a'"),
+        (torch.ones(20, 12), {"include": "foo"}, "pattern 'foo' matches no prunable weight"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_sentence(
+    data: Tensor, settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        nets.prune(plain(), data, **settings)
+
+
+def test_names_of_penalties_and_single_patterns_are_taken() -> None:
+    x = torch.randn(100, 12, generator=torch.Generator().manual_seed(0))
+    ticket = nets.prune(plain(), x, penalty="log(0.1)", include="0.*")
+    assert list(ticket.masks) == ["0.weight"]
