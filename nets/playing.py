@@ -315,6 +315,11 @@ def find_tickets(
     if follows:
         said["density_follows"] = True
     tickets = {found.density: _ticket(found, search, said) for found in chosen.find(search)}
+    if missing := [f"{density:g}" for density in asked if density not in tickets]:
+        raise ValueError(
+            f"method {chosen.name} found no ticket of density {', '.join(missing)}: its find must yield one "
+            "for every density of search.densities"
+        )
     return [tickets[density] for density in asked]
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.utils.data
 
 from nets.data.source import RawData
-from nets.tasks import CLASSIFICATION, Task, regression
+from nets.tasks import CLASSIFICATION, MultiLabel, Task, regression
 
 
 def task_of(y: Any, task: Task | None) -> Task:
@@ -191,6 +191,11 @@ def _targets(y: Any, name: str, task: Task) -> npt.NDArray[Any]:
             raise ValueError(f"{name} holds NaN or infinite values; remove or impute them")
         if task.targets == "integers":
             raise TypeError(f"{name} must hold integers for the task {task.name}, got {array.dtype}")
+    if isinstance(task.loss, MultiLabel) and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            f"{name} must hold 0 or 1 for the task {task.name}, got numbers from {array.min():g} to "
+            f"{array.max():g}"
+        )
     return array
 
 

@@ -73,6 +73,10 @@ def save(
     path = Path(path)
     if form not in FORMS:
         raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(
+            f'dtype must be a floating type such as torch.float16, got {dtype!r}; for 8 bits give form="int8"'
+        )
     state = ticket.masked(model).state_dict()
     if dtype is not None:
         state = {name: t.to(dtype) if t.is_floating_point() else t for name, t in state.items()}

@@ -137,7 +137,7 @@ def measure(
     if odd:
         raise ValueError(f"unknown route {odd[0]!r}; choose among {', '.join(ROUTES)}")
     network = ticket.masked(model).eval()
-    x = batch if isinstance(batch, Tensor) else example_inputs(ticket, batch, network)
+    x = example_inputs(ticket, batch, network) if isinstance(batch, int) else torch.as_tensor(batch)
     threads = torch.get_num_threads() if threads is None else threads
     maker = _Routes(network, ticket, x, threads)
     runs: dict[str, Run] = {}

@@ -13,10 +13,13 @@ from torch.nn import functional
 from nets.metric import Metric
 from nets.registry import is_import_path, parse_call, tasks
 from nets.tasks.losses import IGNORED, CrossEntropy, MultiLabel, NextToken, Regression, prediction, samples
-from nets.tasks.metrics import Accuracy, MeanIoU, Perplexity, named_metric
+from nets.tasks.metrics import METRICS, Accuracy, MeanIoU, Perplexity, named_metric
 
 #: What the targets of a task are.
 TARGETS = ("classes", "integers", "floats", "any")
+
+#: Metrics of logits and classes.
+CLASS_METRICS = ("accuracy", "mean-iou", "perplexity")
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,14 @@ class Task:
         return self
 
 
+def _refuse_metric(task: str, metric: Any, fit: tuple[str, ...]) -> None:
+    """Refuse a metric known by name that measures something else: it would give numbers all the same."""
+    if isinstance(metric, str) and metric in METRICS and metric not in fit:
+        raise ValueError(
+            f"the task {task} is judged by {', '.join(fit)} or a metric of yours, not by {metric}"
+        )
+
+
 def classification(
     weights: Any = (), label_smoothing: float = 0.0, ignore_index: int = IGNORED, metric: Any = "accuracy"
 ) -> Task:
@@ -144,6 +155,7 @@ def classification(
     metric : Metric or str
         What it is judged by.
     """
+    _refuse_metric("classification", metric, CLASS_METRICS)
     loss = CrossEntropy(weights, label_smoothing, ignore_index)
     own = Accuracy(loss=CrossEntropy(ignore_index=ignore_index)) if metric == "accuracy" else metric
     return Task(loss, own, "classification", "classes", logits=True)
@@ -151,11 +163,13 @@ def classification(
 
 def regression(loss: str = "mse", delta: float = 1.0, metric: Any = "rmse") -> Task:
     """Return the task of numbers: squared error or Huber loss, judged by RMSE, R2 ("r2") or MAE ("mae")."""
+    _refuse_metric("regression", metric, ("rmse", "r2", "mae"))
     return Task(Regression(loss, delta), metric, "regression", "floats")
 
 
 def multi_label(weights: Any = (), metric: Any = "f1") -> Task:
     """Return the task of several labels a sample: binary cross-entropy, judged by the micro-averaged F1."""
+    _refuse_metric("multi-label", metric, ("f1",))
     return Task(MultiLabel(tuple(map(float, weights))), metric, "multi-label", "floats", logits=True)
 
 
@@ -163,6 +177,7 @@ def per_pixel(
     ignore_index: int = IGNORED, weights: Any = (), label_smoothing: float = 0.0, metric: Any = "mean-iou"
 ) -> Task:
     """Return the task of one class a pixel (segmentation): cross-entropy, judged by the mean IoU."""
+    _refuse_metric("per-pixel", metric, CLASS_METRICS)
     loss = CrossEntropy(weights, label_smoothing, ignore_index)
     named = {"mean-iou": MeanIoU, "accuracy": Accuracy}
     own = named[metric](loss=CrossEntropy(ignore_index=ignore_index)) if metric in named else metric
@@ -173,6 +188,7 @@ def language_model(
     shift: bool = True, ignore_index: int = IGNORED, label_smoothing: float = 0.0, metric: Any = "perplexity"
 ) -> Task:
     """Return the task of the next token: cross-entropy, judged by the perplexity; see `NextToken`."""
+    _refuse_metric("language-model", metric, CLASS_METRICS)
     loss = NextToken((), label_smoothing, ignore_index, shift)
     named = {"perplexity": Perplexity, "accuracy": Accuracy}
     own = named[metric](loss=replace(loss, label_smoothing=0.0)) if metric in named else metric

@@ -204,3 +204,20 @@ def test_untrained_stands_for_a_network_trained_elsewhere():
     from nets.playing import Untrained
 
     assert math.isnan(Untrained.test_score)
+
+
+def test_a_method_that_finds_nothing_is_named():
+    nothing = nets.methods.Method(
+        name="nothing",
+        summary="",
+        reference="",
+        find=lambda search: [],
+        cost=lambda density, epochs, options: 0,
+    )
+    x = torch.randn(40, 6)
+    with pytest.raises(
+        ValueError, match=r"method nothing found no ticket of density 0\.2, 0\.5: its find must"
+    ):
+        nets.find_tickets(
+            nn.Sequential(nn.Linear(6, 2)), (x, (x[:, 0] > 0).long()), nothing, densities=[0.2, 0.5]
+        )

@@ -174,3 +174,12 @@ def test_sizes(tmp_path):
     assert size["packed"] < size["csr"] < size["torch"]
     assert size["safetensors"] > 4e6
     assert ticket.save(tmp_path / "ticket").stat().st_size == pytest.approx(size["packed"], abs=20)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, "float16"])
+def test_weights_are_not_cut_to_whole_numbers(dtype, tmp_path):
+    model = torch.nn.Linear(4, 3)
+    ticket = nets.Ticket({"weight": torch.ones(3, 4, dtype=torch.bool)}, model.state_dict())
+    with pytest.raises(ValueError, match=r"dtype must be a floating type such as torch\.float16, got"):
+        nets.export.save(model, ticket, tmp_path / "network", dtype=dtype)
+    assert not list(tmp_path.iterdir())

@@ -204,3 +204,26 @@ def test_a_task_of_ones_own_gets_a_name():
             registry.tasks.register("regression", absolute)
     finally:
         registry.tasks.forget("absolute")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "classification(metric=rmse)",
+        "regression(metric=accuracy)",
+        "multi-label(metric=mae)",
+        "per-pixel(metric=f1)",
+        "language-model(metric=r2)",
+    ],
+)
+def test_a_metric_that_measures_something_else_is_refused(spec):
+    """It would give numbers all the same."""
+    with pytest.raises(ValueError, match=r"the task .* is judged by .* or a metric of yours, not by"):
+        named_task(spec)
+
+
+def test_targets_of_several_labels_are_zero_or_one():
+    x = torch.randn(40, 6)
+    with pytest.raises(ValueError, match=r"y must hold 0 or 1 for the task multi-label, got numbers from -"):
+        nets.data.load((x, x[:, :3]), task="multi-label")
+    assert nets.data.load((x, (x[:, :3] > 0).float()), task="multi-label").task.name == "multi-label"
