@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from nets.layout import refuse_pruned
+from nets.parametrization import Mask
+
 #: What a module was called with.
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -119,6 +122,7 @@ def find_sites(
     ValueError
         If a pattern matches nothing, or nothing is left.
     """
+    refuse_pruned(model)
     owners: dict[int, str] = {id(p): name for name, p in model.named_parameters()}
     sites: dict[str, Site] = {}
     left_out: dict[str, str] = {}
@@ -129,8 +133,10 @@ def find_sites(
         if isinstance(module, nn.MultiheadAttention):
             whole.add(f"{path}.out_proj".lstrip("."))
         if hasattr(module, "parametrizations"):
-            raise ValueError(f"{path or 'the network'} carries masks: nets.make_permanent(model) first")
+            _refuse_parametrizations(path, module)
         for site in _sites_of(path, module, owners):
+            if not site.parameter:  # made anew from others, as by the older weight norm
+                continue
             known = sites.get(site.name)
             if known is None:
                 sites[site.name] = site
@@ -168,6 +174,18 @@ def find_sites(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:5])
         raise ValueError(f"nothing to prune in {type(model).__name__}" + (f" ({reasons})" if reasons else ""))
     return chosen, left_out
+
+
+def _refuse_parametrizations(path: str, module: nn.Module) -> None:
+    chains: Any = module.parametrizations
+    for name, chain in chains.items():
+        where = f"{path}.{name}".lstrip(".")
+        if any(isinstance(one, Mask) for one in chain):
+            raise ValueError(f"{where} carries a mask: nets.make_permanent(model) first")
+        raise ValueError(
+            f"{where} is made by a parametrization, {type(chain[0]).__name__.lstrip('_')}: "
+            f"torch.nn.utils.parametrize.remove_parametrizations(module, {name!r}) first"
+        )
 
 
 def _holds(sites: Mapping[str, Site], parameter: str, path: str) -> bool:

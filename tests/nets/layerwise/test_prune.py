@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune as torch_prune
 
 import nets
 from nets.layerwise.allocation import share_out
@@ -346,3 +347,43 @@ def test_names_of_penalties_and_single_patterns_are_taken() -> None:
     x = torch.randn(100, 12, generator=torch.Generator().manual_seed(0))
     ticket = nets.prune(plain(), x, penalty="log(0.1)", include="0.*")
     assert list(ticket.masks) == ["0.weight"]
+
+
+def masked_by(module: nn.Module) -> nn.Module:
+    return nets.Ticket({"weight": torch.eye(12) > 0}, module.state_dict()).attach(module)
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (
+            nn.utils.parametrizations.weight_norm,
+            r"0\.weight is made by .* WeightNorm: .*remove_parametrizations",
+        ),
+        (
+            nn.utils.parametrizations.orthogonal,
+            r"0\.weight is made by .* Orthogonal: .*remove_parametrizations",
+        ),
+        (masked_by, r"0\.weight carries a mask: nets\.make_permanent"),
+        (
+            lambda m: torch_prune.random_unstructured(m, "weight", 0.5),
+            r"0\.weight carries a mask of torch",
+        ),
+    ],
+)
+def test_weights_that_others_make_are_refused_with_the_remedy(made: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        nets.prune(nn.Sequential(made(nn.Linear(12, 12)), nn.Linear(12, 3)), torch.randn(60, 12))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_older_weight_norm_is_left_out() -> None:
+    model = nn.Sequential(nn.Linear(12, 12), nn.utils.weight_norm(nn.Linear(12, 3)))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        model(torch.zeros(1, 12))
+    for p in model.parameters():
+        p.requires_grad_(False)
+    ticket = nets.prune(model, torch.randn(60, 12, generator=generator))
+    assert list(ticket.masks) == ["0.weight"]
+    assert "1.weight_v" in ticket.metadata["left_out"]
