@@ -15,6 +15,7 @@ from convex_analysis.losses.loss import Loss, Vector
 
 # What changes with the units of the columns.
 _OF_COLUMNS = ("_first_pass", "squared_norms", "coordinate_curvature", "largest_entries", "_units", "_scaled")
+_STRAIGHT = 1e-2  # of the slope over the size of the predictor: the least curvature of a model
 _FARTHEST_STEP = 10.0  # of the intercept at a time, relative to its size
 
 
@@ -114,8 +115,16 @@ class DataFit:
         return gradient
 
     def row_curvature(self, z: Vector) -> Vector:
-        """Return the curvature of the quadratic model in each predictor, ``s_i phi''(z_i, y_i)`` or above."""
-        return self.row_weights * self.loss.curvature(z, self.y)
+        """Return the curvature of the quadratic model in each predictor, ``s_i phi''(z_i, y_i)`` or above.
+
+        Far out a loss may be steep without any curvature left (a wrong label at a large margin): there a little
+        is put in its place, or no column of such rows could move.
+        """
+        curvature = self.loss.curvature(z, self.y)
+        if not self.quadratic:
+            slopes = np.abs(self.loss.derivative(z, self.y))
+            curvature = np.maximum(curvature, _STRAIGHT * slopes / (1.0 + np.abs(z)))
+        return self.row_weights * curvature
 
     def best_intercept(self, z: Vector, start: float | None = None) -> float:
         """Minimise over b at predictors z without intercept, by safeguarded Newton steps; 0 without one.
@@ -134,6 +143,8 @@ class DataFit:
         slope, negligible = float(rows.sum()), 1e-15 * float(np.abs(rows).sum())
         for _ in range(100):
             curvature = float(s @ loss.curvature(z + b, y))
+            if curvature <= 1e-10 * abs(slope):  # steep and straight
+                curvature = float(self.row_curvature(z + b).sum())
             if abs(slope) <= negligible or curvature <= 0.0:
                 break
             farthest = _FARTHEST_STEP * (1.0 + abs(b))

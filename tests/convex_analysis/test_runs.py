@@ -201,3 +201,24 @@ def test_threads_are_limited_during_a_solve_and_given_back():
             assert all(lib.num_threads == 1 for lib in libraries)
         assert [lib.num_threads for lib in libraries] == allowed
     assert [lib.num_threads for lib in libraries] == before
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_labels_that_are_wrong_by_a_large_margin_do_not_hold_the_run(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((24, 16)) * 10.0 ** rng.integers(-4, 5, 16)
+    lower = np.where(rng.random(16) < 0.5, 0.2, -np.inf)  # where the run begins: exp(-margin) is zero
+    problem = RegressionProblem(
+        X, np.where(rng.random(24) < 0.5, 1.0, -1.0), loss="logistic", lower=lower, penalty=MCP(3.0)
+    )
+    problem = problem.with_lam(0.1 * float(np.abs(problem.gradient_at_start()).max()))
+    assert majorize_minimize(problem).status in (Status.CONVERGED, Status.NO_MINIMISER)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_with_hubers_loss_reach_the_tolerance(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((35, 18))
+    y = X[:, 0] + rng.standard_cauchy(35)
+    problem = RegressionProblem(X, y, loss="huber", lam=1e-3, groups=rng.integers(0, 9, 18))
+    assert majorize_minimize(problem).converged
