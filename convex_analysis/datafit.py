@@ -117,8 +117,8 @@ class DataFit:
     def row_curvature(self, z: Vector) -> Vector:
         """Return the curvature of the quadratic model in each predictor, ``s_i phi''(z_i, y_i)`` or above.
 
-        Far out a loss may be steep without any curvature left (a wrong label at a large margin): there a little
-        is put in its place, or no column of such rows could move.
+        Far out a loss may be steep without any curvature left (a wrong label at a large margin): there a
+        little is put in its place, or no column of such rows could move.
         """
         curvature = self.loss.curvature(z, self.y)
         if not self.quadratic:

@@ -14,7 +14,6 @@ from numpy.typing import DTypeLike
 from convex_analysis.certificate import Certificate
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
-from convex_analysis.problems.validation import check_point
 from convex_analysis.recession import REMEDY, falling_ray
 from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver.active_set import ActiveSet, Point
@@ -183,7 +182,7 @@ class Solver:
                 return None
         x = np.zeros(problem.n_features)
         if start is not None and not isinstance(start, str):
-            x = check_point(start, problem.n_features, "start") / scaled.units
+            x = _given(scaled, start)
         x = np.clip(x, scaled.lower, scaled.upper)
         found = self._moments.solve(scaled, x, tolerance)
         if found is None:
@@ -214,12 +213,7 @@ class Solver:
                 return self._step.compute(1e-3 * weights, problem=problem, gap=gap).point_of_fit
             x = zero if start == "zero" else problem.upper.copy()
         else:
-            x = np.asarray(start, dtype=np.float64)
-            if x.shape != (problem.n_features,) or not np.isfinite(x).all():
-                raise ValueError(
-                    f"start must be a finite vector of shape ({problem.n_features},), got shape {x.shape}."
-                )
-            x = np.clip(x / problem.units, problem.lower, problem.upper)
+            x = _given(problem, start)
             if self._last is not None and np.array_equal(x, self._last.x):
                 return self._last  # all is known there
         with np.errstate(over="ignore", invalid="ignore"):
@@ -283,6 +277,17 @@ def _solution(
         lam=problem.lam,
         certificate=Certificate(problem, own, intercept, objective),
     )
+
+
+def _given(problem: Problem, start: Vector) -> Vector:
+    """Return a start in the coordinates and in the box of a scaled problem."""
+    x = np.asarray(start, dtype=np.float64)
+    if x.shape != (problem.n_features,) or not np.isfinite(x).all():
+        raise ValueError(
+            f"start must be a finite vector of shape ({problem.n_features},), got shape {x.shape}."
+        )
+    clipped: Vector = np.clip(x / problem.units, problem.lower, problem.upper)
+    return clipped
 
 
 def _finite_fit(problem: Problem, x: Vector, intercept: float = 0.0) -> float:

@@ -66,7 +66,7 @@ def test_slopes_and_conjugate_belong_to_the_value(loss, z, y, v):
     z, y, v = np.array([z]), label(loss, np.array([y])), np.array([v])
     h = 1e-6
     slope = (loss.value(z + h, y) - loss.value(z - h, y)) / (2 * h)
-    np.testing.assert_allclose(loss.derivative(z, y), slope, atol=1e-7)
+    np.testing.assert_allclose(loss.derivative(z, y), slope, atol=1e-6)  # h / 4 at a kink
     assert (loss.second_derivative(z, y) <= loss.smoothness * (1 + 1e-12)).all()
     assert (loss.curvature(z, y) >= 0).all()
     # Fenchel's inequality, with equality at the slope.
