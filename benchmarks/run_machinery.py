@@ -129,8 +129,8 @@ def stored_runs(count: int) -> dict[str, Any]:
         for seed, method, density in itertools.islice(grid, count - 2):
             play = replace(example, method=method, density=density, seed=seed + 1)
             folder = RunFolder(root / address(play))
-            folder.path.mkdir()
-            for name in ("config.json", "environment.json", "details.json", "metrics.jsonl", "masks.jsonl"):
+            folder.open(play)
+            for name in ("environment.json", "details.json", "metrics.jsonl", "masks.jsonl"):
                 shutil.copy(source / name, folder.path)
             row = {
                 **template,

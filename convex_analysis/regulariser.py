@@ -35,7 +35,9 @@ class Strength:
     def __init__(self, penalty: Penalty) -> None:
         self.penalty = penalty
         self.slope_at_zero = float(penalty.slope_at_zero)
-        self.straight = self.slope_at_zero <= float(penalty.derivative(_FAR)[0]) * (1.0 + 1e-12)
+        with np.errstate(over="ignore"):  # a user's penalty may not be meant for sizes that far
+            far = float(penalty.derivative(_FAR)[0])
+        self.straight = bool(np.isfinite(far)) and self.slope_at_zero <= far * (1.0 + 1e-12)
         self._chords: Vector | None = None
 
     @property
