@@ -356,7 +356,10 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
     if search.layout.groups is not None:
         metadata |= search.layout.groups.report(found.mask)
     masks = {name: mask.cpu().clone() for name, mask in search.layout.split(found.mask).items()}
-    weights = {name: tensor.cpu().clone() for name, tensor in found.weights.items()}
+    # In the network's order, whatever order a resumed search read them in.
+    order = search.flat.model.state_dict()
+    names = [name for name in order if name in found.weights]
+    weights = {name: found.weights[name].cpu().clone() for name in names}
     return Ticket(masks, weights, metadata, found.trace, found.seconds)
 
 

@@ -149,7 +149,7 @@ def test_dead_entries_and_nan_do_no_harm(blobs, conv_net):
     hook.start(loop)
     loop.step = loop.steps
     hook._update(loop)  # no gradient was ever seen
-    assert (hook.mask == 0).all()
+    assert int((hook.mask != 0).sum()) <= len(loop.flat.layout.names)  # one a layer at most is kept
     hook._squares[:] = float("nan")
     hook._update(loop)
     assert torch.isfinite(hook.mask).all()
