@@ -201,8 +201,8 @@ def epochs_of(task: tuple[Size, str], tell: Tell) -> dict[str, Any]:
     size, way = task[0], WAYS[task[1]]
     data = images(size)
     from concave_sparsity import Log
-    from nets.concave_masks.forms import relaxed_mask
     from nets.methods import method
+    from nets.methods.concave import relaxed_mask
 
     options = method("concave").settle({})
     seconds: dict[str, list[float]] = {"dense": [], "search": []}

@@ -29,17 +29,17 @@ from typing import Any
 import torch
 
 from concave_sparsity import Log
-from nets.concave_masks.forms import relaxed_mask
 from nets.configuration import Training
 from nets.data import Dataset
 from nets.flat_model import FlatModel
 from nets.hooks import Hook
+from nets.masking.scored_mask import ScoredMask
+from nets.masking.sparse_training import SparseTraining
 from nets.methods import method
+from nets.methods.concave import relaxed_mask
 from nets.methods.continuous_sparsification import sigmoid_mask
 from nets.models import build
 from nets.runs.environment import environment
-from nets.scored_mask import ScoredMask
-from nets.sparse_training import SparseTraining
 from nets.training import Loop
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"

@@ -30,9 +30,9 @@ from figures import stored
 from nets.configuration import Training
 from nets.distributions import select
 from nets.hooks import Hook
+from nets.masking.relaxed_mask import critical_step, price_threshold, proximal_table, table_places
 from nets.methods.method import Method
 from nets.playing import find_tickets, retrain
-from nets.relaxed_mask import critical_step, price_threshold, proximal_table, table_places
 from nets.search import Found, Search
 from nets.training import Loop
 
@@ -88,7 +88,7 @@ class Variant:
 
 
 class VariedMask(Hook):
-    """The curvature update of `nets.relaxed_mask.RelaxedMask`, in plain steps, with a variant's change."""
+    """The curvature update of `RelaxedMask`, in plain steps, with a variant's change."""
 
     def __init__(self, penalty: Penalty, density: float, variant: Variant, interval: int = 10) -> None:
         self.penalty, self.density, self.variant, self.interval = penalty, density, variant, interval

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from nets.hooks import Hook
     from nets.layerwise import prune
     from nets.masking.masking import Masking
+    from nets.masking.parametrization import attach, make_permanent
     from nets.metric import Metric
-    from nets.parametrization import attach, make_permanent
     from nets.playing import find_ticket, find_tickets, play, retrain
     from nets.querying import query
     from nets.result import Result
@@ -68,13 +68,13 @@ _WHERE = {
     "TicketClassifier": "estimators",
     "TicketRegressor": "estimators",
     "Training": "configuration",
-    "attach": "parametrization",
+    "attach": "masking.parametrization",
     "compare": "comparison",
     "connectivity": "ticket_connectivity",
     "evaluate": "evaluation",
     "find_ticket": "playing",
     "find_tickets": "playing",
-    "make_permanent": "parametrization",
+    "make_permanent": "masking.parametrization",
     "play": "playing",
     "prune": "layerwise",
     "query": "querying",

@@ -10,8 +10,8 @@ from torch import Tensor
 from concave_sparsity import largest
 from nets.distributions import select
 from nets.masking.course import Course
+from nets.masking.sparse_training import SparseTraining
 from nets.seeds import derive
-from nets.sparse_training import SparseTraining
 
 
 class GradualPruning(SparseTraining):

@@ -26,6 +26,7 @@ from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
 from nets.layout import Layout, maskable
+from nets.masking.sparse_training import SparseTraining
 from nets.methods import Method
 from nets.methods import method as named_method
 from nets.metric import ACCURACY, Metric, accuracy_of
@@ -37,7 +38,6 @@ from nets.result import Result
 from nets.rounds import fine_tuning
 from nets.search import Found, Search
 from nets.seeds import derive
-from nets.sparse_training import SparseTraining
 from nets.storage import tensor_file
 from nets.tasks import CLASSIFICATION, Task
 from nets.tickets import Ticket

@@ -14,8 +14,8 @@ from nets.criteria import Criterion
 from nets.distributions import select
 from nets.hooks import Hook
 from nets.masking.course import Setting
+from nets.masking.sparse_training import SparseTraining
 from nets.search import Found, Search
-from nets.sparse_training import SparseTraining
 from nets.training import Loop
 
 

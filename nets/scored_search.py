@@ -1,4 +1,4 @@
-"""Tickets from scores trained by `nets.scored_mask`: train, rank the scores, cut to the exact count."""
+"""Tickets from scores that a `ScoredMask` trains: rank the scores, cut to the exact count."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nets.mask_cut import cut
+from nets.masking.scored_mask import ScoredMask
 from nets.rounds import append_curves
-from nets.scored_mask import ScoredMask
 from nets.search import Found, Search
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nets import parametrization
 from nets.layout import Layout, refuse_pruned, tied, unwrapped
+from nets.masking import parametrization
 from nets.storage import packed, tensor_file
 
 if TYPE_CHECKING:

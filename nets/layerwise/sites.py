@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from nets.layout import refuse_pruned
-from nets.parametrization import Mask
+from nets.masking.parametrization import Mask
 
 #: What a module was called with.
 Call = tuple[tuple[Any, ...], dict[str, Any]]

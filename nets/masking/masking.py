@@ -22,11 +22,11 @@ from nets.hooks import Hook
 from nets.layout import Layout, maskable, plain, tied, unwrapped
 from nets.masking.course import MaskHook
 from nets.masking.shadow import Shadow
+from nets.masking.sparse_training import SparseTraining
 from nets.methods import Method
 from nets.methods import method as named_method
 from nets.penalties import parse_penalty
 from nets.seeds import derive
-from nets.sparse_training import SparseTraining
 from nets.tasks import Task, named_task
 from nets.tasks.metrics import named_metric
 from nets.tickets import Ticket

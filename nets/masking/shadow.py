@@ -137,7 +137,7 @@ class Shadow:
             return
         found = [gradient for _, gradient in there]
         if squares is not None and _in_one_pass(found):
-            from nets.masking.shadow_kernel import scaled
+            from nets.masking.kernels import scaled
 
             arrays, offsets = (mask.numpy(), squares.numpy()), self.layout.offsets
             for i, gradient in there:

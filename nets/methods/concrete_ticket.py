@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nets.masking.course import Course
+from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
-from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
 from nets.training import Loop
@@ -95,14 +95,7 @@ class ConcreteTicket(ScoredMask):
         super().after_backward(loop)
         if loop.step % self.interval == 0:
             keep = torch.sigmoid(self.scores.detach())
-            for name, value in (
-                ("step", float(loop.step)),
-                ("lam", self.lam),
-                ("target", self.wanted),
-                ("mean", float(keep.mean())),
-                ("above_half", float((keep > 0.5).float().mean())),
-            ):
-                self.trace[name].append(value)
+            self.curves.append(loop.step, self.wanted, self.lam, keep.mean(), (keep > 0.5).float().mean())
 
     def final(self, loop: Course) -> Tensor:
         """Return the probabilities of keeping the weights."""

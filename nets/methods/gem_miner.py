@@ -12,8 +12,8 @@ from torch import Tensor
 from nets.distributions import select
 from nets.layout import Layout
 from nets.masking.course import Course, Setting
+from nets.masking.scored_mask import Moment, ScoredMask, straight_through
 from nets.methods.method import Method, Option
-from nets.scored_mask import Moment, ScoredMask, straight_through
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
 

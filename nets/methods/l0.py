@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from nets.masking.course import Course, Setting
+from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
-from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from concave_sparsity import L1
-from nets.concave_masks.forms import OPTIONS
-from nets.methods.concave import cost, find_with, follows, mask_with
+from nets.methods.concave import OPTIONS, cost, find_with, follows, mask_with
 from nets.methods.method import Method
 from nets.search import Found, Search
 

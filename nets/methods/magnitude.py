@@ -10,10 +10,10 @@ from torch import Tensor
 from nets import criteria
 from nets.distributions import select
 from nets.masking.course import Course
+from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
 from nets.rounds import Snapshot
 from nets.search import Found, Search
-from nets.sparse_training import SparseTraining
 
 
 class Magnitude(SparseTraining):

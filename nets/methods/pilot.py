@@ -12,9 +12,9 @@ from torch import Tensor
 
 from nets.distributions import select
 from nets.masking.course import Course, Setting
+from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
 from nets.order_statistics import kth_smallest
-from nets.scored_mask import Moment, ScoredMask
 from nets.scored_search import find_by_scores
 from nets.search import Found, Search
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from nets import criteria
 from nets.masking.course import Setting
+from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
 from nets.rounds import one_shot, scored_mask
 from nets.search import Found, Search
-from nets.sparse_training import SparseTraining
 
 
 def mask(setting: Setting, density: float) -> SparseTraining:

@@ -10,9 +10,9 @@ from torch import Tensor
 from nets.distributions import select
 from nets.gradient_criteria import synflow
 from nets.masking.course import Scoring
+from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
 from nets.search import Found, Search, timed
-from nets.sparse_training import SparseTraining
 
 
 def flow_mask(setting: Scoring, density: float) -> Tensor:

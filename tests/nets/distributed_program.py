@@ -12,8 +12,8 @@ from nets import distributed
 from nets.configuration import Play, Training
 from nets.data import Dataset
 from nets.flat_model import FlatModel
+from nets.masking.parametrization import attach
 from nets.methods import method_names
-from nets.parametrization import attach
 from nets.playing import find_tickets
 from nets.runs.running import run
 from nets.training import Loop

@@ -18,18 +18,18 @@ from torch.utils._pytree import tree_leaves
 
 from concave_sparsity import Log
 from nets import Play, Training
-from nets.concave_masks.forms import relaxed_mask
 from nets.data import Augmentation, load
 from nets.flat_model import FlatModel
 from nets.hooks import Hook
 from nets.jobs import Job
+from nets.masking.relaxed_mask import RelaxedMask
+from nets.masking.sparse_training import SparseTraining
 from nets.methods import method, method_names
+from nets.methods.concave import relaxed_mask
 from nets.models import ARCHITECTURES, build
 from nets.playing import find_ticket, retrain
-from nets.relaxed_mask import RelaxedMask
 from nets.runs.execution import execute
 from nets.runs.keeping import Keeping
-from nets.sparse_training import SparseTraining
 from nets.training import Loop
 
 CUDA = torch.device("cuda", 0)

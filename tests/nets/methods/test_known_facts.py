@@ -12,6 +12,7 @@ from nets.configuration import Training
 from nets.data import load
 from nets.distributions import layer_counts
 from nets.layout import Layout
+from nets.masking.scored_mask import ScoredMask, straight_through
 from nets.methods.concrete_ticket import concrete
 from nets.methods.continuous_sparsification import set_back, sigmoid_mask
 from nets.methods.l0 import hard_concrete, open_probability
@@ -19,7 +20,6 @@ from nets.methods.l0 import test_gate as gate_without_noise
 from nets.methods.pilot import balanced_factors
 from nets.models import build
 from nets.playing import find_ticket
-from nets.scored_mask import ScoredMask, straight_through
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import torch
 from nets.configuration import Training
 from nets.flat_model import FlatModel
 from nets.hooks import Hook
-from nets.parametrization import attach
-from nets.sparse_training import SparseTraining
+from nets.masking.parametrization import attach
+from nets.masking.sparse_training import SparseTraining
 from nets.training import Loop
 
 RECIPES = [

@@ -5,20 +5,14 @@ import torch
 from torch.nn import functional
 
 from concave_sparsity import L1, MCP, Log, Lq, Penalty
-from nets.concave_masks import (
-    Clipped,
-    DualAscent,
-    GradientUpdate,
-    ProximalUpdate,
-    Quantile,
-    Sigmoid,
-    Slopes,
-    TrainedMask,
-)
-from nets.concave_masks.forms import OPTIONS, relaxed_mask
 from nets.configuration import Training
 from nets.flat_model import FlatModel
 from nets.hooks import Hook
+from nets.masking.laws import DualAscent, Quantile, Slopes
+from nets.masking.relaxations import Clipped, Sigmoid
+from nets.masking.trained_mask import TrainedMask
+from nets.masking.updates import GradientUpdate, ProximalUpdate
+from nets.methods.concave import OPTIONS, relaxed_mask
 from nets.training import Loop
 
 TRAINING = Training(epochs=4, batch_size=30, lr=0.05, weight_decay=5e-4)

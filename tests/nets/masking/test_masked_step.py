@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from concave_sparsity import Log
-from nets import masked_step
 from nets.configuration import Training
 from nets.flat_model import FlatModel
-from nets.relaxed_mask import RelaxedMask
+from nets.masking import masked_step
+from nets.masking.relaxed_mask import RelaxedMask
 from nets.training import Loop
 
 TRAINING = Training(epochs=4, batch_size=30, lr=0.05, weight_decay=5e-4)

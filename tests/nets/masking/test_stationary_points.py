@@ -7,10 +7,10 @@ from torch import nn
 
 from concave_sparsity import L1, MCP, Log
 from convex_analysis import MaskProblem, majorize_minimize
-from nets.concave_masks.forms import OPTIONS, relaxed_mask
 from nets.configuration import Training
 from nets.data import load
 from nets.flat_model import FlatModel
+from nets.methods.concave import OPTIONS, relaxed_mask
 from nets.tasks import Task
 from nets.training import Loop
 

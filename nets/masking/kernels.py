@@ -1,4 +1,4 @@
-"""The loop of `nets.masked_step`, compiled; apart, so that only who steps so waits for the compiler."""
+"""Compiled passes over flat vectors; apart, so that only who steps so waits for the compiler."""
 
 from __future__ import annotations
 
@@ -43,3 +43,12 @@ def masked_sgd(
         if nesterov:
             move = slope + momentum * move
         weights[i] = weight - lr * move
+
+
+@compiled
+def scaled(gradient: Any, mask: Any, squares: Any) -> None:
+    """Add the squares of a gradient to `squares` and multiply it by the mask, in place; shape (n,) each."""
+    for i in range(gradient.size):
+        slope = gradient[i]
+        squares[i] += slope * slope
+        gradient[i] = slope * mask[i]

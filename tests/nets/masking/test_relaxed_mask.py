@@ -10,7 +10,7 @@ import nets
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
 from nets.configuration import Training
 from nets.flat_model import FlatModel
-from nets.relaxed_mask import PARTS, POINTS, RelaxedMask, critical_step, proximal_table, table_places
+from nets.masking.relaxed_mask import PARTS, POINTS, RelaxedMask, critical_step, proximal_table, table_places
 from nets.training import Loop
 
 PENALTIES = [
@@ -99,7 +99,7 @@ def test_gradients_are_those_of_the_product(blobs, conv_net):
     """The mask folded into the flat vector against autograd through the product, for all parameters."""
     model = conv_net().eval()
     hook = RelaxedMask(Log(0.02), 0.1)
-    in_calls = replace(TRAINING, momentum=0.0)  # nets.masked_step has its own test
+    in_calls = replace(TRAINING, momentum=0.0)  # nets.masking.masked_step has its own test
     loop = Loop(FlatModel(model), blobs, in_calls, seed=0, hooks=[hook])
     hook.start(loop)
     hook.mask = torch.rand(loop.flat.n, generator=torch.Generator().manual_seed(1))

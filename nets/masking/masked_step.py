@@ -43,7 +43,7 @@ def step(loop: Course, mask: Tensor, squares: Tensor) -> None:
     squares : Tensor
         Running sum of squared gradients of the effective weights, shape (n,), changed in place.
     """
-    from nets.masked_step_kernel import masked_sgd
+    from nets.masking.kernels import masked_sgd
 
     flat, group = loop.flat, loop.optimiser.param_groups[0]
     assert isinstance(flat, FlatModel)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nets.concave_masks import DualAscent, Given, Quantile
+from nets.masking.laws import DualAscent, Given, Quantile
 from nets.order_statistics import kth_smallest
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
-from nets.concave_masks.slopes import NEAR_ZERO, Slopes, usual_start
+from nets.masking.laws import NEAR_ZERO, Slopes, usual_start
 
 PENALTIES = [
     L1(), Log(0.02), Log(1.0), Lq(0.5), Lq(0.2, 0.01), MCP(1.0), MCP(3.0), SCAD(3.7, 0.2),

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nets.falling_density import falling_density
+from nets.masking.course import falling_density
 
 
 @given(

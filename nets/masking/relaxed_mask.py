@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import Penalty
-from nets import masked_step
 from nets.distributions import select_above, select_nearly
-from nets.falling_density import falling_density
 from nets.hooks import Hook
 from nets.layout import Layout
-from nets.masking.course import Course, updates_at_least
+from nets.masking import masked_step
+from nets.masking.course import Course, falling_density, updates_at_least
+from nets.masking.curves import Curves
 from nets.order_statistics import kth_smallest
 
 #: The proximal map is tabulated over this many octaves of h, each cut into equal parts.
@@ -110,9 +110,7 @@ class RelaxedMask(Hook):
         self.alive = alive
         self.mask = torch.empty(0)
         self._squares = torch.empty(0)
-        names = ("step", "target", "lam", "mean", "above_half")
-        self._curves: dict[str, list[float]] = {n: [] for n in names if n != "target" or not lam}
-        self._pending: list[Tensor] = []
+        self.curves = Curves(steered=not lam)
 
     def start(self, loop: Course) -> None:
         """Start with a mask of ones, or show the network the mask that was loaded."""
@@ -208,20 +206,12 @@ class RelaxedMask(Hook):
         if groups is not None and whole is not None:
             shown = groups.show(self.mask.masked_fill_(whole, 1.0))
         lam = middle.mean() * (self._critical / scale)
-        self._curves["step"].append(float(loop.step))
-        if "target" in self._curves:
-            self._curves["target"].append(float(target))
-        self._pending.append(torch.stack([lam, shown.mean(), shown.round().mean()]))
+        self.curves.append(loop.step, target, lam, shown.mean(), shown.round().mean())
 
     @property
     def trace(self) -> dict[str, list[float]]:
         """Curves of the search: step, target, lam, mean of m, share of m above one half."""
-        if self._pending:
-            # Only now wait for the device: an update of the mask never does.
-            for name, values in zip(("lam", "mean", "above_half"), torch.stack(self._pending, 1).tolist()):
-                self._curves[name] += values
-            self._pending.clear()
-        return self._curves
+        return self.curves.trace
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mask and the running sum of squared gradients."""
@@ -235,8 +225,7 @@ class RelaxedMask(Hook):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
         self.mask, self._squares, self.steps_averaged = state["mask"], state["squares"], state["count"]
-        self._curves = {name: list(values) for name, values in state["curves"].items()}
-        self._pending = []
+        self.curves.load(state["curves"])
 
 
 def _last_of_layers(layout: Layout, h: Tensor, middle: Tensor) -> tuple[Tensor, Tensor] | None:

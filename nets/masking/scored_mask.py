@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from nets.distributions import select
-from nets.falling_density import falling_density
 from nets.granularity.groups import Groups
 from nets.hooks import Hook
-from nets.masking.course import Course, updates_at_least
+from nets.masking.course import Course, falling_density, updates_at_least
+from nets.masking.curves import Curves
 from nets.seeds import derive
 
 
@@ -133,13 +133,7 @@ class ScoredMask(Hook):
             self.optimiser = torch.optim.SGD([self.scores], lr, momentum)
         self._mask = torch.empty(0)
         self._groups: Groups | None = None
-        self.trace: dict[str, list[float]] = {
-            "step": [],
-            "lam": [],
-            "target": [],
-            "mean": [],
-            "above_half": [],
-        }
+        self.curves = Curves()
 
     def start(self, loop: Course) -> None:
         """Show the network the weights under the mask."""
@@ -235,14 +229,8 @@ class ScoredMask(Hook):
             return
         mask, target, now = self._mask.detach(), self.target(loop.share), self.density_now(loop)
         self._update_lam(loop, loss_slope, target)
-        for name, value in (
-            ("step", float(loop.step)),
-            ("lam", self.lam),
-            ("target", target),
-            ("mean", now),
-            ("above_half", float((self.whole(mask) > 0.5).float().mean())),
-        ):
-            self.trace[name].append(value)
+        above = (self.whole(mask) > 0.5).float().mean()
+        self.curves.append(loop.step, target, self.lam, now, above)
 
     def _update_lam(self, loop: Course, loss_slope: Tensor, target: float) -> None:
         """Set lam, by dual ascent on its logarithm."""
@@ -251,6 +239,11 @@ class ScoredMask(Hook):
             self.lam = float(slopes.abs().mean())
         excess = math.log(max(self.density_now(loop), 1e-12) / target)
         self.lam *= math.exp(self.ascent * min(1.0, max(-1.0, excess)))
+
+    @property
+    def trace(self) -> dict[str, list[float]]:
+        """Curves of the search: step, density wanted, lam, mean of the mask, share of it above one half."""
+        return self.curves.trace
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scores, their optimiser's state and the steering."""
@@ -266,7 +259,7 @@ class ScoredMask(Hook):
         self.scores.data.copy_(state["scores"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.lam = state["lam"]
-        self.trace = {name: list(values) for name, values in state["trace"].items()}
+        self.curves.load(state["trace"])
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 import nets
 from nets.flat_model import FlatModel
-from nets.parametrization import Mask, attach, make_permanent, masks_of
+from nets.masking.parametrization import Mask, attach, make_permanent, masks_of
 
 
 @pytest.fixture

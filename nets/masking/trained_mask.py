@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nets.concave_masks.laws import Law
-from nets.concave_masks.relaxations import Relaxation
-from nets.concave_masks.slopes import Slopes
-from nets.concave_masks.updates import Update
 from nets.distributions import select_above, select_nearly
-from nets.falling_density import falling_density
 from nets.hooks import Hook
-from nets.masking.course import Course, updates_at_least
-from nets.relaxed_mask import price_threshold
+from nets.masking.course import Course, falling_density, updates_at_least
+from nets.masking.curves import Curves
+from nets.masking.laws import Law, Slopes
+from nets.masking.relaxations import Relaxation
+from nets.masking.relaxed_mask import price_threshold
+from nets.masking.updates import Update
 
 #: What is trained: mask and weights at every step, in turns, or the mask alone over frozen weights.
 TRAINED = ("joint", "alternating", "mask")
@@ -120,9 +119,7 @@ class TrainedMask(Hook):
         self._observed = 0
         self._lam: Tensor | None = None
         self._loaded: dict[str, Any] | None = None
-        names = ("step", "target", "lam", "mean", "above_half")
-        self._curves: dict[str, list[float]] = {n: [] for n in names if law.steers or n != "target"}
-        self._pending: list[Tensor] = []
+        self.curves = Curves(steered=law.steers)
 
     def start(self, loop: Course) -> None:
         """Start with an even mask, or take up the one that was loaded; show it to the network."""
@@ -225,11 +222,8 @@ class TrainedMask(Hook):
         target = self.target(loop.share)
         threshold = partial(price_threshold, loop)
         self._lam = self.law.lam(gain, slopes, self.mask, target, threshold)
-        self._curves["step"].append(float(loop.step))
-        if "target" in self._curves:
-            self._curves["target"].append(target)
         above = (self.mask > 0.5).to(self.mask.dtype).mean()
-        self._pending.append(torch.stack([self._lam.mean(), self.mask.mean(), above]))
+        self.curves.append(loop.step, target, self._lam.mean(), self.mask.mean(), above)
 
     def _refresh(self, loop: Course) -> None:
         self.mask = self.relaxation.mask(self._scores, loop.share, self._buffer)
@@ -240,12 +234,7 @@ class TrainedMask(Hook):
     @property
     def trace(self) -> dict[str, list[float]]:
         """Curves of the search: step, density wanted, lam, mean of m, share of m above one half."""
-        if self._pending:
-            # Only now wait for the device: a step never does.
-            for name, values in zip(("lam", "mean", "above_half"), torch.stack(self._pending, 1).tolist()):
-                self._curves[name] += values
-            self._pending.clear()
-        return self._curves
+        return self.curves.trace
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scores, the gain, and the states of the parts."""
@@ -267,5 +256,4 @@ class TrainedMask(Hook):
         self._loaded = state["update"]
         self.slopes.load_state_dict(state["slopes"])
         self.law.load_state_dict(state["law"])
-        self._curves = {name: list(values) for name, values in state["curves"].items()}
-        self._pending = []
+        self.curves.load(state["curves"])
