@@ -1,10 +1,12 @@
 """Settings shared by all tests: one thread a process, reproducible hypothesis runs, the real data."""
 
 import os
+import sys
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,12 @@ def data_dir() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("set CONCAVE_SPARSITY_DATA to the folder of data sets to run this test")
     return Path(named)
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_torch_stay() -> Iterator[None]:
+    """Nothing changes how many threads torch has: numba's would, and slow all that follows in the process."""
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1
+    yield
+    if "torch" in sys.modules:
+        assert sys.modules["torch"].get_num_threads() == before

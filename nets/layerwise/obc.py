@@ -6,8 +6,11 @@ for layers of some hundred inputs.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
-from numba import njit, prange
+import torch
+from numba import njit
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
@@ -60,43 +63,58 @@ def merged(costs: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     return np.bincount(first // costs.shape[1], minlength=len(costs))
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
 def removals(
     weights: NDArray[np.float64], inverse: NDArray[np.float64], m: int, room: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the order in which each row loses its weights, and the cost of each removal, (out, d) both.
 
     Of the g-th M consecutive weights no more than room[g] are removed; the order is -1 where none may be.
+    Rows are done side by side on as many threads as torch has. numba's own threads would set those of torch.
     """
-    rows, d = weights.shape
-    order = np.full((rows, d), -1)
-    costs = np.zeros((rows, d))
-    for row in prange(rows):
-        w, h = weights[row].copy(), inverse.copy()
-        here = np.arange(d)  # the weight that lies at each place: what is removed makes room at the end
-        left = room.copy()
-        for step in range(d):
-            size = d - step
-            best, cost = -1, np.inf
-            for p in range(size):
-                if left[here[p] // m] > 0:
-                    score = w[p] * w[p] / h[p, p]
-                    if score < cost or (score == cost and here[p] < here[best]):
-                        best, cost = p, score
-            if best < 0:
-                break
-            order[row, step], costs[row, step] = here[best], cost
-            left[here[best] // m] -= 1
-            gone = h[best, :size].copy()
-            factor, pivot = w[best] / gone[best], gone[best]
-            last = size - 1
-            for p in range(size):
-                w[p] -= factor * gone[p]
-                scale = gone[p] / pivot
-                for q in range(size):
-                    h[p, q] -= scale * gone[q]
-            w[best], here[best] = w[last], here[last]
-            h[best, :last] = h[last, :last]
-            h[:last, best] = h[:last, last]
-            h[best, best] = h[last, last]
+    order = np.full(weights.shape, -1)
+    costs = np.zeros(weights.shape)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(
+            pool.map(lambda i: _remove(weights[i], inverse, m, room, order[i], costs[i]), range(len(weights)))
+        )
     return order, costs
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _remove(
+    weights: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    m: int,
+    room: NDArray[np.int64],
+    order: NDArray[np.int64],
+    costs: NDArray[np.float64],
+) -> None:
+    """Remove the weights of one row, shape (d,), one after another; fill in the order and the costs."""
+    d = len(weights)
+    w, h = weights.copy(), inverse.copy()
+    here = np.arange(d)  # the weight that lies at each place: what is removed makes room at the end
+    left = room.copy()
+    for step in range(d):
+        size = d - step
+        best, cost = -1, np.inf
+        for p in range(size):
+            if left[here[p] // m] > 0:
+                score = w[p] * w[p] / h[p, p]
+                if score < cost or (score == cost and here[p] < here[best]):
+                    best, cost = p, score
+        if best < 0:
+            break
+        order[step], costs[step] = here[best], cost
+        left[here[best] // m] -= 1
+        gone = h[best, :size].copy()
+        factor, pivot = w[best] / gone[best], gone[best]
+        last = size - 1
+        for p in range(size):
+            w[p] -= factor * gone[p]
+            scale = gone[p] / pivot
+            for q in range(size):
+                h[p, q] -= scale * gone[q]
+        w[best], here[best] = w[last], here[last]
+        h[best, :last] = h[last, :last]
+        h[:last, best] = h[:last, last]
+        h[best, best] = h[last, last]
