@@ -16,7 +16,9 @@ layerwise_networks.json and not made again: either command may be stopped at any
 from __future__ import annotations
 
 import json
+import math
 import re
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +106,15 @@ class Store:
                 row = {**row, "layers": {**old["layers"], **row["layers"]}}
             rows = [other for other in self.rows if other != old]
             rows.append({**about, **row})
-            rows.sort(key=lambda r: (r["subject"], r["seed"], str(r["density"]), r["method"]))
+            rows.sort(
+                key=lambda r: (
+                    r["subject"],
+                    r["seed"],
+                    str(r["density"]),
+                    r["method"],
+                    r.get("allocation", ""),
+                )
+            )
             head = json.dumps({"environment": versions(), "made": time.strftime("%Y-%m-%d")})[:-1]
             lines = ",\n".join(json.dumps(one, separators=(",", ":"), allow_nan=False) for one in rows)
             write_bytes(self.path, f'{head},"rows":[\n{lines}\n]}}\n'.encode(), durable=False)
@@ -261,6 +271,7 @@ def networks(
     seeds: Sequence[int] = (0, 1, 2),
     methods: Sequence[str] = (*OURS, *RIVALS),
     densities: Sequence[Density] = (),
+    allocations: Sequence[str] = ("layer", "global"),
 ) -> None:
     """Prune whole networks by `nets.prune` and judge them on held-out data.
 
@@ -268,52 +279,77 @@ def networks(
     ----------
     subjects, seeds, methods, densities
         As of `layers`.
+    allocations
+        Of `nets.prune`; rivals are shared out as ours are. A pattern N:M leaves nothing to share out.
     """
     kept = Store(RESULTS / "layerwise_networks.json")
     for seed in seeds:
         for name, found in available(subjects, seed):
-            about: dict[str, Any] = {"subject": name, "seed": seed, "density": 1.0, "method": "dense"}
+            about: dict[str, Any] = {
+                "subject": name,
+                "seed": seed,
+                "density": 1.0,
+                "method": "dense",
+                "allocation": "layer",
+            }
             if kept.get(**about) is None:
-                kept.put(
-                    {
-                        "scores": found.score(found.model),
-                        "seconds": 0.0,
-                        "processor_seconds": 0.0,
-                        "peak_mib": 0.0,
-                    },
-                    **about,
-                )
+                nothing = {"seconds": 0.0, "processor_seconds": 0.0, "peak_mib": 0.0}
+                kept.put({"scores": found.score(found.model), **nothing, **sizes(found)}, **about)
             sites, _ = find_sites(found.model, (), found.exclude)
             parameters = dict(found.model.named_parameters())
             for density in densities or DENSITIES[name]:
                 for method in methods:
-                    about |= {"density": density, "method": method}
                     large = any(too_large(method, site.matrix(parameters[site.parameter])) for site in sites)
-                    if kept.get(**about) is None and not large:
-                        row = one_network(found, method, density)
-                        kept.put(row, **about)
-                        print(about, row, flush=True)
+                    for allocation in allocations if not isinstance(density, str) else ("layer",):
+                        about |= {"density": density, "method": method, "allocation": allocation}
+                        if kept.get(**about) is None and not large:
+                            row = one_network(found, method, density, allocation)
+                            kept.put(row, **about)
+                            print(about, row, flush=True)
 
 
-def one_network(found: Subject, method: str, density: Density) -> dict[str, Any]:
+def sizes(found: Subject) -> dict[str, float]:
+    """Return what the model and the largest Gram matrix (in double precision) take up, in MiB."""
+    sites, _ = find_sites(found.model, (), found.exclude)
+    parameters = dict(found.model.named_parameters())
+    width = max(site.matrix(parameters[site.parameter]).shape[-1] for site in sites)
+    held = [*found.model.parameters(), *found.model.buffers()]
+    return {
+        "model_mib": round(sum(t.numel() * t.element_size() for t in held) / 2**20, 1),
+        "gram_mib": round(8 * width**2 / 2**20, 1),
+    }
+
+
+def one_network(found: Subject, method: str, density: Density, allocation: str) -> dict[str, Any]:
     """Return what the network keeps, the seconds, the share kept, and the peak of memory above the start."""
-    calibration = found.calibration[:: 1 if len(found.calibration) < 16 else 4]  # 256 sentences
+    calibration = found.calibration[:: 1 if len(found.calibration) < 16 else 2]  # 512 sentences
     share = {"granularity": density} if isinstance(density, str) else {"density": density}
     ours: dict[str, Any] = {"solver": method}
     if method in OURS:
         ours = {"penalty": OURS[method][0], "search": OURS[method][1]}
+    how: dict[str, Any] = {"allocation": allocation, "ridge": RIDGE, **share, **ours}
+    tiny = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 8))
+    nets.prune(tiny, torch.eye(8).repeat(20, 1), **how)  # compiles what is compiled on first use
     start = memory(reset=True)
     began, worked = time.perf_counter(), time.process_time()
-    ticket = nets.prune(found.model, calibration, exclude=found.exclude, ridge=RIDGE, **share, **ours)
+    ticket = nets.prune(found.model, calibration, exclude=found.exclude, **how)
     seconds, worked = time.perf_counter() - began, time.process_time() - worked
     peak = memory() - start
     pruned = ticket.apply(copied(found.model))
+    certificate = ticket.certificate
+    assert certificate is not None
+    told = {
+        "layer_error": statistics.fmean(layer.held_out for layer in certificate.layers),
+        "output_change": certificate.output_change,
+        "output_bound": certificate.output_bound,
+    }
     return {
         "scores": {key: float(f"{value:.6g}") for key, value in found.score(pruned).items()},
         "seconds": round(seconds, 2),
         "processor_seconds": round(worked, 2),
         "peak_mib": round(peak, 1),
         "kept": ticket.density,
+        **{key: float(f"{x:.5g}") for key, x in told.items() if math.isfinite(x)},
     }
 
 

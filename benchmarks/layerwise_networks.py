@@ -99,13 +99,16 @@ def trained(name: str, seed: int) -> Subject:
     first, second = chosen[: len(chosen) // 2], chosen[len(chosen) // 2 :]
 
     def batches(index: np.ndarray) -> Batches:
-        return list(torch.split(data.normalise(data.x_train[torch.from_numpy(index)]), 250))
+        return list(torch.split(data.normalise(data.x_train[torch.from_numpy(index)]), 100))
 
     return Subject(
         model,
         batches(first),
         batches(second),
-        lambda network: {"accuracy": nets.evaluate(network, data, "test").accuracy},
+        lambda network: {
+            "accuracy": nets.evaluate(network, data, "test").accuracy,
+            "validation accuracy": nets.evaluate(network, data, "validation").accuracy,
+        },
     )
 
 

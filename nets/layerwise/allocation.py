@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from concave_sparsity import Penalty
 from nets.distributions import layer_counts
 from nets.layerwise.moments import Calibration, SiteMoments, gather
+from nets.layerwise.recipe import Recipe
 from nets.layerwise.rows import LayerProblem, prune_rows
 from nets.layerwise.sites import Site
 from nets.layerwise.support import Weights
@@ -52,10 +52,7 @@ def global_counts(
     model: nn.Module,
     blocks: Sequence[tuple[str, Sequence[Site], int | None]],
     data: Calibration,
-    density: float,
-    penalty: Penalty,
-    ridge: float,
-    fit_bias: bool,
+    recipe: Recipe,
 ) -> Counts:
     """Return the counts that make the sum of the layers' relative errors least, exact in sum.
 
@@ -67,11 +64,10 @@ def global_counts(
         What is measured in one pass each: memory holds the moments of one block at a time.
     data : Calibration
         The data.
-    density : float
-        Of the network.
-    penalty, ridge, fit_bias
-        See `nets.prune`.
+    recipe : Recipe
+        How layers are pruned.
     """
+    density = recipe.density
     sites = [site for _, block, _ in blocks for site in block]
     shares = np.unique(np.minimum([f * density for f in FACTORS], 1.0))
     curves: dict[str, Weights] = {}
@@ -80,8 +76,7 @@ def global_counts(
         found = gather(model, model, block, data, calls)
         for site in block:
             weights = site.matrix(parameters[site.parameter].detach()).double().cpu().numpy()
-            centred = fit_bias and bool(site.bias)
-            curves[site.name] = _curve(found.pop(site.name), weights, shares, penalty, ridge, centred)
+            curves[site.name] = _curve(found.pop(site.name), weights, shares, recipe, bool(site.bias))
     pieces = _pieces(model, sites)
     sizes = [int(np.prod(shape)) for _, shape in pieces]
     errors = [curves[name] / len([n for n, _ in pieces if n == name]) for name, _ in pieces]
@@ -93,20 +88,18 @@ def global_counts(
     return result
 
 
-def _curve(
-    moments: SiteMoments, weights: Weights, shares: Weights, penalty: Penalty, ridge: float, centred: bool
-) -> Weights:
+def _curve(moments: SiteMoments, weights: Weights, shares: Weights, recipe: Recipe, biased: bool) -> Weights:
     """Return the relative error of a matrix at some densities, on some of its rows."""
-    gram, cross, squares, _, _ = moments.means(centred)
+    gram, cross, squares, _, _ = moments.means(recipe.fit_bias and biased)
     error, energy = np.zeros(len(shares)), 0.0
     for g in range(len(weights)):
         rows = np.linspace(0, len(weights[g]) - 1, min(ROWS, len(weights[g]))).round().astype(int)
         problem = LayerProblem.of(
-            gram[g], weights[g][rows], ridge=ridge, cross=cross[g][rows], squares=squares[g][rows]
+            gram[g], weights[g][rows], ridge=recipe.ridge, cross=cross[g][rows], squares=squares[g][rows]
         )
         for place, share in enumerate(shares):
             count = max(1, round(float(share) * problem.total))
-            _, values = prune_rows(problem, penalty, count, search=False)
+            _, values = prune_rows(problem, recipe.penalty, count, search=False)
             change = np.einsum("od,od->o", values @ gram[g] - 2.0 * cross[g][rows], values)
             error[place] += max(float((change + squares[g][rows]).sum()), 0.0)
         energy += float(squares[g][rows].sum())

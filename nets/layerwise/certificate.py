@@ -19,7 +19,7 @@ from nets.layerwise.sites import Site
 from nets.layerwise.support import Mask, Weights
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 #: How often the price of a weight is mended, by which factor at first, and the steps at each price.
 PRICES = 8
@@ -281,12 +281,16 @@ def _length(tensors: Sequence[Tensor]) -> float:
 
 
 def held_out_errors(
-    dense: nn.Module, pruned: nn.Module, sites: Sequence[Site], data: Calibration | None
+    dense: nn.Module,
+    pruned: nn.Module,
+    sites: Sequence[Site],
+    data: Calibration | None,
+    alive: Mapping[str, Mask],
 ) -> dict[str, float]:
     """Return by name the mean squared change of each layer's outputs, relative to their variance.
 
     Relative to their mean square where the layer has no bias. Both networks run whole: a layer's inputs are
-    those of the finished network.
+    those of the finished network. Of the sites in `alive` only those outputs count.
     """
     if data is None:
         return {}
@@ -314,7 +318,8 @@ def held_out_errors(
                 sums[site.name] = n + len(y), total + found
     errors = {}
     for name, biased in ((site.name, bool(site.bias)) for site in sites if site.name in sums):
-        n, (error, squares, mean) = sums[name]
+        n, found = sums[name]
+        error, squares, mean = found[:, torch.from_numpy(alive[name])] if name in alive else found
         energy = float((squares - mean * mean / n if biased else squares).sum())
         errors[name] = float(error.sum()) / energy if energy > 0 else 0.0
     return errors
@@ -378,12 +383,18 @@ class Certificate:
         layers = tuple(LayerCertificate(**layer) for layer in values["layers"])
         return cls(layers, values["changes"], values["output_change"])
 
-    def plot(self) -> Figure:
-        """Draw each layer's error, held out too, over the bound of what any support could reach."""
-        from matplotlib.figure import Figure
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw each layer's error, held out too, over the bound of what any support could reach.
 
-        figure = Figure(figsize=(7.0, 1.2 + 0.24 * len(self.layers)), layout="constrained")
-        axes = figure.add_subplot()
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            Where to draw; default: those of a new figure, ``axes.figure``.
+        """
+        if axes is None:
+            from matplotlib.figure import Figure
+
+            axes = Figure(figsize=(7.0, 1.2 + 0.24 * len(self.layers)), layout="constrained").add_subplot()
         places = np.arange(len(self.layers))[::-1]
         kinds = (("error", "o", "calibration"), ("held_out", "s", "held out"), ("best_count", "|", "bound"))
         for name, marker, label in kinds:
@@ -394,4 +405,4 @@ class Certificate:
         axes.set_xscale("log")
         axes.set_xlabel("relative error of the layer's outputs")
         axes.legend(fontsize=7)
-        return figure
+        return axes

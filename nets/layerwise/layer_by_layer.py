@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
-from nets.granularity.names import density_under, granularity_name, n_and_m
+from nets.granularity.names import density_under, granularity_name
 from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts
 from nets.layerwise.certificate import (
     Certificate,
@@ -28,10 +28,12 @@ from nets.layerwise.certificate import (
     row_bounds,
 )
 from nets.layerwise.moments import Calibration, Listener, SiteMoments, gather
-from nets.layerwise.rows import LayerProblem, Limit, prune_rows
+from nets.layerwise.recipe import Recipe
+from nets.layerwise.rows import LayerProblem
 from nets.layerwise.sites import Site, find_sites
-from nets.layerwise.solvers import layer_solver
-from nets.layerwise.support import Mask, Weights, evenly
+from nets.layerwise.solvers import REFIT
+from nets.layerwise.support import Mask
+from nets.layerwise.units import UNIT_SOLVERS, choose_units
 from nets.penalties import parse_penalty
 from nets.tickets import Ticket
 
@@ -76,14 +78,18 @@ def prune(
     penalty : Penalty or str
         Concave penalty of ``|v_i| sqrt(G_ii)``, or its name, such as "log(0.1)".
     granularity : str
-        "weight", or "N:M": N of every M consecutive weights of a row.
+        "weight"; "N:M": N of every M consecutive weights of a row; "channel": whole neurons, channels and
+        heads; "head": attention heads alone. Units are chosen by what the layers that read them lose, and
+        `nets.shrink` takes them out. Their density counts weights too (of "head", those of the layers that
+        heads are part of), and the ticket's own is a little below it.
     allocation : str
         Where the weights of a density are shared out: "row" (every row of every layer keeps as many),
         "layer" (every layer does, its rows as they need), "global" (layers do as well: one price of a weight
-        for the whole network, on the layers' relative errors).
+        for the whole network, on the layers' relative errors). Units: "layer" (everywhere the same share of
+        the units) or "global".
     solver : str
         "concave", or a rival: "magnitude", "wanda", "sparsegpt", "obc", "alps"; "+refit" behind a name asks
-        for least squares on its support.
+        for least squares on its support. Of units "concave", "magnitude" or "random" (by torch's generator).
     ridge : float
         Damping of the Gram matrices, relative to the mean of their diagonals.
     sequential : bool
@@ -116,9 +122,7 @@ def prune(
         sees data, or sees NaN.
     """
     began = time.perf_counter()
-    granularity = granularity_name(granularity)
-    if granularity == "channel":
-        raise ValueError("granularity channel is not available here yet: prune by weight or N:M")
+    granularity = "head" if granularity == "head" else granularity_name(granularity)
     if allocation not in ALLOCATIONS:
         raise ValueError(f"allocation must be one of {', '.join(ALLOCATIONS)}, got {allocation!r}")
     if real_number(ridge, "ridge") < 0:
@@ -130,7 +134,8 @@ def prune(
         raise ValueError(f'precision must be "float32" or "float64", got {precision!r}')
     _refuse_density(granularity, density)
     asked = density_under(granularity, density)
-    fit_bias = solver == "concave" if fit_bias is None else fit_bias
+    if fit_bias is None:
+        fit_bias = solver == "concave" or (granularity in ("channel", "head") and solver.endswith(REFIT))
     recipe = Recipe(asked, penalty, granularity, allocation, solver, ridge, fit_bias, search, certify)
     data, held_out = Calibration.of(calibration, getattr(torch, precision)), None
     if hold_out:
@@ -143,16 +148,23 @@ def prune(
         outputs = Outputs(model, held_out)
         blocks = list(_blocks(model, sites, data, sequential))
         counts = even_counts(model, sites, asked)
-        if allocation == "global" and n_and_m(granularity) is None:
-            counts = global_counts(model, blocks, data, asked, penalty, ridge, fit_bias)
+        units = choose_units(model, blocks, data, recipe) if recipe.units else None
+        if units is not None:
+            left_out |= units.left_out
+            sites = [site for site in sites if site.parameter in units.masks]
+            blocks = list(_blocks(model, sites, data, sequential))
+        elif allocation == "global" and not recipe.patterns:
+            counts = global_counts(model, blocks, data, recipe)
         for name, block, calls in blocks:
             found = gather(model, pruned if sequential else model, block, data, calls)
             for site in block:
                 moments = found.pop(site.name)
                 refuse_too_few(site, moments, ridge)
-                layers.append(_prune_site(pruned, masks, site, moments, counts[site.name], recipe))
+                chosen = None if units is None else units.kept_by(site)
+                layers.append(_prune_site(pruned, masks, site, moments, counts[site.name], recipe, chosen))
             outputs.note(name, pruned)
-        errors = held_out_errors(model, pruned, sites, held_out)
+        alive = {} if units is None else {s.name: units.kept_by(s).any(2).reshape(-1) for s in sites}
+        errors = held_out_errors(model, pruned, sites, held_out, alive)
     layers = [replace(layer, held_out=errors.get(layer.name, float("nan"))) for layer in layers]
     certificate = Certificate(tuple(layers), outputs.changes, outputs.total)
     state = {name: tensor.detach().cpu().clone() for name, tensor in pruned.state_dict().items()}
@@ -169,40 +181,9 @@ def prune(
         "left_out": left_out,
         "certificate": certificate.to_dict(),
     }
+    if units is not None:
+        metadata |= {"units_kept": units.kept, "units": units.units, "input_shape": units.input_shape}
     return Ticket(masks, state, metadata, seconds=time.perf_counter() - began)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How each layer is pruned; see `prune`."""
-
-    density: float
-    penalty: Penalty
-    granularity: str
-    allocation: str
-    solver: str
-    ridge: float
-    fit_bias: bool
-    search: bool
-    certify: bool
-
-    def rows(
-        self, problem: LayerProblem, gram: Weights, count: int, device: torch.device
-    ) -> tuple[Mask, Weights]:
-        """Return the support and the values of one matrix of which `count` weights stay."""
-        grouped = n_and_m(self.granularity) is not None
-        if self.solver == "concave":
-            limit: Limit = count
-            if grouped:
-                limit = self.granularity
-            elif self.allocation == "row":
-                limit = evenly(count, len(problem.weights))
-            return prune_rows(problem, self.penalty, limit, search=self.search, device=device)
-        if count == 0:
-            return np.zeros(problem.weights.shape, dtype=bool), np.zeros_like(problem.weights)
-        asked = self.granularity if grouped else count / problem.total
-        values = layer_solver(self.solver)(problem.weights, gram, asked, ridge=self.ridge)
-        return values != 0, values
 
 
 def _refuse_density(granularity: str, density: float) -> None:
@@ -283,35 +264,51 @@ def _prune_site(
     moments: SiteMoments,
     counts: Sequence[int],
     recipe: Recipe,
+    chosen: Mask | None = None,
 ) -> LayerCertificate:
-    """Prune one matrix in the copy, note its mask, and return what there is to tell."""
+    """Prune one matrix in the copy, note its mask, and return what there is to tell.
+
+    Of whole units the mask is `chosen`, and rows without any weight compute what nobody reads: they do not
+    count.
+    """
     parameters = dict(pruned.named_parameters())
     parameter = parameters[site.parameter]
     centred = recipe.fit_bias and bool(site.bias)
     gram, cross, squares, x, y = moments.means(centred)
     dense = site.matrix(parameter.detach()).double().cpu().numpy()
     new, kept = np.empty_like(dense), np.empty(dense.shape, dtype=bool)
-    error = 0.0
+    error = total = 0.0
     bounds: list[RowBounds] = []
     fitted = energy = 0.0
+    if chosen is not None:
+        kept, new = chosen, np.zeros_like(dense)
     for g in range(site.groups):
-        problem = LayerProblem.of(gram[g], dense[g], ridge=recipe.ridge, cross=cross[g], squares=squares[g])
-        own = gram[g] if gram[g].any() else problem.gram
-        kept[g], new[g] = recipe.rows(problem, own, counts[g], parameter.device)
-        change = np.einsum("od,od->o", new[g] @ gram[g] - 2.0 * cross[g], new[g]) + squares[g]
+        rows = slice(None) if chosen is None else np.flatnonzero(chosen[g].any(1))
+        of = dense[g][rows], cross[g][rows], squares[g][rows]
+        problem = LayerProblem.of(gram[g], of[0], ridge=recipe.ridge, cross=of[1], squares=of[2])
+        if chosen is None:
+            own = gram[g] if gram[g].any() else problem.gram
+            kept[g], values = recipe.rows(problem, own, counts[g], parameter.device)
+        else:
+            plain = recipe.solver in UNIT_SOLVERS[1:]
+            values = np.where(kept[g][rows], of[0], 0.0) if plain else problem.on(kept[g][rows])
+        new[g][rows] = values
+        change = np.einsum("od,od->o", values @ gram[g] - 2.0 * of[1], values) + of[2]
         error += float(change.sum())
-        fitted += float(problem.errors(new[g]).sum())
+        fitted += float(problem.errors(values).sum())
         energy += float(problem.squares.sum())
+        total += float(of[2].sum())
         if recipe.certify:
-            bounds.append(row_bounds(problem, kept[g], new[g], recipe.penalty, device=parameter.device))
+            bounds.append(row_bounds(problem, kept[g][rows], values, recipe.penalty, device=parameter.device))
     mask = masks.setdefault(site.parameter, torch.zeros(parameter.shape, dtype=torch.bool))
     site.put(mask, torch.from_numpy(kept))
     site.put(parameter.data, torch.from_numpy(new).to(parameter))
     if centred:
         bias = site.part_of_bias(parameters[site.bias].data)
         shift = y - np.einsum("god,gd->go", new, x)
+        if chosen is not None:
+            shift = np.where(chosen.any(2), shift, 0.0)
         bias.add_(torch.from_numpy(shift.reshape(-1)).to(bias))
-    total = float(squares.sum())
     found = LayerCertificate(
         site.name,
         int(kept.sum()),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 from concave_sparsity import Log
+from nets.granularity.names import n_and_m
 from nets.layerwise.layer_by_layer import prune
 from nets.methods.method import Method, Option
 from nets.rounds import Snapshot
 from nets.search import Found, Search, timed
+from nets.tickets import Ticket
 
 OPTIONS = (
     Option("samples", 1024, "training samples that the layers' outputs are kept on"),
@@ -40,6 +43,8 @@ def method(name: str, summary: str, reference: str, penalised: bool = False) -> 
         needs=("penalty",) if penalised else (),
         options=(*OPTIONS, allocation) if penalised else OPTIONS,
         chain=True,
+        granularities=("weight", "n:m", "channel") if penalised else ("weight", "n:m"),
+        revision=1,
     )
 
 
@@ -62,15 +67,13 @@ def _find(solver: str) -> Callable[[Search], Iterable[Found]]:
             ticket = prune(
                 search.flat.model,
                 batches,
-                density if granularity == "weight" else 0.5,
+                0.5 if n_and_m(granularity) else density,
                 penalty=search.penalty or Log(0.1),
                 granularity=granularity,
                 allocation=options.get("allocation", "layer"),
                 solver=solver,
                 ridge=options["ridge"],
                 include=search.layout.names,
-                certify=False,
-                hold_out=False,
             )
             search.charge(0, seconds())
             tuned = rewinding == "fine-tuning"
@@ -79,7 +82,33 @@ def _find(solver: str) -> Callable[[Search], Iterable[Found]]:
                 mask,
                 density,
                 weights=ticket.weights if tuned else rewound,
+                trace=_layers(ticket, search.layout.names),
                 fine_tune=options["fine_tune"] if tuned else 0.0,
             )
 
     return find
+
+
+def _layers(ticket: Ticket, names: Sequence[str]) -> dict[str, list[float]]:
+    """Return what is certified of each pruned tensor, in the order of the names: means over its matrices.
+
+    Figures that some layer lacks are left out.
+    """
+    assert ticket.certificate is not None
+    told = {}
+    for key, figure in (
+        ("layer_error", "error"),
+        ("layer_held_out", "held_out"),
+        ("layer_bound", "best_count"),
+    ):
+        values = [
+            math.fsum(getattr(layer, figure) for layer in found) / len(found)
+            for found in (
+                [one for one in ticket.certificate.layers if one.name.partition("[")[0] == name]
+                for name in names
+            )
+            if found
+        ]
+        if len(values) == len(names) and all(map(math.isfinite, values)):
+            told[key] = values
+    return told

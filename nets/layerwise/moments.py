@@ -72,13 +72,14 @@ class SiteMoments:
         gram, cross = self.inputs.gram / n, self.cross / n
         squares, x, y = self.squares / n, self.inputs.total / n, self.total / n
         if centred:
-            raw = gram.diagonal(dim1=1, dim2=2).sum(1)
+            raw = gram.diagonal(dim1=1, dim2=2).clone()
             gram = gram - x[:, :, None] * x[:, None, :]
             cross = cross - y[:, :, None] * x[:, None, :]
             squares = squares - y * y
             # Inputs that never differ (behind units that are dead) leave rounding errors alone.
-            still = gram.diagonal(dim1=1, dim2=2).sum(1) <= ROUNDING * raw
-            gram[still], cross[still] = 0.0, 0.0
+            moving = (gram.diagonal(dim1=1, dim2=2) > ROUNDING * raw).to(gram.dtype)
+            gram = gram * moving[:, :, None] * moving[:, None, :]
+            cross = cross * moving[:, None, :]
         else:
             x, y = torch.zeros_like(x), torch.zeros_like(y)
         return tuple(t.cpu().numpy() for t in (gram, cross, squares.clamp_min(0.0), x, y))

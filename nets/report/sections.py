@@ -234,6 +234,49 @@ def _layers(panel: Panel) -> str:
     return '<div class="tables">' + "".join(parts) + "</div>" + _more(panel)
 
 
+def certificates(told: Gathered) -> Section:
+    """Tell what is certified of networks that were pruned layer by layer."""
+    return (
+        "Certificates of layers",
+        "Networks pruned layer by layer (before any rewinding): the error of each layer's outputs relative to "
+        "their size, on the data it was fitted on and on held-out data, and an error below which no choice of "
+        "as many weights in each row can be (one run a method, middle density, first seed).",
+        _each(told, lambda panel: _certificates(panel, told)),
+    )
+
+
+def _certificates(panel: Panel, told: Gathered) -> str:
+    kinds = {"layer_error": "calibration", "layer_held_out": "held out", "layer_bound": "bound"}
+    parts: list[str] = []
+    for series in panel.series:
+        row = series.drawn()
+        trace = told.curves[row["run"]].trace if row["run"] in told.curves else {}
+        found = {label: trace[name] for name, label in kinds.items() if trace.get(name)}
+        layers = list(row.get("layer_densities") or {})
+        if "calibration" not in found or any(len(values) != len(layers) for values in found.values()):
+            continue
+        drawn = [v for values in found.values() for v in values if v > 0]
+        if not drawn or len(parts) >= DRAWN:
+            continue
+        name = f"{series.label} at {100 * row['asked_density']:g}%"
+        x, y = plane([1.0, float(len(layers))], drawn, y_scale="log")
+        chart = Chart(x, y, "layer", "relative error", f"Errors of the layers, {name}")
+        for style, (label, values) in enumerate(found.items()):
+            points = [(float(i), v) for i, v in enumerate(values, 1) if v > 0]
+            texts = [f"{layers[int(i) - 1]}, {label}: {v:.3g}" for i, v in points]
+            chart.line(points, style, texts=texts)
+        body = [
+            [layer, f"{100 * row['layer_densities'][layer]:.3g}%", *(f"{v[i]:.3g}" for v in found.values())]
+            for i, layer in enumerate(layers)
+        ]
+        parts.append(
+            f"<figure>{chart.render()}<figcaption>{escape(name)}</figcaption></figure>"
+            + legend(list(found))
+            + table(["layer", "kept", *found], body, caption=name)
+        )
+    return '<div class="charts">' + "".join(parts) + "</div>" if parts else ""
+
+
 def masks(told: Gathered) -> Section:
     """Draw the histograms of relaxed masks over time."""
     return (
@@ -372,6 +415,7 @@ SECTIONS: tuple[Callable[[Gathered], Section], ...] = (
     matching,
     cost,
     layers,
+    certificates,
     masks,
     traces,
     checks,

@@ -123,5 +123,9 @@ def test_a_ticket_carries_its_certificate_through_a_file(tmp_path) -> None:  # t
     loaded = nets.Ticket.load(ticket.save(tmp_path / "t.safetensors"))
     assert str(loaded.certificate) == str(certificate)
     assert "0.weight" in str(certificate)
-    assert certificate.plot().axes
+    axes = certificate.plot()
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        layer.name for layer in certificate.layers
+    ]
+    assert certificate.plot(axes) is axes
     assert [row["name"] for row in certificate.table()] == ["0.weight", "2.weight"]
