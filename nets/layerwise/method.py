@@ -44,7 +44,6 @@ def method(name: str, summary: str, reference: str, penalised: bool = False) -> 
         options=(*OPTIONS, allocation) if penalised else OPTIONS,
         chain=True,
         granularities=("weight", "n:m", "channel") if penalised else ("weight", "n:m"),
-        revision=1,
     )
 
 
@@ -59,7 +58,8 @@ def _find(solver: str) -> Callable[[Search], Iterable[Found]]:
         search.train(*([snapshot] if search.rewind else []))
         rewound = snapshot.weights if search.rewind else search.initial
         seconds = timed()
-        batches = [x for x, _ in search.batches(options["samples"])]
+        # Ten batches, of which every fifth is held out for the certificate.
+        batches = [x for x, _ in search.batches(options["samples"], max(1, options["samples"] // 10))]
         search.charge(sum(len(x) for x in batches), seconds())
         granularity = "weight" if search.layout.groups is None else search.layout.groups.name
         for density in search.densities:

@@ -238,9 +238,9 @@ def certificates(told: Gathered) -> Section:
     """Tell what is certified of networks that were pruned layer by layer."""
     return (
         "Certificates of layers",
-        "Networks pruned layer by layer (before any rewinding): the error of each layer's outputs relative to "
-        "their size, on the data it was fitted on and on held-out data, and an error below which no choice of "
-        "as many weights in each row can be (one run a method, middle density, first seed).",
+        "Networks pruned layer by layer, before any rewinding: the error of each layer's outputs relative to "
+        "their size, on the data it was fitted on and on held-out data, and an error below which no choice "
+        "of as many weights in each row can be (one run a method, middle density, first seed).",
         _each(told, lambda panel: _certificates(panel, told)),
     )
 

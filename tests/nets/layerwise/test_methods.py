@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -11,6 +12,11 @@ import nets
 from concave_sparsity import Log
 from nets.configuration import Training
 from nets.data import load
+from nets.jobs import jobs
+from nets.report import write_report
+from nets.runs.execution import execute
+from nets.runs.keeping import Keeping
+from nets.sweeps import plays_of
 
 
 def network() -> nn.Module:
@@ -46,3 +52,14 @@ def test_fine_tuning_starts_from_the_pruned_weights() -> None:
     assert ticket.metadata["fine_tune"] == 0.1
     assert ticket.kept == round(0.2 * ticket.total)
     assert not torch.equal(ticket.weights["1.weight"], model.state_dict()["1.weight"])
+
+
+def test_the_report_shows_the_certificates_of_the_layers(tmp_path: Path) -> None:
+    grid = {"epochs": 1, "method": ["layerwise"], "density": [0.2], "granularity": "channel"}
+    for job in jobs(plays_of(grid)):
+        execute(job, Keeping(tmp_path, keep_network=False))
+    page = write_report(tmp_path, tmp_path / "report.html").read_text()
+    section = page.partition("<h2>Certificates of layers</h2>")[2].partition("</section>")[0]
+    assert section.count("<svg") >= 1
+    assert '<th scope="col">bound</th>' in section
+    assert "1.weight" in section
