@@ -2,6 +2,7 @@
 
     python benchmarks/layerwise.py layers      # every solver on the same moments of every layer
     python benchmarks/layerwise.py networks    # nets.prune with its defaults, and what the network keeps
+    python benchmarks/layerwise.py units       # whole channels and heads, beside magnitude and random ones
     python benchmarks/layerwise.py report      # tables of the stored results, into benchmarks/README.md
 
 "layers" takes the moments of each layer's inputs in the dense network, prunes the layer by every solver at
@@ -78,6 +79,12 @@ DENSITIES: dict[str, tuple[Density, ...]] = {
 #: Multiplications of OBC (out * d^3 / 3) above which a layer is not small.
 OBC_LIMIT = 5e10
 RIDGE = 0.01
+#: Networks that lose whole units, which, and at what densities (of heads: of the attention's weights).
+UNITS: dict[str, tuple[str, tuple[float, ...]]] = {
+    "lenet-5 on mnist": ("channel", (0.5, 0.25, 0.1)),
+    "lenet-5 on cifar10": ("channel", (0.5, 0.25)),
+    "vit-lite-6 on digits": ("head", (0.75, 0.5)),
+}
 TICKETS = "lenet-300-100 on mnist"
 #: Rows of a layer of the encoder that are pruned, evenly spread: each is a problem of its own.
 ENCODER_ROWS = 16
@@ -400,6 +407,62 @@ def tickets(
                         **about,
                     )
                     print(about, row["test_accuracy"], flush=True)
+
+
+@app.command
+def units(
+    subjects: Sequence[str] = tuple(UNITS),
+    seeds: Sequence[int] = (0, 1, 2),
+    methods: Sequence[str] = ("concave", "magnitude", "magnitude+refit", "random", "random+refit"),
+    allocations: Sequence[str] = ("layer", "global"),
+) -> None:
+    """Take whole channels or heads out of networks and judge them without retraining.
+
+    Parameters
+    ----------
+    subjects, seeds, methods, allocations
+        As of `networks`; random units are drawn anew for each seed.
+    """
+    kept = Store(RESULTS / "layerwise_units.json")
+    for seed in seeds:
+        for name, found in available(subjects, seed):
+            granularity, asked = UNITS[name]
+            about: dict[str, Any] = {
+                "subject": name, "seed": seed, "density": 1.0, "method": "dense", "allocation": "layer",
+            }  # fmt: skip
+            if kept.get(**about) is None:
+                kept.put({"scores": found.score(found.model), "granularity": granularity}, **about)
+            for density in asked:
+                for method in methods:
+                    for allocation in allocations:
+                        about |= {"density": density, "method": method, "allocation": allocation}
+                        if kept.get(**about) is not None:
+                            continue
+                        torch.manual_seed(seed)
+                        ticket = nets.prune(
+                            found.model,
+                            found.calibration,
+                            density,
+                            granularity=granularity,
+                            allocation=allocation,
+                            solver=method,
+                            ridge=RIDGE,
+                            certify=False,
+                        )
+                        certificate = ticket.certificate
+                        assert certificate is not None
+                        scores = found.score(ticket.apply(copied(found.model)))
+                        row = {
+                            "scores": {key: float(f"{value:.6g}") for key, value in scores.items()},
+                            "kept": ticket.density,
+                            "units_kept": ticket.metadata["units_kept"],
+                            "units": ticket.metadata["units"],
+                            "seconds": round(ticket.seconds, 2),
+                            "output_change": float(f"{certificate.output_change:.5g}"),
+                            "granularity": granularity,
+                        }
+                        kept.put(row, **about)
+                        print(about, row, flush=True)
 
 
 @app.command

@@ -1,8 +1,14 @@
-"""Layer-wise pruning: errors of the layers' outputs against density, and concave families against l1."""
+"""Layer-wise pruning: errors of the layers' outputs against density, and concave families against l1.
+
+Also the tables of docs/layerwise.md and the README: where the weights go, whole networks, rows against their
+global minimum, channels and heads.
+"""
 
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -73,3 +79,165 @@ def draw() -> Figure:
     right.set_xticks([], minor=True)
     name_panel(right, "b", "families, LeNet-300-100 on MNIST")
     return figure
+
+
+#: Relative distance below which two values are the same minimum.
+SAME = 1e-4
+
+
+def _stored(part: str, key: str = "rows") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((RESULTS / f"layerwise_{part}.json").read_text())[key]
+    return found
+
+
+def _lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
+
+
+def _level(values: Sequence[float], percent: bool) -> str:
+    """Return the median, and the range where there are several seeds."""
+
+    def text(value: float) -> str:
+        return f"{100 * value:.2f}" if percent else f"{value:.4f}"
+
+    middle = text(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({text(min(values))} to {text(max(values))})"
+
+
+def allocation_table() -> str:
+    """Return how networks do on validation data by where the weights go, without retraining.
+
+    The metric of the encoder is the rank correlation of the similarities of pairs of sentences.
+    """
+    rows = _stored("networks")
+    lines = []
+    for subject in dict.fromkeys(row["subject"] for row in rows):
+        metric = f"rank correlation, {VALIDATION_TEXT}" if subject == ENCODER else "validation accuracy"
+        mine = [row for row in rows if row["subject"] == subject]
+        cells = {(r["density"], r["method"]) for r in mine if not isinstance(r["density"], str)}
+        for density, method in sorted(cells, key=lambda c: (-c[0], c[1])):
+            found = {
+                allocation: {
+                    r["seed"]: r["scores"][metric]
+                    for r in mine
+                    if (r["density"], r["method"], r["allocation"]) == (density, method, allocation)
+                }
+                for allocation in ("row", "layer", "global")
+            }
+            both = found["layer"].keys() & found["global"].keys()
+            if not method.startswith("concave") or not both:
+                continue
+            dense = [r["scores"][metric] for r in mine if r["method"] == "dense" and r["seed"] in both]
+            shown = [
+                _level([v for seed, v in found[a].items() if seed in both], subject != ENCODER)
+                if both <= found[a].keys()
+                else ""
+                for a in found
+            ]
+            lines.append(
+                [subject, method, f"{100 * density:g}%", str(len(both)), *shown,
+                 _level(dense, subject != ENCODER)]
+            )  # fmt: skip
+    return _lines(["network", "solver", "kept", "seeds", "row", "layer", "global", "dense"], lines)
+
+
+#: Of the two texts that the encoder is judged on, the one that decides between settings.
+VALIDATION_TEXT = "standard library"
+#: Networks in the README's table: the metric on test data, and how it is called.
+SHOWN = {
+    SMALL: ("accuracy", "LeNet-300-100 on MNIST, test accuracy in %"),
+    "lenet-5 on mnist": ("accuracy", "LeNet-5 on MNIST, test accuracy in %"),
+    ENCODER: ("cosine, other packages", "all-MiniLM-L6-v2, cosine to the dense embeddings"),
+}
+
+
+def network_table() -> str:
+    """Return what networks keep without retraining: ours by default, rivals with one density a layer."""
+    rows = _stored("networks")
+    lines = []
+    for subject, (metric, name) in SHOWN.items():
+        mine = [row for row in rows if row["subject"] == subject]
+        ours = [r for r in mine if (r["method"], r["allocation"]) == ("concave", "global")]
+        for density in sorted({r["density"] for r in ours}, reverse=True):
+            line = [name, f"{100 * density:g}%"]
+            seeds = {r["seed"] for r in ours if r["density"] == density}
+            for method in (
+                "dense",
+                "concave",
+                "l1",
+                "alps",
+                "sparsegpt+refit",
+                "sparsegpt",
+                "wanda",
+                "magnitude",
+            ):
+                found = [
+                    r["scores"][metric]
+                    for r in mine
+                    if r["seed"] in seeds
+                    and r["method"] == method
+                    and (method == "dense" or r["density"] == density)
+                    and r["allocation"] == ("global" if method == "concave" else "layer")
+                ]
+                line.append(_level(found, metric == "accuracy") if len(found) == len(seeds) else "")
+            lines.append(line)
+    heads = ["network", "kept", "dense", "concave", "l1", "ALPS", "SparseGPT, refitted", "SparseGPT", "Wanda"]
+    return _lines([*heads, "magnitude"], lines)
+
+
+def rows_table() -> str:
+    """Return the shares of rows at the global minimum, and the gaps of the others."""
+    lines = []
+    for one in _stored("rows", "experiments"):
+        error = ""
+        if "ratios" in one:
+            kept, count = str(one["kept"]), str(len(one["ratios"]))
+            gaps = [ratio - 1 for ratio in one["ratios"]]
+        else:
+            sound = [r for r in one["rows"] if r["certified"] and "objective" in r]
+            if not sound:
+                continue
+            kept = f"{min(r['kept'] for r in sound)} to {max(r['kept'] for r in sound)}"
+            count = f"{len(sound)} certified of {len(one['rows'])}"
+            gaps = [r["objective"] - 1 for r in sound]
+            error = f"{statistics.median(r['error'] for r in sound):.4f}"
+        others = [gap for gap in gaps if gap >= SAME]
+        gap = f"{100 * statistics.median(others):.2f}% (at most {100 * max(others):.2f}%)" if others else ""
+        share = f"{100 * (1 - len(others) / len(gaps)):.0f}%"
+        lines.append([str(one["inputs"]), kept, one["reference"], count, share, gap, error])
+    heads = [
+        "inputs",
+        "weights kept",
+        "reference",
+        "rows",
+        "at the global minimum",
+        "gap of the others, median",
+    ]
+    return _lines([*heads, "error by that of the global minimum's support, median"], lines)
+
+
+def units_table() -> str:
+    """Return what networks keep without retraining when whole units go, by how these are chosen."""
+    rows = _stored("units")
+    lines = []
+    methods = ("concave", "magnitude+refit", "random+refit", "magnitude", "random")
+    for subject in dict.fromkeys(row["subject"] for row in rows):
+        mine = [row for row in rows if row["subject"] == subject]
+        densities = sorted({r["density"] for r in mine if r["method"] != "dense"}, reverse=True)
+        dense = [r["scores"]["accuracy"] for r in mine if r["method"] == "dense"]
+        for density in densities:
+            for allocation in ("layer", "global"):
+                cells = []
+                for method in methods:
+                    found = [
+                        r["scores"]["accuracy"]
+                        for r in mine
+                        if (r["density"], r["method"], r["allocation"]) == (density, method, allocation)
+                    ]
+                    cells.append(_level(found, True) if found else "")
+                if cells[0]:
+                    unit = "heads" if mine[0]["granularity"] == "head" else "channels"
+                    lines.append(
+                        [f"{subject}, {unit}", f"{100 * density:g}%", allocation, _level(dense, True), *cells]
+                    )
+    return _lines(["network, units", "kept", "allocation", "dense", *methods], lines)

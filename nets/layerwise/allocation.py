@@ -16,7 +16,7 @@ from torch import nn
 from nets.distributions import layer_counts
 from nets.layerwise.moments import Calibration, SiteMoments, gather
 from nets.layerwise.recipe import Recipe
-from nets.layerwise.rows import LayerProblem, prune_rows
+from nets.layerwise.rows import LayerProblem, path_supports
 from nets.layerwise.sites import Site
 from nets.layerwise.support import Weights
 from nets.layout import Layout
@@ -97,9 +97,9 @@ def _curve(moments: SiteMoments, weights: Weights, shares: Weights, recipe: Reci
         problem = LayerProblem.of(
             gram[g], weights[g][rows], ridge=recipe.ridge, cross=cross[g][rows], squares=squares[g][rows]
         )
-        for place, share in enumerate(shares):
-            count = max(1, round(float(share) * problem.total))
-            _, values = prune_rows(problem, recipe.penalty, count, search=False)
+        counts = [max(1, round(float(share) * problem.total)) for share in shares]
+        for place, mask in enumerate(path_supports(problem, recipe.penalty, counts)):
+            values = problem.on(mask)
             change = np.einsum("od,od->o", values @ gram[g] - 2.0 * cross[g][rows], values)
             error[place] += max(float((change + squares[g][rows]).sum()), 0.0)
         energy += float(squares[g][rows].sum())

@@ -174,31 +174,67 @@ def path_support(
     device, dtype
         Where and how precisely the steps are done.
     """
-    scale = np.sqrt(np.diag(problem.gram))
-    u = problem.weights * scale
-    per_layer = isinstance(counts, int)
-    size = np.sqrt(np.mean(u * u, axis=None if per_layer else 1, keepdims=True))
-    size = np.where(size > 0, size, 1.0)
-
-    def tensor(a: Weights) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(a)).to(device=device, dtype=dtype)
-
-    gram = torch.from_numpy(problem.gram / np.outer(scale, scale))
-    inverse = torch.linalg.inv(gram + RHO * torch.eye(len(gram), dtype=gram.dtype))
-    inverse = inverse.to(device=device, dtype=dtype)
-    right = tensor(problem.correlations / scale / size)
-    z = tensor(u / size)
-    groups = _Groups(z, counts)
-    dual = torch.zeros_like(z)
-    lam = FIRST_LAM
-    most = int(0.98 * int(torch.count_nonzero(z)))
-    while not groups.close(z) and lam < LARGEST_LAM:
-        weights = groups.weigh(lam * penalty.derivative(z.abs()))
-        v = (right + RHO * (z - dual)) @ inverse + dual
-        z = v.sign() * (v.abs() - weights / RHO).clamp_min_(0.0)
-        dual = v - z
-        lam *= FIRST_GROWTH if int(torch.count_nonzero(z)) > most else GROWTH
+    path = _Path(problem, penalty, isinstance(counts, int), device, dtype)
+    groups = _Groups(path.z, counts)
+    while not groups.close(path.z) and path.lam < LARGEST_LAM:
+        path.step(groups)
     return groups.mask()
+
+
+def path_supports(problem: LayerProblem, penalty: Penalty, counts: Sequence[int]) -> list[Mask]:
+    """Return `path_support` at several counts of the layer, from one run along lam."""
+    path = _Path(problem, penalty, True, "cpu", torch.float32)
+    groups = [_Groups(path.z, count) for count in counts]
+    while not np.all([one.close(path.z) for one in groups]) and path.lam < LARGEST_LAM:
+        path.step()
+    return [one.mask() for one in groups]
+
+
+class _Path:
+    """Steps of majorize-minimize for all rows at once while lam grows.
+
+    Parameters
+    ----------
+    problem, penalty, device, dtype
+        See `path_support`.
+    per_layer : bool
+        Whether values are relative to their root mean square over the layer, or over each row.
+    """
+
+    def __init__(
+        self,
+        problem: LayerProblem,
+        penalty: Penalty,
+        per_layer: bool,
+        device: torch.device | str,
+        dtype: torch.dtype,
+    ) -> None:
+        scale = np.sqrt(np.diag(problem.gram))
+        u = problem.weights * scale
+        size = np.sqrt(np.mean(u * u, axis=None if per_layer else 1, keepdims=True))
+        size = np.where(size > 0, size, 1.0)
+
+        def tensor(a: Weights) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(a)).to(device=device, dtype=dtype)
+
+        gram = torch.from_numpy(problem.gram / np.outer(scale, scale))
+        inverse = torch.linalg.inv(gram + RHO * torch.eye(len(gram), dtype=gram.dtype))
+        self.inverse = inverse.to(device=device, dtype=dtype)
+        self.right = tensor(problem.correlations / scale / size)
+        self.z = tensor(u / size)
+        self.dual = torch.zeros_like(self.z)
+        self.penalty, self.lam = penalty, FIRST_LAM
+        self.most = int(0.98 * int(torch.count_nonzero(self.z)))
+
+    def step(self, groups: _Groups | None = None) -> None:
+        """Take one step, and let lam grow; groups that are closed bear no penalty any more."""
+        weights = self.lam * self.penalty.derivative(self.z.abs())
+        if groups is not None:
+            weights = groups.weigh(weights)
+        v = (self.right + RHO * (self.z - self.dual)) @ self.inverse + self.dual
+        self.z = v.sign() * (v.abs() - weights / RHO).clamp_min_(0.0)
+        self.dual = v - self.z
+        self.lam *= FIRST_GROWTH if int(torch.count_nonzero(self.z)) > self.most else GROWTH
 
 
 class _Groups:

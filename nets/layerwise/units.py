@@ -262,7 +262,7 @@ def _components(channels: Channels, sites: Sequence[Site], free: Tensor) -> list
     for site, block in zip(sites, channels.blocks):
         # The groups of a grouped convolution go whole: what it reads of a unit, only that unit computes.
         if site.groups == 1:
-            units = {int(u) for u in block.columns.unique() if u >= 0 and free[u]}
+            units = {u for u in block.columns.tolist() if u >= 0 and free[u]}
             if units:
                 readers.append((units, site))
     merged: list[tuple[set[int], list[Site]]] = []
@@ -456,7 +456,8 @@ def exchanged(readers: Sequence[_Reader], alive: Mask, kinds: Places) -> Mask:
     error = sum(t.error for t in tableaux)
 
     def changes() -> Weights:
-        return np.sum([t.changes(len(alive)) for t in tableaux], axis=0)
+        found: Weights = np.sum([t.changes(len(alive)) for t in tableaux], axis=0)
+        return found
 
     for _ in range(2 * len(alive)):
         costs = np.where(alive, changes(), np.inf)

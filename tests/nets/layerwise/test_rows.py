@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from concave_sparsity import L1, MCP, Log, Penalty
 from nets.layerwise.local_search import improve
-from nets.layerwise.rows import LayerProblem, path_support, prune_rows
+from nets.layerwise.rows import LayerProblem, path_support, path_supports, prune_rows
 from nets.layerwise.support import evenly
 
 Array = NDArray[np.float64]
@@ -79,6 +79,13 @@ def test_the_search_never_makes_a_layer_worse_and_keeps_the_count(penalty: Penal
         before = problem.errors(problem.on(start)).sum()
         assert problem.errors(values).sum() <= before
         assert np.array_equal(values != 0, mask)
+
+
+def test_one_run_along_lam_gives_the_supports_of_several() -> None:
+    problem = layer(2, rows=5, d=20, n=100)
+    counts = [90, 40, 7]
+    for count, mask in zip(counts, path_supports(problem, Log(0.1), counts)):
+        assert np.array_equal(mask, path_support(problem, Log(0.1), count))
 
 
 def test_no_single_exchange_helps_once_the_search_is_over() -> None:
