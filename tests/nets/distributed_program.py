@@ -88,7 +88,7 @@ def searched():
     found = {}
     for name in method_names():
         (ticket,) = find_tickets(
-            conv_net(), blobs(), name, densities=(0.3,), training=Training(epochs=2, batch_size=50)
+            conv_net(), blobs(), name, densities=(0.3,), training=Training(epochs=1, batch_size=50)
         )
         lam = ticket.trace.get("lam", [])
         found[name] = {"masks": {n: m.tolist() for n, m in ticket.masks.items()}, "lam": list(lam)}
