@@ -32,7 +32,7 @@ def cut(search: Search, loop: Loop, hook: MaskHook, count: int) -> tuple[Tensor,
         relaxed_accuracy, cut_accuracy (both of the validation part, named by the task's metric), cut_loss (by
         how much the cut is worse), mean_mask, lam.
     """
-    flat, groups = search.flat, search.layout.groups
+    flat = search.flat
     final = hook.final(loop)
     hook.show(loop, final)
     relaxed = search.evaluated()
@@ -49,7 +49,7 @@ def cut(search: Search, loop: Loop, hook: MaskHook, count: int) -> tuple[Tensor,
         }
     report |= {
         "lam": hook.lam,
-        "mean_mask": float((final if groups is None else groups.show(final)).mean()),
+        "mean_mask": float(search.whole(final).mean()),
     }
     flat.unite()
     return mask, report

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from concave_sparsity import Log, Penalty
 from nets.checkpointing import Checkpoint, train
-from nets.configuration import Play, Training, check
+from nets.configuration import Play, Training
 from nets.controls import control, draws
 from nets.costs import inference_flops, training_flops
 from nets.data import AnyData, load
 from nets.evaluation import evaluate_if_there
 from nets.flat_model import FlatModel
-from nets.granularity.layers import LayerDensities
 from nets.granularity.making import groups_of
-from nets.granularity.names import density_under, granularity_name
+from nets.granularity.names import density_under
 from nets.hooks import Hook
 from nets.layout import Layout, maskable
 from nets.masking.sparse_training import SparseTraining
@@ -33,10 +32,9 @@ from nets.metric import ACCURACY, Metric, accuracy_of
 from nets.models import build
 from nets.models.flops import FlopCount
 from nets.models.narrowing import width_for
-from nets.penalties import parse_penalty
 from nets.result import Result
 from nets.rounds import fine_tuning
-from nets.search import Found, Search
+from nets.search import Found, Search, Wanted
 from nets.seeds import derive
 from nets.storage import tensor_file
 from nets.tasks import CLASSIFICATION, Task
@@ -126,12 +124,83 @@ class Trained:
 Untrained = Trained(nn.Identity(), math.nan, math.nan, 0.0, 0.0, ())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """On what, how and where networks are trained, in a search and after it.
+
+    Parameters
+    ----------
+    task : str or Task, optional
+        What the targets mean, how outputs are trained and judged: a `nets.Task` or the name of one (see
+        `nets.tasks.named_task`); default: regression for targets of floats, else classification.
+    training : Training, optional
+        How each training is done; default: the usual of the data set.
+    epochs : int, optional
+        Epochs of each training, in place of the training's own.
+    seed : int
+        Fixes initial weights (of models given by name), batch order and all else, to the bit on CPU.
+    hooks : sequence of Hook
+        Called in every training.
+    data_dir : path, optional
+        Data folder.
+    data_seed : int
+        Fixes which samples are held out.
+    device : str or torch.device
+        Where to train.
+    checkpoint : Checkpoint, optional
+        Where the trainings are kept, so that an interrupted search resumes.
+    """
+
+    task: str | Task | None = None
+    training: Training | None = None
+    epochs: int | None = None
+    seed: int = 0
+    hooks: Sequence[Hook] = ()
+    data_dir: str | os.PathLike[str] | None = None
+    data_seed: int = 0
+    device: str | torch.device = "cpu"
+    checkpoint: Checkpoint | None = None
+
+    @classmethod
+    def of(
+        cls, play: Play, training: Training, hooks: Sequence[Hook], checkpoint: Checkpoint | None
+    ) -> Setup:
+        """Return the setup of a play whose data are loaded already."""
+        return cls(training=training, seed=play.seed, device=play.device, hooks=hooks, checkpoint=checkpoint)
+
+    def prepared(self, model: Model, data: Data, width: float = 1.0) -> tuple[nn.Module, AnyData, Training]:
+        """Return the network at its initial weights, a copy of the user's, the data, and the training."""
+        device = device_of(self.device)
+        dataset = load(data, task=self.task, seed=self.data_seed, data_dir=self.data_dir).to(device)
+        training = Training.usual(dataset.name) if self.training is None else self.training
+        if self.epochs is not None:
+            training = replace(training, epochs=self.epochs)
+        network = build(model, dataset, seed=derive(self.seed, "initialisation"), width=width)
+        return network.to(device), dataset, training
+
+
+def _sorted_settings(given: Mapping[str, Any], *kinds: type) -> list[Any]:
+    """Return one object of each kind, made of the settings that are its own.
+
+    Raises
+    ------
+    TypeError
+        If no kind has a setting; the nearest is suggested.
+    """
+    known = {field.name: kind for kind in kinds for field in fields(kind)}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise TypeError(f"there is no setting {name!r}{hint}; there are {', '.join(sorted(known))}")
+    return [kind(**{n: value for n, value in given.items() if known[n] is kind}) for kind in kinds]
+
+
 def find_ticket(
     model: Model,
     data: Data = None,
     method: str | Method = "concave",
     *,
-    task: str | Task | None = None,
     density: float | Mapping[str, float] = 0.05,
     **settings: Any,
 ) -> Ticket:
@@ -147,22 +216,19 @@ def find_ticket(
         data object.
     method : str
         Name of a method; ``lottery methods`` lists them.
-    task : str or Task, optional
-        What the targets mean, how outputs are trained and judged: a `nets.Task` or the name of one (see
-        `nets.tasks.named_task`); default: regression for targets of floats, else classification.
     density : float or mapping of str to float
         Share of the maskable weights to keep: exactly round(density * n) are, at granularity "weight". Or one
         by glob pattern over their names, the first match counts: ``{"fc1.*": 0.1, "*": 0.05}``.
     **settings
-        penalty (Penalty or str, default Log(0.02)), epochs, seed, training, rewind, include, exclude,
-        granularity, options, hooks, data_dir, data_seed, device, checkpoint, and for a training of your own
-        train, steps, loss, batch: see `find_tickets`.
+        penalty (Penalty or str, default Log(0.02)), rewind, include, exclude, granularity and options, see
+        `nets.search.Wanted`; task, epochs, seed, training, hooks, data_dir, data_seed, device and checkpoint,
+        see `Setup`; and for a training of your own train, steps, loss and batch, see `find_tickets`.
 
     Returns
     -------
     Ticket
     """
-    return find_tickets(model, data, method, task=task, densities=(density,), **settings)[0]
+    return find_tickets(model, data, method, densities=(density,), **settings)[0]
 
 
 def find_tickets(
@@ -170,177 +236,119 @@ def find_tickets(
     data: Data = None,
     method: str | Method = "concave",
     *,
-    task: str | Task | None = None,
-    densities: Sequence[float | Mapping[str, float]],
-    penalty: Penalty | str = Log(0.02),  # noqa: B008 - frozen
-    epochs: int | None = None,
-    seed: int = 0,
-    training: Training | None = None,
-    rewind: int = 0,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    granularity: str = "weight",
-    options: Mapping[str, Any] | None = None,
-    hooks: Sequence[Hook] = (),
-    data_dir: str | os.PathLike[str] | None = None,
-    data_seed: int = 0,
-    device: str | torch.device = "cpu",
-    checkpoint: Checkpoint | None = None,
     train: OwnTraining | None = None,
     steps: int | None = None,
     loss: Any = None,
     batch: Any = None,
+    **settings: Any,
 ) -> list[Ticket]:
     """Find a ticket for every density; methods that prune in rounds share one chain of trainings.
 
     Parameters
     ----------
-    model, data, method, task
+    model, data, method
         See `find_ticket`.
-    densities : sequence of float
-        Densities, each in (0, 1]; or a single mapping of densities of layers, see `find_ticket`.
-    penalty : Penalty or str
-        For methods that take one, e.g. ``Log(0.02)`` or "mcp(2)".
-    epochs : int, optional
-        Epochs of each training of the search; default: the usual of the data set.
-    seed : int
-        Fixes initial weights (of models given by name), batch order and all else, to the bit on CPU.
-    training : Training, optional
-        How each training is done; default: the usual of the data set.
-    rewind : int
-        Step to which the weights are rewound; 0 is the initialisation.
-    include, exclude : sequence of str
-        Glob patterns of the parameters to mask; see `nets.layout.maskable`.
-    granularity : str
-        "weight"; "N:M", e.g. "2:4", whose density is N / M whatever is asked; "channel": neurons, channels
-        and attention heads as a whole.
-    options : mapping, optional
-        The method's own options.
-    hooks : sequence of Hook
-        Called in every training of the search.
-    data_dir : path, optional
-        Data folder.
-    data_seed : int
-        Fixes which samples are held out.
-    device : str or torch.device
-        Where to train.
-    checkpoint : Checkpoint, optional
-        Where the trainings are kept, so that an interrupted search resumes.
     train : callable, optional
-        A training of your own in place of data, task, training and epochs: ``train(model, masking)`` is
-        called as often as the method needs. It trains the network (a copy of `model`) from its weights, and
-        calls ``masking.attach(optimiser, steps)`` before the first step.
+        A training of your own in place of data and `Setup`: ``train(model, masking)`` is called as often as
+        the method needs. It trains the network (a copy of `model`) from its weights, and calls
+        ``masking.attach(optimiser, steps)`` before the first step.
     steps : int, optional
         Optimiser steps of one such training, unless it tells them.
     loss, batch
         For criteria that look at gradients, with `train`: see `nets.Masking`.
+    **settings
+        densities and all else of `nets.search.Wanted` and of `Setup`.
 
     Returns
     -------
     list of Ticket
         In the order of `densities`; their tensors lie on the CPU.
     """
+    setup, wanted = _sorted_settings(settings, Setup, Wanted)
+    if train is None:
+        return _found(model, data, method, setup, wanted)
+    from nets.masking.own_training import OwnSearch
+
+    ours = ["data"] if data is not None else []
+    ours += [f.name for f in fields(Setup) if f.name in settings and f.name not in ("seed", "hooks")]
+    if ours:
+        raise ValueError(
+            f"train= is a training of your own, with its own data and states: leave {', '.join(ours)} out"
+        )
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"train= needs the network itself, got {type(model).__name__}")
+    chosen, wanted = _settled(method, wanted)
+    own = {"seed": setup.seed, "hooks": setup.hooks, "steps": steps, "loss": loss, "batch": batch}
+    search = OwnSearch(copy.deepcopy(model), train, wanted, **own)
+    return _tickets(chosen, search, wanted, {"model": type(model).__name__}, [])
+
+
+def _settled(method: str | Method, wanted: Wanted) -> tuple[Method, Wanted]:
+    """Return a method, and what is wanted as it can give it, options filled in."""
     chosen = named_method(method)
-    settled = chosen.settle(options or {})
-    penalty = parse_penalty(penalty)
-    granularity = granularity_name(granularity)
-    chosen.refuse(granularity)
-    follows = chosen.density_follows(settled)
-    by_layer = densities[0] if len(densities) == 1 and isinstance(densities[0], Mapping) else None
-    asked: list[float] = []
-    for density in () if by_layer else densities:
-        if isinstance(density, bool) or not isinstance(density, (int, float)) or not 0 < density <= 1:
-            check(False, "density", density, "in (0, 1]")
-        else:
-            asked.append(chosen.fixed_density or density_under(granularity, density))
+    options = chosen.settle(wanted.options or {})
+    chosen.refuse(wanted.granularity)
+    follows = chosen.density_follows(options)
+    if wanted.of_layers is not None:
+        if follows or chosen.fixed_density:
+            raise ValueError(
+                f"densities of layers do not go with method {chosen.name}, which fixes the density itself"
+            )
+        return chosen, replace(wanted, options=options)
+    asked: list[float | Mapping[str, float]] = [
+        density_under(wanted.granularity, density) if chosen.fixed_density is None else chosen.fixed_density
+        for density in wanted.densities
+    ]
     if follows:
         asked = asked[:1] * len(asked)  # one search: the density is what its options give
-    if by_layer is not None and (granularity != "weight" or follows or chosen.fixed_density):
-        raise ValueError(
-            f"densities of layers do not go with method {chosen.name} at granularity {granularity}, which "
-            "fixes the density itself"
-        )
-    what: dict[str, Any] = {
-        "densities": asked,
-        "seed": seed,
-        "penalty": penalty,
-        "rewind": rewind,
-        "include": include,
-        "exclude": exclude,
-        "granularity": granularity if by_layer is None else by_layer,
-        "options": settled,
-        "hooks": hooks,
+    return chosen, replace(wanted, options=options, densities=asked)
+
+
+def _found(model: Model, data: Data, method: str | Method, setup: Setup, wanted: Wanted) -> list[Ticket]:
+    """Search with the one loop."""
+    chosen, wanted = _settled(method, wanted)
+    network, dataset, training = setup.prepared(model, data)
+    search = Search(
+        network, dataset, training, wanted, seed=setup.seed, hooks=setup.hooks, checkpoint=setup.checkpoint
+    )
+    origin = {
+        "data": dataset.name,
+        **({} if dataset.task == CLASSIFICATION else {"task": dataset.task.name}),
+        "model": model if isinstance(model, str) else type(network).__name__,
     }
+    tokens = getattr(getattr(dataset, "x_train", None), "dtype", None) == torch.int64
+    return _tickets(chosen, search, wanted, origin, [] if tokens else list(dataset.input_shape))
 
-    def settle(network: nn.Module) -> None:
-        if by_layer is not None:
-            layout = Layout.of(network, maskable(network, include, exclude))
-            asked.append(LayerDensities(by_layer, layout).density)
 
-    search: Search
-    if train is None:
-        dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device_of(device))
-        training = _training(training, dataset, epochs)
-        network = build(model, dataset, seed=derive(seed, "initialisation")).to(device)
-        settle(network)
-        search = Search(network, dataset, training, checkpoint=checkpoint, **what)
-        origin = {
-            "data": dataset.name,
-            **({} if dataset.task == CLASSIFICATION else {"task": dataset.task.name}),
-            "model": model if isinstance(model, str) else type(network).__name__,
-        }
-        tokens = getattr(getattr(dataset, "x_train", None), "dtype", None) == torch.int64
-        shape = [] if tokens else list(dataset.input_shape)
-    else:
-        if isinstance(model, nn.Module):
-            settle(model)
-        search = _own_search(model, data, train, steps, loss, batch, checkpoint, what)
-        origin = {"model": type(search.flat.model).__name__}
-        shape = []
+def _tickets(
+    chosen: Method, search: Search, wanted: Wanted, origin: Mapping[str, Any], shape: Sequence[int]
+) -> list[Ticket]:
+    """Let the method search; return its tickets in the order in which they were asked for."""
     said = {
         "method": chosen.name,
         **origin,
-        "seed": seed,
-        "rewind": rewind,
-        "options": settled,
+        "seed": search.seed,
+        "rewind": wanted.rewind,
+        "options": dict(search.options),
     }
-    if by_layer is not None:
-        said["densities"] = dict(by_layer)
-    if granularity != "weight":
-        said["granularity"] = granularity
+    if wanted.of_layers is not None:
+        said["densities"] = dict(wanted.of_layers)
+    if wanted.granularity != "weight":
+        said["granularity"] = wanted.granularity
     if shape:
         said["input_shape"] = shape
     if "penalty" in chosen.needs:
-        said["penalty"] = repr(penalty)
-    if follows:
+        said["penalty"] = repr(search.penalty)
+    if chosen.density_follows(search.options):
         said["density_follows"] = True
     tickets = {found.density: _ticket(found, search, said) for found in chosen.find(search)}
+    asked = wanted.asked(search.layout)
     if missing := [f"{density:g}" for density in asked if density not in tickets]:
         raise ValueError(
             f"method {chosen.name} found no ticket of density {', '.join(missing)}: its find must yield one "
             "for every density of search.densities"
         )
     return [tickets[density] for density in asked]
-
-
-def _own_search(
-    model: Any,
-    data: Any,
-    train: OwnTraining,
-    steps: int | None,
-    loss: Any,
-    batch: Any,
-    checkpoint: Checkpoint | None,
-    what: dict[str, Any],
-) -> Search:
-    """Return the search whose trainings are the user's."""
-    from nets.masking.own_training import OwnSearch
-
-    if data is not None or checkpoint is not None:
-        raise ValueError("train= brings its own data and keeps its own states: leave data and checkpoint out")
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"train= needs the network itself, got {type(model).__name__}")
-    return OwnSearch(copy.deepcopy(model), train, steps=steps, loss=loss, batch=batch, **what)
 
 
 def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
@@ -363,27 +371,14 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
     return Ticket(masks, weights, metadata, found.trace, found.seconds)
 
 
-def _training(training: Training | None, dataset: AnyData, epochs: int | None) -> Training:
-    training = Training.usual(dataset.name) if training is None else training
-    return training if epochs is None else replace(training, epochs=epochs)
-
-
 def retrain(
     ticket: Ticket | None,
     model: Model,
     data: Data,
     *,
-    task: str | Task | None = None,
-    epochs: int | None = None,
-    seed: int = 0,
-    training: Training | None = None,
     rewind: int | None = None,
-    hooks: Sequence[Hook] = (),
-    data_dir: str | os.PathLike[str] | None = None,
-    data_seed: int = 0,
-    device: str | torch.device = "cpu",
-    checkpoint: Checkpoint | None = None,
     width: float = 1.0,
+    **setup: Any,
 ) -> Trained:
     """Train a ticket from its rewound weights; its pruned weights are exactly zero at every step.
 
@@ -391,29 +386,34 @@ def retrain(
     ----------
     ticket : Ticket or None
         None trains the dense network from its initialisation: same seed, same batches.
-    model, data, task
+    model, data
         See `find_ticket`; a network is copied.
     rewind : int, optional
         Step at which the training starts; default: the one the ticket was rewound to.
-    epochs, seed, training, hooks, data_dir, data_seed, device, checkpoint
-        See `find_tickets`.
     width : float
         Factor of the units of every hidden layer, for a dense network that is smaller (`nets.models.build`).
+    **setup
+        task, epochs, seed, training, hooks, data_dir, data_seed, device, checkpoint: see `Setup`.
 
     Returns
     -------
     Trained
     """
-    dataset = load(data, task=task, seed=data_seed, data_dir=data_dir).to(device_of(device))
-    training = _training(training, dataset, epochs)
-    network = build(model, dataset, seed=derive(seed, "initialisation"), width=width).to(device_of(device))
+    (one,) = _sorted_settings(setup, Setup)
+    return _retrained(ticket, model, data, one, rewind, width)
+
+
+def _retrained(
+    ticket: Ticket | None, model: Model, data: Data, setup: Setup, rewind: int | None, width: float
+) -> Trained:
+    network, dataset, training = setup.prepared(model, data, width)
     sparse: list[Hook] = []
     if ticket is None:
         flat = FlatModel(network, include=("*",))
     else:
         ticket.apply(network)
         flat = FlatModel(network, include=[_literal(name) for name in ticket.masks])
-        mask: Tensor = ticket.flat_mask(flat.layout).to(device_of(device))
+        mask: Tensor = ticket.flat_mask(flat.layout).to(device_of(setup.device))
         if not mask.all():
             sparse.append(SparseTraining(mask))
         if rewind is None:
@@ -424,11 +424,11 @@ def retrain(
         flat,
         dataset,
         training,
-        seed=derive(seed, "retrain"),
+        seed=derive(setup.seed, "retrain"),
         name="dense" if ticket is None else "retrain",
-        hooks=(*sparse, *hooks),
+        hooks=(*sparse, *setup.hooks),
         start=rewind or 0,
-        checkpoint=checkpoint,
+        checkpoint=setup.checkpoint,
     )
     return Trained(
         model=network,
@@ -457,25 +457,17 @@ def search_tickets(
     checkpoint: Checkpoint | None = None,
 ) -> list[Ticket]:
     """Search the tickets of plays that differ in their density alone; `data` is theirs, if loaded already."""
-    return find_tickets(
-        play.model,
-        data_of(play) if data is None else data,
-        play.method,
+    wanted = Wanted(
         densities=densities,
         penalty=play.penalty,
-        seed=play.seed,
-        training=play.search_training,
         rewind=play.rewind,
         include=play.include,
         exclude=play.exclude,
         granularity=play.granularity,
         options=dict(play.options),
-        hooks=hooks,
-        data_dir=play.data_dir,
-        data_seed=play.data_seed,
-        device=play.device,
-        checkpoint=checkpoint,
     )
+    setup = Setup.of(play, play.search_training, hooks, checkpoint)
+    return _found(play.model, data_of(play) if data is None else data, play.method, setup, wanted)
 
 
 def data_of(play: Play) -> AnyData:
@@ -506,19 +498,8 @@ def retrain_ticket(
     elif ticket is not None and play.control:
         layout = grouped_layout(play, data)
         ticket = control(play.control, ticket, play.seed, draws(play.model, data), layout)
-    trained = retrain(
-        ticket,
-        play.model,
-        data,
-        width=width,
-        seed=play.seed,
-        training=play.training,
-        data_dir=play.data_dir,
-        data_seed=play.data_seed,
-        device=play.device,
-        hooks=hooks,
-        checkpoint=checkpoint,
-    )
+    setup = Setup.of(play, play.training, hooks, checkpoint)
+    trained = _retrained(ticket, play.model, data, setup, None, width)
     if play.control == "small-dense" and trained.flops is not None:
         whole = inference_flops(build(play.model, data), data, {})
         narrow = trained.flops

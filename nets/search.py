@@ -10,16 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from concave_sparsity import Penalty, density_count
+from concave_sparsity import Log, Penalty
 from nets import checkpointing, distributed
 from nets.checkpointing import Checkpoint
-from nets.configuration import Scalar, Training
+from nets.configuration import Scalar, Training, check
 from nets.data import AnyData
 from nets.evaluation import Evaluation, evaluate
 from nets.flat_model import FlatModel
+from nets.granularity.layers import LayerDensities
 from nets.granularity.making import groups_of
+from nets.granularity.names import granularity_name
 from nets.hooks import Hook
 from nets.layout import Layout
+from nets.masking.course import Entries
+from nets.penalties import parse_penalty
 from nets.seeds import derive
 from nets.tasks import Task
 from nets.training import Loop
@@ -61,7 +65,71 @@ class Found:
     fine_tune: float = 0.0
 
 
-class Search:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The tickets that a search is asked for.
+
+    Parameters
+    ----------
+    densities : sequence of float
+        Densities, each in (0, 1]; or a single mapping of densities of layers: one by glob pattern over the
+        names of the masked tensors, the first match counts.
+    penalty : Penalty, str or None
+        For methods that take one, e.g. ``Log(0.02)`` or "mcp(2)".
+    rewind : int
+        Step to which the weights are rewound; 0 is the initialisation.
+    include, exclude : str or sequence of str
+        Glob patterns of the parameters to mask; see `nets.layout.maskable`.
+    granularity : str
+        What shares one mask entry: "weight"; "N:M", e.g. "2:4", whose density is N / M whatever is asked;
+        "channel": neurons, channels and attention heads as a whole.
+    options : mapping
+        The method's own options.
+    """
+
+    densities: Sequence[float | Mapping[str, float]] = (0.05,)
+    penalty: Penalty | str | None = Log(0.02)  # noqa: RUF009 - frozen
+    rewind: int = 0
+    include: str | Sequence[str] = ()
+    exclude: str | Sequence[str] = ()
+    granularity: str = "weight"
+    options: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.penalty is not None:
+            object.__setattr__(self, "penalty", parse_penalty(self.penalty))
+        object.__setattr__(self, "granularity", granularity_name(self.granularity))
+        object.__setattr__(self, "options", dict(self.options or {}))
+        if self.of_layers is not None and self.granularity != "weight":
+            raise ValueError(f"densities of layers are for single weights, not for {self.granularity}")
+        for density in () if self.of_layers else self.densities:
+            right = isinstance(density, (int, float)) and not isinstance(density, bool) and 0 < density <= 1
+            check(right, "density", density, "in (0, 1]")
+
+    @property
+    def of_layers(self) -> Mapping[str, float] | None:
+        """Densities of layers, where they are asked for."""
+        first = self.densities[0] if len(self.densities) == 1 else None
+        return first if isinstance(first, Mapping) else None
+
+    @property
+    def units(self) -> bool:
+        """Whether whole units share an entry."""
+        return self.granularity == "channel"
+
+    def layout(self, model: nn.Module, names: Layout, data: AnyData | Tensor | None) -> Layout:
+        """Return the layout of the masked tensors with what ties their entries to one another."""
+        groups = groups_of(self.of_layers or self.granularity, model, names, data)
+        return replace(names, groups=groups)
+
+    def asked(self, layout: Layout) -> tuple[float, ...]:
+        """Return the densities of the whole mask."""
+        if isinstance(layout.groups, LayerDensities):
+            return (layout.groups.density,)
+        return tuple(float(density) for density in self.densities if not isinstance(density, Mapping))
+
+
+class Search(Entries):
     """What a method gets: it calls `train` as often as it likes and returns `found(...)`.
 
     Parameters
@@ -72,18 +140,10 @@ class Search:
         Tickets are chosen on its training and validation parts only.
     training : Training
         How each training within the search is done.
-    densities : sequence of float
-        Densities asked for, largest first.
+    wanted : Wanted
+        The tickets asked for.
     seed : int
         Fixes everything random.
-    penalty : Penalty or None
-        For methods that take one.
-    rewind : int
-        Step to which weights are rewound; 0 is the initialisation.
-    granularity : str or mapping
-        What shares one mask entry: "weight", "N:M" or "channel" (`nets.granularity`); or densities of layers.
-    options : mapping
-        The method's own options, its defaults filled in.
     hooks : sequence of Hook
         The caller's hooks (progress, tracking), called after the method's in every training.
     checkpoint : Checkpoint, optional
@@ -93,56 +153,52 @@ class Search:
     ----------
     flat : FlatModel
         The network.
+    densities : tuple of float
+        Densities asked for, largest first.
+    penalty : Penalty or None
+        For methods that take one.
+    rewind : int
+        Step to which weights are rewound; 0 is the initialisation.
+    options : mapping
+        The method's own options, its defaults filled in.
     initial : dict of str to Tensor
         Its initial state.
     epochs, seconds : float
         Spent so far in `train` and on scores.
     """
 
+    flat: FlatModel
+
     def __init__(
         self,
         model: nn.Module,
         data: AnyData,
         training: Training,
+        wanted: Wanted,
         *,
-        densities: Sequence[float],
-        seed: int,
-        penalty: Penalty | None = None,
-        rewind: int = 0,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        granularity: str | Mapping[str, float] = "weight",
-        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
         hooks: Sequence[Hook] = (),
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        self.flat = FlatModel(model, include, exclude, units=granularity == "channel")
-        groups = groups_of(granularity, model, self.flat.layout, data)
-        self.flat.layout = replace(self.flat.layout, groups=groups)
+        flat = FlatModel(model, wanted.include, wanted.exclude, units=wanted.units)
+        flat.layout = wanted.layout(model, flat.layout, data)
         self.data = data
         self.training = training
         self.checkpoint = checkpoint
-        self._begin(densities, seed, penalty, rewind, options, hooks)
+        self._begin(flat, wanted, seed, hooks)
         steps = training.epochs * data.steps_per_epoch(data.fits(training.batch_size))
-        if rewind > steps:
+        if self.rewind > steps:
             raise ValueError(
-                f"a training of {steps} steps cannot be rewound to step {rewind}: rewind earlier"
+                f"a training of {steps} steps cannot be rewound to step {self.rewind}: rewind earlier"
             )
 
-    def _begin(
-        self,
-        densities: Sequence[float],
-        seed: int,
-        penalty: Penalty | None,
-        rewind: int,
-        options: Mapping[str, Any] | None,
-        hooks: Sequence[Hook],
-    ) -> None:
-        self.densities = tuple(sorted(set(densities), reverse=True))
+    def _begin(self, flat: Any, wanted: Wanted, seed: int, hooks: Sequence[Hook]) -> None:
+        self.flat = flat
+        self.densities = tuple(sorted(set(wanted.asked(flat.layout)), reverse=True))
         self.seed = seed
-        self.penalty = penalty
-        self.rewind = rewind
-        self.options = dict(options or {})
+        self.penalty: Penalty | None = wanted.penalty  # type: ignore[assignment]  # parsed
+        self.rewind = wanted.rewind
+        self.options: Mapping[str, Any] = wanted.options or {}
         self.hooks = tuple(hooks)
         self.initial = self.flat.snapshot()
         self.epochs = 0.0
@@ -154,36 +210,9 @@ class Search:
             self.count(density)
 
     @property
-    def layout(self) -> Layout:
-        """Names and shapes of the maskable tensors."""
-        return self.flat.layout
-
-    @property
-    def n(self) -> int:
-        """Number of maskable weights."""
-        return self.flat.n
-
-    @property
-    def entries(self) -> int:
-        """Number of mask entries that may be trained on their own: the weights, or the units."""
-        return self.n if self.layout.groups is None else self.layout.groups.entries
-
-    @property
     def peak_rate(self) -> float:
         """Peak learning rate of the trainings."""
         return self.training.lr
-
-    def count(self, density: float) -> int:
-        """Return the number of weights a ticket of this density keeps; of single ones round(density * n)."""
-        groups = self.layout.groups
-        count = density_count(density, self.n) if groups is None else groups.count(density)
-        if count == 0:
-            raise ValueError(f"density {density:g} keeps none of the {self.n} weights; ask for a larger one")
-        return count
-
-    def generator(self, *purpose: str | int) -> torch.Generator:
-        """Return a CPU generator of random numbers of its own, fixed by the seed and the purpose."""
-        return torch.Generator().manual_seed(derive(self.seed, "search", *purpose))
 
     def train(
         self,
@@ -318,15 +347,10 @@ class Search:
             False where the density follows from the method's options: any count will do but zero.
         """
         distributed.agree(mask)
-        kept = int(mask.sum())
-        if not exact:
-            assert kept, "a ticket keeps at least one weight"
-        elif self.layout.groups is not None:
-            self.layout.groups.refuse(mask, self.count(density))
-        elif kept != self.count(density):
-            raise AssertionError(
-                f"the mask keeps {kept} weights, density {density:g} asks for {self.count(density)}"
-            )
+        if exact:
+            self.refuse(mask, density)
+        else:
+            assert mask.any(), "a ticket keeps at least one weight"
         weights = self.rewound() if weights is None else weights
         told = dict(report or {}), dict(trace or {})
         return Found(mask, weights, density, self.epochs, self.seconds, *told, fine_tune)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
+
+Density = TypeVar("Density")
 
 #: Kinds, as methods declare them.
 KINDS = ("weight", "n:m", "channel")
@@ -39,7 +42,7 @@ def n_and_m(name: str) -> tuple[int, int] | None:
     return (int(n), int(m)) if colon else None
 
 
-def density_under(name: str, density: float) -> float:
+def density_under(name: str, density: Density) -> Density | float:
     """Return the density that a ticket of this granularity is asked for: N / M for N:M, else `density`."""
     pair = n_and_m(name)
     return density if pair is None else pair[0] / pair[1]

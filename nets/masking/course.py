@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from concave_sparsity import Penalty
+from concave_sparsity import Penalty, density_count
 from nets.layout import Layout
+from nets.seeds import derive
 from nets.tasks import Task
 
 
@@ -95,6 +96,52 @@ class Course(Protocol):
     @property
     def decays_frozen(self) -> float:
         """Weight decay that would move weights whose gradient is zero."""
+
+
+class Entries:
+    """The entries of a mask, counted, and random numbers fixed by a seed."""
+
+    flat: Weights
+    seed: int
+
+    @property
+    def layout(self) -> Layout:
+        """Names and shapes of the maskable tensors, and what ties their entries."""
+        return self.flat.layout
+
+    @property
+    def n(self) -> int:
+        """Number of maskable weights."""
+        return self.flat.n
+
+    @property
+    def entries(self) -> int:
+        """Number of mask entries that may be trained on their own: the weights, or the units."""
+        return self.n if self.layout.groups is None else self.layout.groups.entries
+
+    def count(self, density: float) -> int:
+        """Return the number of weights a ticket of this density keeps; of single ones round(density * n)."""
+        groups = self.layout.groups
+        count = density_count(density, self.n) if groups is None else groups.count(density)
+        if count == 0:
+            raise ValueError(f"density {density:g} keeps none of the {self.n} weights; ask for a larger one")
+        return count
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """Return a CPU generator of random numbers of its own, fixed by the seed and the purpose."""
+        return torch.Generator().manual_seed(derive(self.seed, "search", *purpose))
+
+    def refuse(self, mask: Tensor, density: float) -> None:
+        """Raise AssertionError unless a mask keeps exactly what this density asks for."""
+        kept, count = int(mask.sum()), self.count(density)
+        if self.layout.groups is not None:
+            self.layout.groups.refuse(mask, count)
+        elif kept != count:
+            raise AssertionError(f"the mask keeps {kept} weights, density {density:g} asks for {count}")
+
+    def whole(self, mask: Tensor) -> Tensor:
+        """Return a mask, shape (n,), with all that its entries take along, so that its mean is a density."""
+        return mask if self.layout.groups is None else self.layout.groups.show(mask)
 
 
 class Setting(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,20 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from concave_sparsity import Log, Penalty, density_count
+from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
 from nets.granularity.layers import LayerDensities
-from nets.granularity.making import groups_of
 from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
-from nets.layout import Layout, maskable, plain, tied, unwrapped
-from nets.masking.course import MaskHook
+from nets.layout import maskable, plain, tied, unwrapped
+from nets.masking.course import Entries, MaskHook
 from nets.masking.shadow import Shadow
 from nets.masking.sparse_training import SparseTraining
 from nets.methods import Method
 from nets.methods import method as named_method
-from nets.penalties import parse_penalty
-from nets.seeds import derive
+from nets.search import Wanted
 from nets.tasks import Task, named_task
 from nets.tasks.metrics import named_metric
 from nets.tickets import Ticket
@@ -35,7 +33,7 @@ from nets.tickets import Ticket
 _ACTING: WeakKeyDictionary[torch.optim.Optimizer, Steps] = WeakKeyDictionary()
 
 
-class Steps:
+class Steps(Entries):
     """Hooks of a training (`nets.hooks.Hook`) called from the step hooks of its optimiser.
 
     While the network runs, its parameters hold what it is to see. Before the optimiser's step they are
@@ -51,6 +49,8 @@ class Steps:
     seed : int
         Fixes all that is random.
     """
+
+    flat: Shadow
 
     #: What to do about a masked parameter that the optimiser does not have.
     _remedy = "give it the parameter, or exclude={!r}"
@@ -153,11 +153,6 @@ class Steps:
     def model(self) -> nn.Module:
         """The network."""
         return self.flat.model
-
-    @property
-    def layout(self) -> Layout:
-        """Names and shapes of the masked tensors."""
-        return self.flat.layout
 
     @property
     def share(self) -> float:
@@ -362,25 +357,21 @@ class Masking(Steps):
         self.options = chosen.settle(options or {})
         if chosen.cost(0.5, 1.0, self.options) > 1.0:
             raise ValueError("rounds are several trainings: use nets.find_ticket with train=my_training")
-        self.penalty: Penalty | None = parse_penalty(penalty)
-        self.granularity = granularity_name(granularity)
+        densities = [density_under(granularity_name(granularity), density)]
+        wanted = Wanted(
+            densities=densities, penalty=penalty, include=include, exclude=exclude, granularity=granularity
+        )
+        self.penalty: Penalty | None = wanted.penalty  # type: ignore[assignment]  # parsed
+        self.granularity = wanted.granularity
         chosen.refuse(self.granularity)
         self._batches = Batches(loss, batch)
         if real_number(steps, "steps, the number of optimiser steps,") < 1 or not float(steps).is_integer():
             raise ValueError(f"steps must be the number of optimiser steps, at least 1, got {steps!r}")
         optimiser = _plain_optimiser(optimiser)
         model = unwrapped(model)
-        flat = Shadow(model, maskable(model, include, exclude, units=self.granularity == "channel"))
-        if isinstance(density, Mapping) and self.granularity != "weight":
-            raise ValueError(f"densities of layers are for single weights, not for {self.granularity}")
-        ties = density if isinstance(density, Mapping) else self.granularity
-        groups = groups_of(ties, model, flat.layout, self._batches.first())
-        if isinstance(density, Mapping):
-            assert isinstance(groups, LayerDensities)
-            self.asked = groups.density
-        else:
-            self.asked = density_under(self.granularity, density)
-        flat.layout = replace(flat.layout, groups=groups)
+        flat = Shadow(model, maskable(model, include, exclude, units=wanted.units))
+        flat.layout = wanted.layout(model, flat.layout, self._batches.first())
+        (self.asked,) = wanted.asked(flat.layout)
         super().__init__(flat, (), seed)
         self.count(self.asked)
         self.steps = int(steps)
@@ -399,31 +390,9 @@ class Masking(Steps):
     # what a method makes its mask from (`nets.masking.course.Scoring`)
 
     @property
-    def n(self) -> int:
-        """Number of masked weights."""
-        return self.flat.n
-
-    @property
-    def entries(self) -> int:
-        """Number of mask entries."""
-        return self.n if self.layout.groups is None else self.layout.groups.entries
-
-    @property
     def peak_rate(self) -> float:
         """Peak learning rate."""
         return self._peak
-
-    def count(self, density: float) -> int:
-        """Return the number of weights that a ticket of this density keeps."""
-        groups = self.layout.groups
-        count = density_count(density, self.n) if groups is None else groups.count(density)
-        if count == 0:
-            raise ValueError(f"density {density:g} keeps none of the {self.n} weights; ask for a larger one")
-        return count
-
-    def generator(self, *purpose: str | int) -> torch.Generator:
-        """Return random numbers of their own, fixed by the seed and the purpose."""
-        return torch.Generator().manual_seed(derive(self.seed, "search", *purpose))
 
     def batches(self, samples: int) -> Iterator[tuple[Any, Any]]:
         """Yield the batches given, up to a number of samples."""
@@ -446,9 +415,7 @@ class Masking(Steps):
     @property
     def density(self) -> float:
         """Share of the masked weights that are kept at present: whose mask is above one half."""
-        mask = self._hook.final(self)
-        groups = self.layout.groups
-        mask = mask if groups is None else groups.show(mask)
+        mask = self.whole(self._hook.final(self))
         kept = mask.abs() > getattr(self._hook, "halfway", 0.5)
         return float(kept.to(torch.float64).mean())
 
@@ -504,12 +471,9 @@ class Masking(Steps):
                 stacklevel=3,  # past the decorator
             )
         mask = self._hook.cut(self, self.count(self.asked))
-        kept, groups = int(mask.sum()), self.layout.groups
+        groups = self.layout.groups
         if not self._follows:
-            if groups is not None:
-                groups.refuse(mask, self.count(self.asked))
-            elif kept != self.count(self.asked):
-                raise AssertionError(f"the mask keeps {kept} weights instead of {self.count(self.asked)}")
+            self.refuse(mask, self.asked)
         metadata: dict[str, Any] = {
             "method": self.method.name,
             "model": type(self.model).__name__,

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
-from concave_sparsity import Penalty
 from nets.configuration import Training
 from nets.evaluation import Evaluation
-from nets.granularity.making import groups_of
 from nets.hooks import Hook
 from nets.layout import maskable
 from nets.masking.masking import Batches, Steps
 from nets.masking.shadow import Shadow
 from nets.rounds import Snapshot
-from nets.search import Search
+from nets.search import Search, Wanted
 from nets.seeds import derive
 from nets.tasks import Task
 
@@ -36,12 +33,14 @@ class OwnSearch(Search):
     train : callable
         ``train(model, masking)`` trains the network once, from the weights that it has: it makes its
         optimiser and calls ``masking.attach(optimiser, steps)`` before the first step.
+    wanted : Wanted
+        The tickets asked for. A rewound training starts at the weights of step `rewind` and is made whole.
     steps : int, optional
         Optimiser steps of a training, where `train` does not tell.
     loss, batch
         See `nets.Masking`.
-    densities, seed, penalty, rewind, include, exclude, granularity, options, hooks
-        See `nets.search.Search`. A rewound training starts at the weights of step `rewind` and is made whole.
+    seed, hooks
+        See `nets.search.Search`.
 
     Notes
     -----
@@ -52,29 +51,21 @@ class OwnSearch(Search):
         self,
         model: nn.Module,
         train: OwnTraining,
+        wanted: Wanted,
         *,
-        densities: Sequence[float],
-        seed: int,
-        steps: int | None = None,
-        penalty: Penalty | None = None,
-        rewind: int = 0,
-        include: str | Sequence[str] = (),
-        exclude: str | Sequence[str] = (),
-        granularity: str | Mapping[str, float] = "weight",
-        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
         hooks: Sequence[Hook] = (),
+        steps: int | None = None,
         loss: Callable[[Any, Any], Tensor] | Task | str | None = None,
         batch: Any = None,
     ) -> None:
         self._batches = Batches(loss, batch)
-        flat = Shadow(model, maskable(model, include, exclude, units=granularity == "channel"))
-        groups = groups_of(granularity, model, flat.layout, self._batches.first())
-        flat.layout = replace(flat.layout, groups=groups)
-        self.flat = flat  # type: ignore[assignment]
+        flat = Shadow(model, maskable(model, wanted.include, wanted.exclude, units=wanted.units))
+        flat.layout = wanted.layout(model, flat.layout, self._batches.first())
         self._own = train
         self._own_steps = steps
         self.training = Training()
-        self._begin(densities, seed, penalty, rewind, options, hooks)
+        self._begin(flat, wanted, seed, hooks)
 
     @property
     def peak_rate(self) -> float:

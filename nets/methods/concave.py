@@ -155,8 +155,7 @@ def _extract(
 ) -> tuple[Tensor, dict[str, Scalar]]:
     """Cut the mask to the count, or where lam is given at the threshold; tell what that costs."""
     mask, report = cut(search, loop, hook, count)
-    relaxed, groups = hook.final(loop) > 0.5, search.layout.groups
-    relaxed = relaxed if groups is None else groups.show(relaxed)
+    relaxed = search.whole(hook.final(loop) > 0.5)
     report["relaxed_density"] = float(relaxed.to(torch.float64).mean())
     return mask, report
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 from nets.configuration import Training
 from nets.data import Dataset
 from nets.gradient_criteria import grasp, snip, synflow
-from nets.search import Search
+from nets.search import Search, Wanted
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def search():
     data = Dataset("random", x, y, x[:0], y[:0], x[:6], y[:6], n_classes=3)
     torch.manual_seed(1)
     model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3))
-    return Search(model, data, Training(epochs=1), densities=[0.5], seed=0)
+    return Search(model, data, Training(epochs=1), Wanted(densities=[0.5]))
 
 
 def loss_of(search, temperature=1.0):
@@ -107,7 +107,7 @@ def test_synflow_is_conserved_from_layer_to_layer():
     )
     x, y = torch.randn(8, 4), torch.tensor([0, 1] * 4)
     data = Dataset("random", x, y, x[:0], y[:0], x, y, n_classes=2)
-    search = Search(model, data, Training(epochs=1), densities=[0.5], seed=0)
+    search = Search(model, data, Training(epochs=1), Wanted(densities=[0.5]))
     scores = synflow(search, torch.ones(search.n, dtype=torch.bool))
     sums = [s.sum() for s in search.layout.segments(scores)]
     torch.testing.assert_close(sums[0], sums[1])

@@ -221,3 +221,10 @@ def test_a_method_that_finds_nothing_is_named():
         nets.find_tickets(
             nn.Sequential(nn.Linear(6, 2)), (x, (x[:, 0] > 0).long()), nothing, densities=[0.2, 0.5]
         )
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest():
+    with pytest.raises(TypeError, match=r"no setting 'epoch' \(did you mean 'epochs'\?\)"):
+        nets.find_ticket(None, "digits", epoch=3)
+    with pytest.raises(TypeError, match=r"no setting 'granularity'; there are checkpoint"):
+        nets.retrain(None, "lenet-300-100", "digits", granularity="2:4")

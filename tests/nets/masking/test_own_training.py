@@ -101,8 +101,10 @@ def test_what_a_training_leaves_undone_is_said(points):
 
     with pytest.warns(UserWarning, match="1 of the 3 steps"):
         nets.find_ticket(build(), method="magnitude", density=0.5, train=short)
-    with pytest.raises(ValueError, match="leave data and checkpoint out"):
+    with pytest.raises(ValueError, match="leave data out"):
         nets.find_ticket(build(), points, method="imp", train=short)
+    with pytest.raises(ValueError, match=r"leave (epochs, device|device, epochs) out"):
+        nets.find_ticket(build(), method="imp", train=short, epochs=3, device="cpu")
     with pytest.raises(ValueError, match="your training alone"):
         nets.find_ticket(
             build(), method="imp", density=0.5, train=Training(points), options={"rewinding": "fine-tuning"}

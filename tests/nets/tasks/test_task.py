@@ -16,7 +16,7 @@ from nets.data import load
 from nets.gradient_criteria import grasp, snip
 from nets.matching import is_matching, judge
 from nets.report import write_report
-from nets.search import Search
+from nets.search import Search, Wanted
 from nets.tasks import METRICS, named_task
 
 TRAINING = Training(epochs=3, batch_size=32, lr=0.05)
@@ -47,7 +47,7 @@ def network_of(input_shape, n_classes):
 
 def search_for(task, x=None, y=None):
     data = load(plane() if x is None else (x, y), task=task)
-    return Search(network(data.n_classes), data, TRAINING, densities=[0.5], seed=0)
+    return Search(network(data.n_classes), data, TRAINING, Wanted(densities=[0.5]))
 
 
 @pytest.mark.parametrize("criterion", [snip, grasp])
