@@ -209,11 +209,6 @@ class Search(Entries):
         for density in self.densities:
             self.count(density)
 
-    @property
-    def peak_rate(self) -> float:
-        """Peak learning rate of the trainings."""
-        return self.training.lr
-
     def train(
         self,
         *hooks: Hook,

@@ -134,6 +134,11 @@ class Loop:
         return float(self.optimiser.param_groups[0]["lr"]) / self.training.lr
 
     @property
+    def peak_rate(self) -> float:
+        """Peak learning rate."""
+        return self.training.lr
+
+    @property
     def decays_frozen(self) -> float:
         """Weight decay that would move weights whose gradient is zero."""
         return self.training.weight_decay

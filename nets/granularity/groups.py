@@ -16,17 +16,19 @@ class Groups(ABC):
         The granularity as the user writes it.
     fixed : bool
         Whether it fixes the density, whatever is asked for.
+    total : int
+        n.
     """
 
     name: str
     fixed: bool = False
+    total: int
 
     @property
-    @abstractmethod
     def entries(self) -> int:
-        """Number of mask entries that may be trained on their own."""
+        """Number of mask entries that may be trained on their own; here one a weight."""
+        return self.total
 
-    @abstractmethod
     def spread(self, own: Tensor, others: float = 1.0) -> Tensor:
         """Return entries, shape (entries,), at the weights that they mask, shape (n,); differentiable.
 
@@ -37,10 +39,11 @@ class Groups(ABC):
         others : float
             Value at weights that no entry masks.
         """
+        return own
 
-    @abstractmethod
     def gather(self, values: Tensor) -> Tensor:
         """Return sums of values, shape (n,), over the weights that each entry masks, shape (entries,)."""
+        return values
 
     @abstractmethod
     def count(self, density: float) -> int:
@@ -95,9 +98,9 @@ class Groups(ABC):
     def refuse(self, mask: Tensor, count: int) -> None:
         """Raise AssertionError if a mask breaks the rule or keeps another number of weights."""
 
-    @abstractmethod
     def share(self, values: Tensor) -> Tensor:
         """Return values of weights, shape (n,), added up over the weights that share a mask entry."""
+        return values
 
     @abstractmethod
     def threshold(self, values: Tensor, density: float) -> Tensor | None:

@@ -71,23 +71,6 @@ class LayerDensities(Groups):
         densities = [(k + share * (size - k)) / size for k, size in zip(self.counts, self.layout.sizes)]
         return shared_out(densities, self.layout.sizes, count)
 
-    @property
-    def entries(self) -> int:
-        """Number of mask entries: one a weight."""
-        return self.total
-
-    def spread(self, own: Tensor, others: float = 1.0) -> Tensor:
-        """Return the entries: every weight has one of its own."""
-        return own
-
-    def gather(self, values: Tensor) -> Tensor:
-        """Return the values: every weight has an entry of its own."""
-        return values
-
-    def share(self, values: Tensor) -> Tensor:
-        """Return the values: every weight has an entry of its own."""
-        return values
-
     def count(self, density: float) -> int:
         """Return the number of weights kept, which the densities of the layers fix."""
         return self.kept

@@ -67,19 +67,6 @@ class NOfM(Groups):
             return self.n
         return min(self.m, max(self.n, round(count / self.total * self.m)))
 
-    @property
-    def entries(self) -> int:
-        """Number of mask entries: one a weight."""
-        return self.total
-
-    def spread(self, own: Tensor, others: float = 1.0) -> Tensor:
-        """Return the entries: every weight has one of its own."""
-        return own
-
-    def gather(self, values: Tensor) -> Tensor:
-        """Return the values: every weight has an entry of its own."""
-        return values
-
     def count(self, density: float) -> int:
         """Return the number of weights that N:M keeps, which no density changes."""
         return self._final
@@ -105,10 +92,6 @@ class NOfM(Groups):
     def redraw(self, mask: Tensor, order: Tensor, others: bool) -> Tensor:
         """Return N of every M by random order, those that the mask has pruned first where `others` is set."""
         return self.select(order + (~mask).to(order.dtype) if others else order, self._final)
-
-    def share(self, values: Tensor) -> Tensor:
-        """Return the values: every weight has an entry of its own."""
-        return values
 
     def threshold(self, values: Tensor, density: float) -> Tensor | None:
         """Return for every weight the largest value of its group that is dropped at K of M, shape (n,)."""

@@ -90,6 +90,10 @@ class Course(Protocol):
         """Learning rate of the step under way (or just done) as a share of its peak."""
 
     @property
+    def peak_rate(self) -> float:
+        """Peak learning rate of the training."""
+
+    @property
     def optimiser(self) -> torch.optim.Optimizer:
         """Steps on the weights."""
 
@@ -166,10 +170,6 @@ class Setting(Protocol):
     @property
     def seed(self) -> int:
         """Fixes all that is random."""
-
-    @property
-    def peak_rate(self) -> float:
-        """Peak learning rate of the training."""
 
     @property
     def penalty(self) -> Penalty | None:

@@ -35,6 +35,8 @@ class MaskingCallback(Callback):  # type: ignore[misc,unused-ignore]
             raise ValueError(f"a mask acts through one optimiser, this module has {len(trainer.optimizers)}")
         steps = self._settings.get("steps", trainer.estimated_stepping_batches)
         settings = {**self._settings, "steps": int(steps)}
+        if hasattr(self, "masking"):  # of a training before
+            self.masking.remove()
         self.masking = Masking(pl_module, trainer.optimizers[0], **settings)
         if self._loaded is not None:
             self.masking.load_state_dict(self._loaded)

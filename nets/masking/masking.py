@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +30,12 @@ from nets.tasks import Task, named_task
 from nets.tasks.metrics import named_metric
 from nets.tickets import Ticket
 
-#: Which optimisers carry a mask at present.
-_ACTING: WeakKeyDictionary[torch.optim.Optimizer, Steps] = WeakKeyDictionary()
+#: Masks that act at present, by their optimisers, which alone keep them alive.
+_ACTING: WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Steps]] = WeakKeyDictionary()
+
+
+def _acting() -> list[Steps]:
+    return [steps for there in list(_ACTING.values()) if (steps := there()) is not None]
 
 
 class Steps(Entries):
@@ -94,8 +99,18 @@ class Steps(Entries):
                 "LBFGS calls the closure several times a step, at weights that no mask has seen: train the "
                 "mask with SGD, Adam or another optimiser of one gradient a step"
             )
-        if optimiser in _ACTING:
+        if optimiser in _ACTING and _ACTING[optimiser]() is not self:
             raise ValueError("this optimiser carries a mask already: call remove() of that one first")
+        ours = {id(p): name for name, p in zip(self.flat.layout.names, self.flat.parameters)}
+        for other in _acting():
+            shared = [ours[id(p)] for p in other.flat.parameters if id(p) in ours]
+            if shared and other is not self:
+                if not other.over:
+                    raise ValueError(
+                        f"{shared[0]} carries a mask already, through another optimiser: call remove() of "
+                        "that one first"
+                    )
+                other.remove()
         places = {id(p): i for i, group in enumerate(optimiser.param_groups) for p in group["params"]}
         for name, p in zip(self.flat.layout.names, self.flat.parameters):
             if id(p) not in places:
@@ -112,7 +127,7 @@ class Steps(Entries):
         self.flat.optimiser = optimiser
         self._group = places[id(self.flat.parameters[0])]
         self._peak = peak(optimiser.param_groups[self._group])
-        _ACTING[optimiser] = self
+        _ACTING[optimiser] = weakref.ref(self)
         self._handles = [
             optimiser.register_step_pre_hook(self._before),
             optimiser.register_step_post_hook(self._after),
@@ -129,13 +144,41 @@ class Steps(Entries):
             hook.start(self)  # type: ignore[arg-type]
         self.flat.note()
 
+    def refuse_diverged(self) -> None:
+        """Raise ValueError if weights or mask hold NaN; no ticket can be cut from them."""
+        masks = [hook.final(self) for hook in self._hooks if hasattr(hook, "final")]
+        for values, what in [(self.flat.taken_up(), "weights"), *((mask, "mask") for mask in masks)]:
+            names = [n for n, part in self.layout.split(values).items() if bool(torch.isnan(part).any())]
+            if names:
+                raise ValueError(
+                    f"the training has diverged: the {what} of {', '.join(names)} hold NaN after step "
+                    f"{self.step}; lower the learning rate or clip the gradients"
+                )
+
     def remove(self) -> None:
         """Act no longer; the network keeps the weights that it sees."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        if self.flat.optimiser is not None and _ACTING.get(self.flat.optimiser) is self:
-            del _ACTING[self.flat.optimiser]
+        if self.flat.optimiser is not None:
+            acting = _ACTING.get(self.flat.optimiser)
+            if acting is not None and acting() is self:
+                del _ACTING[self.flat.optimiser]
+
+    @property
+    def over(self) -> bool:
+        """Whether its training is at its end, so that another may begin."""
+        return self.step >= self.steps
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The network whose outputs a loss is to compare those of the masked one with (concrete-ticket)."""
+        return next((t for hook in self._hooks if (t := getattr(hook, "teacher", None)) is not None), None)
+
+    @property
+    def peak_rate(self) -> float:
+        """Peak learning rate."""
+        return self._peak
 
     @property
     def attached(self) -> bool:
@@ -283,8 +326,10 @@ class Masking(Steps):
         Any that steps on the masked parameters and takes one gradient a step; not LBFGS.
     method : str or Method
         A method that acts during one training: concave, l1, gmp, set, rigl, soft-threshold,
-        continuous-sparsification, l0, pilot, edge-popup, gem-miner, magnitude, random, synflow, and with
-        `loss` and `batch` snip and grasp. Methods in rounds: `nets.find_ticket` with ``train=``.
+        continuous-sparsification, l0, pilot, edge-popup, gem-miner, magnitude, random, synflow, with `loss`
+        and `batch` snip and grasp, and concrete-ticket, where your loss compares the network's outputs with
+        those of `masking.teacher`, the dense network at its initial weights.
+        Methods in rounds: `nets.find_ticket` with ``train=``.
     penalty : Penalty or str
         For methods that take one.
     density : float or mapping of str to float
@@ -389,11 +434,6 @@ class Masking(Steps):
 
     # what a method makes its mask from (`nets.masking.course.Scoring`)
 
-    @property
-    def peak_rate(self) -> float:
-        """Peak learning rate."""
-        return self._peak
-
     def batches(self, samples: int) -> Iterator[tuple[Any, Any]]:
         """Yield the batches given, up to a number of samples."""
         return self._batches.several(samples)
@@ -448,6 +488,11 @@ class Masking(Steps):
         Ticket
             Its tensors lie on the CPU.
 
+        Raises
+        ------
+        ValueError
+            If the training has diverged: weights or mask hold NaN.
+
         Warns
         -----
         UserWarning
@@ -470,6 +515,7 @@ class Masking(Steps):
                 f"this ticket is cut at step {self.step} of {self.steps}: the mask was still moving",
                 stacklevel=3,  # past the decorator
             )
+        self.refuse_diverged()
         mask = self._hook.cut(self, self.count(self.asked))
         groups = self.layout.groups
         if not self._follows:
@@ -502,14 +548,27 @@ class Masking(Steps):
             {name: list(values) for name, values in self.trace.items()},
         )
 
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same in the masking that takes a state."""
+        return {
+            "method": self.method.name,
+            "names": list(self.layout.names),
+            "steps": self.steps,
+            "density": self.asked,
+            "granularity": self.granularity,
+            "penalty": repr(self.penalty) if "penalty" in self.method.needs else "",
+            "options": dict(self.options),
+            "seed": self.seed,
+        }
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that an interrupted loop needs beside the states of network, optimiser and scheduler."""
         if self._handles:
             self.flat.settle()  # what was written into the network is theta from the next step on
         separate = self.flat._theta
         return {
-            "method": self.method.name,
-            "names": list(self.layout.names),
+            **self._identity,
             "step": self.step,
             "peak": self._peak,
             "weights": None if separate is None else separate.clone(),
@@ -523,25 +582,34 @@ class Masking(Steps):
         Raises
         ------
         ValueError
-            If it belongs to another method or network, or is no state of a mask.
+            If it belongs to another method, network, density, penalty or number of steps, or is no state of
+            a mask.
         """
-        parts = ("method", "names", "step", "peak", "weights", "hook")
+        own = self._identity
+        parts = (*own, "step", "peak", "weights", "hook")
         if missing := [name for name in parts if name not in state]:
             raise ValueError(
                 f"this is no state of a mask, it has no {', '.join(missing)}: give what masking.state_dict() "
                 "returned"
             )
-        if state["method"] != self.method.name or list(state["names"]) != list(self.layout.names):
-            raise ValueError(
-                f"this state is of method {state['method']} on {', '.join(state['names'][:3])}, ..., not of "
-                f"{self.method.name} on {', '.join(self.layout.names[:3])}"
-            )
+        for name, value in own.items():
+            if state[name] != value:
+                raise ValueError(
+                    f"this state is of a masking with {name} {_brief(state[name])}, this one has {name} "
+                    f"{_brief(value)}: make the masking as that one was made"
+                )
         self.step, self._peak = int(state["step"]), float(state["peak"])
         self._hook.load_state_dict(copy.deepcopy(state["hook"]))  # type: ignore[attr-defined]
         if state["weights"] is not None:
             self.flat.separate()
             self.flat.weights.copy_(state["weights"])
         self._start()
+
+
+def _brief(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    return ", ".join(value[:3]) + (", ..." if len(value) > 3 else "")
 
 
 class Hold(Steps):
@@ -575,10 +643,16 @@ class Hold(Steps):
         flat_mask = flat.layout.join(by_first).to(flat.weights.device)
         super().__init__(flat, (_Zeros(flat_mask),))
         optimiser = _plain_optimiser(optimiser)
-        acting = _ACTING.get(optimiser)
-        if acting is not None:  # the search is over
-            acting.remove()
+        held = {id(p) for p in flat.parameters}
+        for acting in _acting():  # the search is over
+            if acting.flat.optimiser is optimiser or held & {id(p) for p in acting.flat.parameters}:
+                acting.remove()
         self.attach(optimiser, steps=1)
+
+    @property
+    def over(self) -> bool:
+        """Never: a network is held as long as it is trained."""
+        return False
 
 
 class _Zeros(SparseTraining):

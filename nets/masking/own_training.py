@@ -67,13 +67,6 @@ class OwnSearch(Search):
         self.training = Training()
         self._begin(flat, wanted, seed, hooks)
 
-    @property
-    def peak_rate(self) -> float:
-        """Peak learning rate, which the user's training alone knows."""
-        raise ValueError(
-            "this method starts from the learning rate, which your training alone knows: use nets.Masking"
-        )
-
     def train(self, *hooks: Hook, weights: Mapping[str, Tensor] | None = None, **settings: Any) -> Any:
         """Let the user train the network once, under the hooks; return what acted."""
         training = settings.get("training")
@@ -99,6 +92,7 @@ class OwnSearch(Search):
                 "was still moving",
                 stacklevel=2,
             )
+        acting.refuse_diverged()
         acting.remove()
         self.epochs += 1.0
         return acting

@@ -36,6 +36,8 @@ class MaskingTrainerCallback(TrainerCallback):  # type: ignore[misc,unused-ignor
         self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **others: Any
     ) -> None:
         """Attach the mask, in the state of the checkpoint that the training resumes from."""
+        if hasattr(self, "masking"):  # of a training before
+            self.masking.remove()
         self.masking = Masking(model, optimizer, **{"steps": state.max_steps, **self._settings})
         stored = self._folder(args, state) / FILE
         if state.global_step and stored.exists():

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nets.masking.course import Course
+from nets.masking.course import Course, Setting
 from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
 from nets.scored_search import find_by_scores
@@ -111,28 +111,31 @@ class ConcreteTicket(ScoredMask):
         self._begun = state["begun"]
 
 
+def mask(setting: Setting, density: float) -> ConcreteTicket:
+    """Return the hook for a network that stands at the weights to keep."""
+    o = setting.options
+    start = min(0.999, density)
+    return ConcreteTicket(
+        torch.full_like(setting.flat.weights, math.log(start / (1 - start))),
+        copy.deepcopy(setting.flat.model).requires_grad_(False).eval(),
+        o["temperature"],
+        min(0.999, density * o["margin"]),
+        o["smoothing"],
+        lr=o["lr"],
+        adam=True,
+    )
+
+
 def find(search: Search) -> Iterable[Found]:
     """Train keep probabilities over frozen weights and keep the most probable weights.
 
     The report's accuracies are those of the weights that are kept as they are: near chance at the
     initialisation, where the outputs that are preserved are those of an untrained network.
     """
-    o = search.options
 
-    def hook(density: float) -> ScoredMask:
+    def hook(density: float) -> ConcreteTicket:
         search.flat.load(search.rewound())
-        dense = copy.deepcopy(search.flat.model).eval()
-        wanted = min(0.999, density * o["margin"])
-        start = min(0.999, density)
-        return ConcreteTicket(
-            torch.full_like(search.flat.weights, math.log(start / (1 - start))),
-            dense,
-            o["temperature"],
-            wanted,
-            o["smoothing"],
-            lr=o["lr"],
-            adam=True,
-        )
+        return mask(search, density)
 
     return find_by_scores(search, hook)
 
@@ -142,6 +145,7 @@ METHOD = Method(
     summary="concrete masks over frozen weights that preserve the dense network's outputs",
     reference="Arora, Teuscher, Winning the lottery with concrete ticket search, arXiv 2512.07142",
     find=find,
+    mask=mask,
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(

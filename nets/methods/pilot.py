@@ -52,7 +52,7 @@ class MirrorMask(ScoredMask):
         Initial weights of the network, shape (n,).
     gap : float
         See `balanced_factors`.
-    lr, density, **settings
+    density, **settings
         See `ScoredMask`.
     count : int
         Products that are left in the end.
@@ -72,7 +72,6 @@ class MirrorMask(ScoredMask):
         product: Tensor,
         gap: float,
         *,
-        lr: float,
         density: float,
         count: int,
         strength: float = 1.0,
@@ -92,7 +91,7 @@ class MirrorMask(ScoredMask):
         def decay(scores: Tensor, moment: Moment) -> Tensor:
             return scores.square() / 2
 
-        super().__init__(factor, identity, lr=lr, cost=decay, density=density, **settings)
+        super().__init__(factor, identity, lr=1.0, cost=decay, density=density, **settings)
         self._begun = False
         self.count = count
         self.strength = strength
@@ -101,8 +100,9 @@ class MirrorMask(ScoredMask):
         self._gain = torch.zeros_like(product)
 
     def start(self, loop: Course) -> None:
-        """Give the network its factor of the initial weights."""
+        """Give the network its factor of the initial weights; both factors learn at the training's rate."""
         if not self._begun:
+            self.lr = loop.peak_rate
             loop.flat.separate()
             loop.flat.weights.copy_(self._weight)
             self._begun = True
@@ -155,13 +155,13 @@ class MirrorMask(ScoredMask):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state and that the training has begun."""
-        return {**super().state_dict(), "begun": self._begun, "gain": self._gain}
+        return {**super().state_dict(), "begun": self._begun, "gain": self._gain, "lr": self.lr}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
         super().load_state_dict(state)
         self._begun = state["begun"]
-        self._gain = state["gain"]
+        self._gain, self.lr = state["gain"], state["lr"]
 
 
 def mask(setting: Setting, density: float) -> MirrorMask:
@@ -170,7 +170,6 @@ def mask(setting: Setting, density: float) -> MirrorMask:
     return MirrorMask(
         setting.flat.weights.clone(),
         o["gap"],
-        lr=setting.peak_rate,
         density=density,
         count=setting.count(density),
         fade=o["fade"],

@@ -1,14 +1,16 @@
 """A mask in a training loop of the user's own: plain torch, the mask acts through the optimiser."""
 
 import copy
+import gc
 import io
 import pickle
 import warnings
+import weakref
 
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 import nets
 from concave_sparsity import Log
@@ -489,3 +491,92 @@ def test_channels_need_inputs_alone(points):
     model = build()
     masking = nets.Masking(model, adamw(model), density=0.5, steps=4, granularity="channel", batch=points[0])
     assert masking.entries < masking.n
+
+
+@pytest.mark.parametrize("method", ["concave", "continuous-sparsification", "random"])
+def test_a_training_that_diverged_gives_no_ticket_and_is_told_by_its_tensors(method, points):
+    model = build()
+    optimiser = adamw(model)
+    masking = nets.Masking(model, optimiser, method, density=0.2, steps=8)
+    train(model, optimiser, points, last=5)
+    train(model, optimiser, (points[0] * torch.nan, points[1]), 5, 8)
+    with pytest.raises(ValueError, match=r"diverged: the weights of 0\.weight, .* hold NaN after step 8"):
+        masking.ticket()
+
+
+def test_a_training_of_ones_own_that_diverged_is_told(points):
+    def my_training(model, masking):
+        optimiser = adamw(model)
+        masking.attach(optimiser, steps=6)
+        train(model, optimiser, (points[0] * torch.nan, points[1]), last=6)
+
+    with pytest.raises(ValueError, match="diverged"):
+        nets.find_ticket(build(), method="concave", density=0.2, train=my_training, options={"rounds": 2})
+
+
+def test_two_masks_on_one_weight_are_refused_until_the_first_is_over(points):
+    model = build()
+    first = adamw(model)
+    masking = nets.Masking(model, first, density=0.2, steps=8)
+    with pytest.raises(ValueError, match=r"0\.weight carries a mask already, through another optimiser"):
+        nets.Masking(model, adamw(model), density=0.2, steps=8)
+    half = torch.optim.SGD(model[4].parameters(), lr=0.1)
+    with pytest.raises(ValueError, match=r"4\.weight carries a mask already"):
+        nets.Masking(model, half, include="4.weight", density=0.2, steps=8)
+    train(model, first, points, last=8)
+    ticket = masking.ticket()
+    nets.Masking(model, adamw(model), density=0.2, steps=8).remove()  # the first is over
+    holding = adamw(model)
+    ticket.hold(model, holding)
+    with pytest.raises(ValueError, match="carries a mask already"):
+        nets.Masking(model, adamw(model), density=0.2, steps=8)
+    network = weakref.ref(model)
+    del model, first, masking, half, holding, ticket
+    gc.collect()
+    assert network() is None  # nothing keeps what nobody trains
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"steps": 9}, "with steps 8, this one has steps 9"),
+        ({"density": 0.3}, "with density 0.2, this one has density 0.3"),
+        ({"method": "l1"}, "with method concave, this one has method l1"),
+        ({"penalty": "mcp(2)"}, r"with penalty Log\(eps=0\.02.*\), this one has penalty MCP"),
+        ({"options": {"descent": 0.5}}, "with options .*'descent': 0.8.* this one has options"),
+        ({"exclude": "4.weight"}, "with names 0.weight, 2.weight, 4.weight, this one has names 0.weight"),
+    ],
+)
+def test_the_state_of_another_mask_is_refused_with_both_values(changes, sentence):
+    model, other = build(), build()
+    state = nets.Masking(model, adamw(model), density=0.2, steps=8).state_dict()
+    masking = nets.Masking(other, adamw(other), **{"density": 0.2, "steps": 8, **changes})
+    with pytest.raises(ValueError, match=sentence):
+        masking.load_state_dict(state)
+
+
+def test_a_concrete_ticket_keeps_the_outputs_of_its_teacher_in_a_loop_of_ones_own(points):
+    x = points[0]
+    model, dense = build(), build()
+    initial = copy.deepcopy(model.state_dict())
+    ends = {}
+    for method in ("concrete-ticket", "random"):
+        model.load_state_dict(initial)
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+        masking = nets.Masking(model, optimiser, method, density=0.3, steps=60)
+        if method != "random":
+            for _ in range(60):
+                with torch.no_grad():
+                    wanted = log_softmax(masking.teacher(x), 1)
+                kl_div(wanted, log_softmax(model(x), 1), log_target=True, reduction="batchmean").backward()
+                optimiser.step()
+                optimiser.zero_grad()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the random mask needs no training
+            ticket = masking.ticket(initial)
+        masking.remove()
+        assert ticket.kept == round(0.3 * ticket.total)
+        assert all(torch.equal(ticket.weights[n], t) for n, t in initial.items())
+        sparse = nets.make_permanent(ticket.apply(build()))
+        ends[method] = (sparse(x) - dense(x)).square().mean().item()
+    assert ends["concrete-ticket"] < 0.8 * ends["random"]

@@ -117,3 +117,8 @@ def test_pruning_layer_by_layer_needs_samples_and_no_loss(points):
         nets.find_ticket(build(), method="wanda", density=0.2, train=training)
     ticket = nets.find_ticket(build(), method="wanda", density=0.2, train=training, batch=points)
     assert ticket.kept == round(0.2 * ticket.total)
+
+
+def test_a_method_that_learns_at_the_rate_of_the_training_takes_it_from_yours(points):
+    ticket = nets.find_ticket(build(), method="pilot", density=0.2, train=Training(points))
+    assert ticket.kept == round(0.2 * ticket.total)
