@@ -343,6 +343,18 @@ def one_network(found: Subject, method: str, density: Density, allocation: str) 
     seconds, worked = time.perf_counter() - began, time.process_time() - worked
     peak = memory() - start
     pruned = ticket.apply(copied(found.model))
+    return {
+        "scores": {key: float(f"{value:.6g}") for key, value in found.score(pruned).items()},
+        "seconds": round(seconds, 2),
+        "processor_seconds": round(worked, 2),
+        "peak_mib": round(peak, 1),
+        "kept": ticket.density,
+        **held_out_figures(ticket),
+    }
+
+
+def held_out_figures(ticket: nets.Ticket) -> dict[str, float]:
+    """Return what the certificate tells of held-out data, if there were any."""
     certificate = ticket.certificate
     assert certificate is not None
     told = {
@@ -350,14 +362,7 @@ def one_network(found: Subject, method: str, density: Density, allocation: str) 
         "output_change": certificate.output_change,
         "output_bound": certificate.output_bound,
     }
-    return {
-        "scores": {key: float(f"{value:.6g}") for key, value in found.score(pruned).items()},
-        "seconds": round(seconds, 2),
-        "processor_seconds": round(worked, 2),
-        "peak_mib": round(peak, 1),
-        "kept": ticket.density,
-        **{key: float(f"{x:.5g}") for key, x in told.items() if math.isfinite(x)},
-    }
+    return {key: float(f"{x:.5g}") for key, x in told.items() if math.isfinite(x)}
 
 
 def copied(model: torch.nn.Module) -> torch.nn.Module:
@@ -449,8 +454,6 @@ def units(
                             ridge=RIDGE,
                             certify=False,
                         )
-                        certificate = ticket.certificate
-                        assert certificate is not None
                         scores = found.score(ticket.apply(copied(found.model)))
                         row = {
                             "scores": {key: float(f"{value:.6g}") for key, value in scores.items()},
@@ -458,8 +461,8 @@ def units(
                             "units_kept": ticket.metadata["units_kept"],
                             "units": ticket.metadata["units"],
                             "seconds": round(ticket.seconds, 2),
-                            "output_change": float(f"{certificate.output_change:.5g}"),
                             "granularity": granularity,
+                            **held_out_figures(ticket),
                         }
                         kept.put(row, **about)
                         print(about, row, flush=True)

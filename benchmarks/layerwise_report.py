@@ -173,7 +173,11 @@ def seconds_table(rows: Rows, subject: str) -> str:
 
 def network_table(rows: Rows, subject: str) -> str:
     """Return what whole networks keep: every score; medians of processor seconds and of memory."""
-    mine = [row for row in rows if row["subject"] == subject]
+    mine = [
+        {**row, "method": f"{row['method']}, {row['allocation']}" if row["method"] != "dense" else "dense"}
+        for row in rows
+        if row["subject"] == subject
+    ]
     if not mine:
         return ""
     scores = list(mine[0]["scores"])
@@ -204,7 +208,7 @@ def _spread(values: Sequence[float], score: str) -> str:
     """Return the median and the range over seeds."""
 
     def text(value: float) -> str:
-        return f"{100 * value:.2f}" if score == "accuracy" else f"{value:.4f}"
+        return f"{100 * value:.2f}" if score.endswith("accuracy") else f"{value:.4f}"
 
     middle = text(statistics.median(values))
     return middle if len(values) == 1 else f"{middle} ({text(min(values))} to {text(max(values))})"

@@ -16,6 +16,7 @@ from figures import (
     claims,
     concave_forms,
     front,
+    layerwise,
     mask_variants,
     mechanism,
     method_comparison,
@@ -76,6 +77,9 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
         stored.read("paper_algorithm"), "digits"
     ),
+    ("docs/layerwise.md", "allocations"): layerwise.allocation_table,
+    ("docs/layerwise.md", "networks"): layerwise.network_table,
+    ("docs/layerwise.md", "units"): layerwise.units_table,
     ("docs/concave_masks.md", "mechanism"): lambda: mechanism.table(stored.read("mechanism")),
     ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
 }

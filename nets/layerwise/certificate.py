@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from concave_sparsity import Penalty
 from nets.layerwise.moments import Calibration, Listener, outputs_of, run_on
@@ -269,6 +270,10 @@ def first_tensor(output: Any) -> Tensor:
     """Return the first floating tensor of what a network puts out."""
     if isinstance(output, Tensor):
         return output
+    if isinstance(output, PackedSequence):
+        return output.data
+    if isinstance(output, tuple | list) and output and isinstance(output[0], PackedSequence):
+        return output[0].data
     values = output.values() if isinstance(output, Mapping) else output
     for value in values if isinstance(values, Iterable) else ():
         if isinstance(value, Tensor) and value.is_floating_point():

@@ -34,6 +34,7 @@ from nets.layerwise.sites import Site, find_sites
 from nets.layerwise.solvers import REFIT
 from nets.layerwise.support import Mask
 from nets.layerwise.units import UNIT_SOLVERS, choose_units
+from nets.layout import unwrapped
 from nets.penalties import parse_penalty
 from nets.tickets import Ticket
 
@@ -46,7 +47,7 @@ def prune(
     density: float = DEFAULT_DENSITY,
     penalty: Penalty | str = Log(0.1),  # noqa: B008 - frozen
     granularity: str = "weight",
-    allocation: str = "layer",
+    allocation: str | None = None,
     *,
     solver: str = "concave",
     ridge: float = 0.01,
@@ -71,8 +72,8 @@ def prune(
     calibration : iterable of batches, Tensor or Calibration
         Inputs: tensors, tuples (labels behind the inputs are ignored) or mappings of named inputs, whose
         "attention_mask" tells which tokens count. Each block of layers takes one pass over them. A tensor,
-        a tuple (x, y), a mapping of tensors and a torch data set are cut into batches. float64 is turned into
-        the network's dtype.
+        a tuple (x, y), a mapping of tensors and a torch data set are cut into batches; of a data set of
+        `nets.data` some training samples are taken. Floats are turned into the network's dtype.
     density : float
         Share of the prunable weights to keep, in (0, 1]: exactly ``round(density * n)``.
     penalty : Penalty or str
@@ -82,11 +83,12 @@ def prune(
         heads; "head": attention heads alone. Units are chosen by what the layers that read them lose, and
         `nets.shrink` takes them out. Their density counts weights too (of "head", those of the layers that
         heads are part of), and the ticket's own is a little below it.
-    allocation : str
+    allocation : str, optional
         Where the weights of a density are shared out: "row" (every row of every layer keeps as many),
         "layer" (every layer does, its rows as they need), "global" (layers do as well: one price of a weight
         for the whole network, on the layers' relative errors). Units: "layer" (everywhere the same share of
-        the units) or "global".
+        the units) or "global". Default: "global"; of the rivals that choose single weights "layer", as in
+        their papers. N:M leaves nothing to share out.
     solver : str
         "concave", or a rival: "magnitude", "wanda", "sparsegpt", "obc", "alps"; "+refit" behind a name asks
         for least squares on its support. Of units "concave", "magnitude" or "random" (by torch's generator).
@@ -122,7 +124,14 @@ def prune(
         sees data, or sees NaN.
     """
     began = time.perf_counter()
-    granularity = "head" if granularity == "head" else granularity_name(granularity)
+    try:
+        granularity = "head" if granularity == "head" else granularity_name(granularity)
+    except ValueError:
+        raise ValueError(
+            f'granularity must be "weight", "channel", "head" or N:M such as "2:4", got {granularity!r}'
+        ) from None
+    if allocation is None:
+        allocation = "global" if solver == "concave" or granularity in ("channel", "head") else "layer"
     if allocation not in ALLOCATIONS:
         raise ValueError(f"allocation must be one of {', '.join(ALLOCATIONS)}, got {allocation!r}")
     if real_number(ridge, "ridge") < 0:
@@ -140,6 +149,7 @@ def prune(
     data, held_out = Calibration.of(calibration, getattr(torch, precision)), None
     if hold_out:
         data, held_out = data.split()
+    model = unwrapped(model)
     sites, left_out = find_sites(model, include, exclude)
     pruned = copy.deepcopy(model).eval()
     masks: dict[str, Tensor] = {}

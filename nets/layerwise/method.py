@@ -33,7 +33,7 @@ def method(name: str, summary: str, reference: str, penalised: bool = False) -> 
     penalised : bool
         Whether it takes a penalty.
     """
-    allocation = Option("allocation", "layer", "where weights are shared out: in a row, a layer, globally")
+    allocation = Option("allocation", "global", "where weights are shared out: in a row, a layer, globally")
     return Method(
         name=name,
         summary=summary,
@@ -70,7 +70,7 @@ def _find(solver: str) -> Callable[[Search], Iterable[Found]]:
                 0.5 if n_and_m(granularity) else density,
                 penalty=search.penalty or Log(0.1),
                 granularity=granularity,
-                allocation=options.get("allocation", "layer"),
+                allocation=options.get("allocation"),
                 solver=solver,
                 ridge=options["ridge"],
                 include=search.layout.names,

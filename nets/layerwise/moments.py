@@ -15,11 +15,15 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from nets import data as nets_data
 from nets.data.batches import TARGETS
 from nets.layerwise.sites import Call, Site
 
 #: Numbers that the patches of a convolution take up at most at a time.
 CHUNK = 1 << 24
+
+#: Training samples that are drawn from a data set of ours.
+SAMPLES = 1000
 
 #: Share of the mean square below which a variance is rounding error, products being in single precision.
 ROUNDING = 1e-6
@@ -105,10 +109,14 @@ class Calibration:
     def of(cls, data: Any, precision: torch.dtype = torch.float32, batch_size: int = 256) -> Calibration:
         """Take any iterable of batches, an iterator read once; data in one piece are cut into batches.
 
-        In one piece are a tensor or array, a tuple (x, ..., y) or a mapping of them, and a torch data set.
+        In one piece are a tensor or array, a tuple (x, ..., y) or a mapping of them, and a torch data set. Of
+        a data set of `nets.data` 1,000 training samples are drawn.
         """
         if isinstance(data, Calibration):
             return data
+        if isinstance(data, nets_data.Dataset | nets_data.Stream):
+            drawn = data.draw(SAMPLES, torch.Generator().manual_seed(0), SAMPLES // 10)
+            return cls([x for x, _ in drawn], precision)
         data = _arrays(data)
         size = _samples(data)
         if size is not None:
@@ -149,7 +157,7 @@ class Calibration:
         for batch in self.batches:
             moved = _to(batch, device)
             if single is not None:
-                moved = _mapped(lambda t: t.to(single) if t.dtype == torch.float64 else t, moved)
+                moved = _mapped(lambda t: t.to(single) if t.is_floating_point() else t, moved)
             if isinstance(moved, Mapping):
                 mask = moved.get("attention_mask")
                 valid = mask.bool() if isinstance(mask, Tensor) and mask.dim() == 2 else None

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import layerwise
 import layerwise_networks
 import layerwise_report as report
+import layerwise_rows
 import layerwise_text as text
 
 
@@ -78,6 +79,30 @@ def test_networks_are_pruned_with_the_defaults_and_scored(tiny):
         assert row["method"] == "dense" or row["kept"] == 0.5
 
 
+def test_whole_units_go_by_every_solver(tiny, monkeypatch):
+    _, folder = tiny
+    monkeypatch.setitem(layerwise.UNITS, NAME, ("channel", (0.5,)))
+    layerwise.units([NAME], [0], ["concave", "random+refit"], ["global"])
+    rows = {r["method"]: r for r in json.loads((folder / "layerwise_units.json").read_text())["rows"]}
+    assert set(rows) == {"dense", "concave", "random+refit"}
+    assert rows["concave"]["kept"] <= 0.5
+    assert rows["concave"]["units_kept"] < rows["concave"]["units"] == 8
+
+
+def test_brute_force_finds_the_best_support_of_a_row():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 6))
+    problem = layerwise_rows.LayerProblem.of(x.T @ x / 40, rng.standard_normal((1, 6)))
+    best = min(
+        problem.errors(problem.on(np.isin(np.arange(6), s)[None]))[0]
+        for s in layerwise_rows.combinations(range(6), 2)
+    )
+    assert layerwise_rows.brute_force(problem, 2) == pytest.approx(best, rel=1e-9)
+    told = layerwise_rows.against_global(problem, 0.05)
+    assert told["certified"]
+    assert told["bound"] >= told["objective"] * (1 - 1e-9) >= 1 - 1e-4
+
+
 def made_up(method, density, seed, errors):
     layers = {f"{i}.weight": [e, 2 * e, 0.1, 5] for i, e in enumerate(errors)}
     return {"subject": NAME, "method": method, "density": density, "seed": seed, "layers": layers}
@@ -106,7 +131,14 @@ def test_the_report_says_what_the_rows_hold():
         for seed in (0, 1)
     ]
     networks = [
-        {**row, "scores": {"accuracy": 0.9}, "seconds": 1.0, "processor_seconds": 1.0, "peak_mib": 10.0}
+        {
+            **row,
+            "allocation": "layer",
+            "scores": {"accuracy": 0.9},
+            "seconds": 1.0,
+            "processor_seconds": 1.0,
+            "peak_mib": 10.0,
+        }
         for row in [*rows, made_up("dense", 1.0, 0, [])]
     ]
     shown = report.section(rows, networks, [NAME], NAME)

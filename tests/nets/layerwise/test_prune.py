@@ -154,7 +154,10 @@ def test_rivals_go_through_the_same_door(solver: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 8))
     x = torch.randn(300, 16)
-    rival, ours = nets.prune(model, x, 0.4, solver=solver, certify=False), nets.prune(model, x, 0.4)
+    rival, ours = (
+        nets.prune(model, x, 0.4, solver=solver, certify=False),
+        nets.prune(model, x, 0.4, allocation="layer"),
+    )
     assert rival.kept == ours.kept
     assert rival.metadata["method"] == solver
     assert ours.certificate is not None
@@ -318,6 +321,22 @@ def test_data_in_one_piece_are_cut_into_batches() -> None:
     assert nets.prune(plain(), tuple(x.split(20)), density=0.5).kept == expected.kept
 
 
+def test_data_sets_wrapped_networks_and_other_dtypes_are_taken() -> None:
+    x = torch.randn(100, 12, generator=torch.Generator().manual_seed(0))
+    expected = nets.prune(plain(), x, density=0.5)
+    wrapped = nets.prune(nn.DataParallel(plain()), x, density=0.5)
+    double = nets.prune(plain().double(), x, density=0.5)
+    for ticket in (wrapped, double):
+        assert list(ticket.masks) == list(expected.masks)
+        alike = sum(int((ticket.masks[n] == m).sum()) for n, m in expected.masks.items())
+        assert alike > 0.95 * expected.total
+    digits = nets.data.load("digits")
+    ticket = nets.prune(nn.Sequential(nn.Flatten(), nn.Linear(64, 8)), digits, 0.5)
+    assert ticket.certificate.layers[0].samples == 800
+    packed = [nn.utils.rnn.pack_sequence([torch.randn(5, 4), torch.randn(3, 4)]) for _ in range(20)]
+    assert nets.prune(nn.LSTM(4, 3), [(one,) for one in packed], 0.5).certificate.output_change > 0
+
+
 def test_targets_in_a_mapping_are_left_out_where_the_network_takes_none() -> None:
     model = nn.Linear(12, 3)
     batch = {"input": torch.randn(60, 12), "labels": torch.zeros(60)}
@@ -333,6 +352,12 @@ def test_targets_in_a_mapping_are_left_out_where_the_network_takes_none() -> Non
         (torch.ones(20, 12), {"density": {"*": 0.1}}, "density, the share kept, must be a real number"),
         (torch.ones(20, 12), {"penalty": 3}, "penalty must be a Penalty or its name"),
         (torch.ones(20, 12), {"ridge": "a"}, "ridge must be a real number, got 'a'"),
+        (
+            torch.ones(20, 12),
+            {"granularity": "row"},
+            'granularity must be "weight", "channel", "head" or N:M',
+        ),
+        (torch.ones(20, 12), {"allocation": "some"}, "allocation must be one of row, layer, global"),
         (torch.ones(20, 12), {"include": "foo"}, "pattern 'foo' matches no prunable weight"),
     ],
 )
