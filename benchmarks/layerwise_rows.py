@@ -6,7 +6,7 @@ Rows of LeNet-300-100 on MNIST, each on some of its inputs (drawn at random amon
 moments that the trained network has there; the outputs to keep are those of the weights at these inputs. Up
 to 12 inputs every support of the size is tried. Above, `global_minimum` certifies the penalised problem for
 some lam, and the pruned row is compared with it at the same number of weights: its objective, after
-majorize-minimize from the pruned values, and its error. A row whose search ends at its limit of nodes counts as
+majorize-minimize from the pruned values, and its error. A row whose search ends at its limit of nodes is
 not certified. `python -m figures.tables` writes the table.
 """
 
