@@ -9,6 +9,7 @@ from importlib.metadata import version
 from cyclopts import App
 
 COMMANDS = {
+    "demo": "Recover a mask by l1 and by a concave penalty, with bounds, errors and the certified optimum.",
     "solve": "Solve a concave-penalised problem and report the solution with its certificates.",
     "certify": "Solve for a mask in [0, 1] and report which theorems hold on the data, with their figures.",
 }

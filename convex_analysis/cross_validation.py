@@ -16,6 +16,8 @@ from convex_analysis.path import Path, path, read_grid
 from convex_analysis.solver_parameters import check_solver_parameters
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from convex_analysis.problems.problem import Problem
     from convex_analysis.solution import Solution
 
@@ -170,6 +172,18 @@ class CrossValidation:
     def best_within_one_error(self) -> Solution:
         """The solution at the largest lam whose mean loss is within one standard error of the least."""
         return self._chosen("one-standard-error")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the held-out loss against lam with its standard error, and the size of the model.
+
+        Parameters
+        ----------
+        ax
+            Where to draw; new axes by default.
+        """
+        from convex_analysis.pictures import draw_cross_validation
+
+        return draw_cross_validation(self, ax)
 
     def _chosen(self, selection: str) -> Solution:
         falling = np.argsort(-self.lams, kind="stable")

@@ -19,6 +19,8 @@ from convex_analysis.solver_parameters import check_solver_parameters
 from convex_analysis.threads import one_thread
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from convex_analysis.problems.problem import Problem
 
 
@@ -92,6 +94,24 @@ class Path(Sequence[Solution]):
                 f"parameters, which {criterion} cannot judge: give larger lams, or use cross_validate."
             )
         return self.solutions[int(np.argmin(values))]
+
+    def plot(
+        self, ax: Axes | None = None, *, names: Sequence[str] | None = None, criterion: str = "ebic"
+    ) -> Axes:
+        """Draw the coefficients against lam, those of the solution that a criterion chooses in colour.
+
+        Parameters
+        ----------
+        ax
+            Where to draw; new axes by default.
+        names
+            Names of the features.
+        criterion
+            "ebic", "bic", or "" for none.
+        """
+        from convex_analysis.pictures import draw_path
+
+        return draw_path(self, ax, None if names is None else list(names), criterion)
 
     def __repr__(self) -> str:
         sizes = [int(solution.support.size) for solution in self.solutions]

@@ -73,8 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("CONCAVE_SPARSITY_DATA"))
     given = parser.parse_args()
-    if given.data is None:
-        parser.error("name the data folder with --data or CONCAVE_SPARSITY_DATA")
+    if given.data is None or not (given.data / "sparse" / "leukemia_golub.npz").is_file():
+        parser.error(
+            "name by --data or CONCAVE_SPARSITY_DATA a folder that holds sparse/leukemia_golub.npz; "
+            "the file is made of golub.RData of the R package datamicroarray "
+            "(github.com/ramhiser/datamicroarray): X, y as -1 and 1, and is_train, Golub's own split"
+        )
     print(compare(given.data).to_string(float_format="{:.3g}".format))
 
 

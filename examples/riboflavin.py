@@ -88,8 +88,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("CONCAVE_SPARSITY_DATA"))
     parser.add_argument("--splits", type=int, default=10)
     given = parser.parse_args()
-    if given.data is None:
-        parser.error("name the data folder with --data or CONCAVE_SPARSITY_DATA")
+    if given.data is None or not (given.data / "sparse" / "riboflavin.npz").is_file():
+        parser.error(
+            "name by --data or CONCAVE_SPARSITY_DATA a folder that holds sparse/riboflavin.npz; "
+            "the file is made of riboflavin.RData of the R package "
+            "hdi (CRAN): X, y, and the genes' names as feature_names"
+        )
     print(compare(given.data, given.splits).to_string(float_format="{:.3g}".format))
     for name, penalty in PENALTIES.items():
         kept = genes(given.data, penalty)

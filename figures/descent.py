@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from figures.plain_steps import iterates
-from figures.style import canvas, look, name_panel
+from figures.style import canvas, looks, name_panel
 
 D, N, K, RHO, NOISE, LAM, SEED, STEPS = 200, 260, 20, 0.9, 1.0, 0.02, 0, 60
 
@@ -65,16 +65,17 @@ def draw(data: dict[str, Any]) -> Figure:
     figure, axes = canvas(1, 2, height=3.2)
     left, right = axes[0]
     budgets: list[float] = []
-    for i, name in enumerate(_penalties()):
+    styles = looks(_penalties(), marker=True)
+    for name in styles:
         run = data[name]
         values = np.array([float(v) for v in run["objectives"]])
         gaps = np.minimum.accumulate(run["gaps"])
         to_go = values[:-1] - values[-1]
         shown = to_go > 1e-15
-        left.plot(np.flatnonzero(shown), to_go[shown], **look(i, marker=True), label=name, markevery=6)
+        left.plot(np.flatnonzero(shown), to_go[shown], **styles[name], label=name, markevery=6)
         taken = np.arange(1, gaps.size + 1)
         shown = gaps > 1e-15
-        right.plot(taken[shown], gaps[shown], **look(i, marker=True), markevery=6)
+        right.plot(taken[shown], gaps[shown], **styles[name], markevery=6)
         budgets.append(values[0] - run["least"])
     left.set(
         yscale="log",

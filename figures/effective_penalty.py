@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from concave_sparsity import L1, MCP, Log, Lq
 from convex_analysis.theorems import EffectivePenalty
-from figures.style import canvas, look, name_panel
+from figures.style import canvas, looks, name_panel
 
 LAM, DECAY = 1.0, 1.0
 SHOWN = [
@@ -23,10 +23,11 @@ def draw() -> Figure:
     left, right = axes[0]
     b = np.linspace(0.0, 2.0, 401)
     small = np.geomspace(1e-7, 3.0, 300)
-    for i, (label, penalty) in enumerate(SHOWN):
+    styles = looks(label for label, _ in SHOWN)
+    for label, penalty in SHOWN:
         psi = EffectivePenalty(penalty, LAM, DECAY)
-        left.plot(b, psi.value(b), label=label, **look(i))
-        right.plot(small, psi.value(small), label=label, **look(i))
+        left.plot(b, psi.value(b), label=label, **styles[label])
+        right.plot(small, psi.value(small), label=label, **styles[label])
     left.plot(b, 0.5 * DECAY * b**2, color="#888888", linewidth=1.0, label="weight decay alone")
     left.plot(
         b, LAM + 0.5 * DECAY * b**2, color="#888888", linewidth=1.0, linestyle=":", label="decay + $\\lambda$"

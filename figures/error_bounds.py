@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures.style import canvas, look, name_panel
+from figures.style import canvas, looks, name_panel
 
 D, N, K, RHO, NOISE, SEEDS = 40, 400, 8, 0.3, 0.02, 5
 LAMS = np.geomspace(1e-3, 0.6, 40)
@@ -62,14 +62,15 @@ def draw(data: dict[str, Any]) -> Figure:
     figure, axes = canvas(1, 2, height=3.7, sharey=True)
     lams = np.array(data["lam"])
     trivial = np.sqrt(data["k"])
+    styles, marked = looks(_penalties()), looks(_penalties(), marker=True)
     for ax, kind in zip(axes[0], ("global", "stationary")):
-        for i, name in enumerate(_penalties()):
+        for name in styles:
             curves = data[name]
             bound = np.array(curves[f"{kind}_bound"], dtype=float)
             bound[~(bound < 30)] = np.nan
             error = np.array(curves[f"{kind}_error"], dtype=float)
-            ax.plot(lams, bound, **look(i), label=f"{name}: bound")
-            ax.plot(lams[::3], error[::3], **{**look(i, marker=True), "linestyle": "none"}, fillstyle="none")
+            ax.plot(lams, bound, **styles[name], label=f"{name}: bound")
+            ax.plot(lams[::3], error[::3], **{**marked[name], "linestyle": "none"}, fillstyle="none")
         ax.axhline(trivial, color="#777777", linewidth=0.8)
         ax.set(xscale="log", yscale="log", xlim=(lams[0] / 1.15, lams[-1] * 1.15), ylim=(6e-4, 9))
         ax.set_xlabel("strength of the penalty $\\lambda$")
@@ -81,8 +82,8 @@ def draw(data: dict[str, Any]) -> Figure:
     name_panel(axes[0, 1], "b", "stationary points, bound of T4")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     marks = [
-        axes[0, 0].plot([], [], **{**look(i, marker=True), "linestyle": "none"}, fillstyle="none")[0]
-        for i in range(4)
+        axes[0, 0].plot([], [], **{**marked[name], "linestyle": "none"}, fillstyle="none")[0]
+        for name in marked
     ]
     names = [f"{name}: error" for name in _penalties()]
     figure.legend(handles + marks, labels + names, loc="outside lower center", ncols=4)

@@ -249,6 +249,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     """Draw a panel for each density: accuracy of what a budget pays for, against the budget."""
     rows = data["rows"]
     figure, axes = style.canvas(2, 2, 5.6, sharex=True)
+    styles = style.looks(SHOWN[:DRAWN], marker=True)
     for letter, place, density in zip("abcd", axes.flat, DENSITIES):
         for index, method in enumerate(SHOWN[:DRAWN]):
             candidates = points(rows, method, density)
@@ -263,7 +264,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
                 capsize=2,
                 elinewidth=0.8,
                 label=method,
-                **style.look(index, marker=True),
+                **styles[method],
             )
         place.axhline(100 * fmean(data["dense"]), color="#777777", linewidth=0.8)
         place.set_xscale("log")

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.stored import RESULTS
-from figures.style import canvas, look, name_panel
+from figures.style import canvas, looks, name_panel
 
 SUMMARY = RESULTS / "layerwise_summary.json"
 SOLVERS = ("concave", "alps", "sparsegpt+refit", "sparsegpt", "l1", "wanda", "magnitude")
@@ -45,7 +45,8 @@ def rows() -> dict[str, list[dict[str, Any]]]:
 
 def _draw(place: Axes, found: list[dict[str, Any]], subject: str, methods: tuple[str, ...]) -> None:
     """Draw medians with their intervals against density, a line a method; patterns N:M have no place here."""
-    for index, method in enumerate(methods):
+    styles = looks(methods, marker=True)
+    for method in methods:
         mine = [r for r in found if (r["subject"], r["method"]) == (subject, method)]
         points = sorted((r["density"], r["median"]) for r in mine if not isinstance(r["density"], str))
         if points:
@@ -57,7 +58,7 @@ def _draw(place: Axes, found: list[dict[str, Any]], subject: str, methods: tuple
                 capsize=2,
                 elinewidth=0.8,
                 label="log(0.1), path" if method == "concave, path" else method,
-                **look(index, marker=True),
+                **styles[method],
             )
     place.set_xlabel("weights kept, %")
     place.legend(fontsize=6.5)

@@ -85,16 +85,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
     """Draw the share in transition by epoch, and the densities of the layers."""
     figure, axes = style.canvas(1, 2, 3.2)
     left, right = axes[0]
-    for index, (name, runs) in enumerate(data["transition"].items()):
+    styles = style.looks([*data["transition"], *data["layers"]], marker=True)
+    for name, runs in data["transition"].items():
         means = [100 * fmean(values) for values in zip(*runs, strict=True)]
-        left.plot(range(1, len(means) + 1), means, label=name, **style.look(index, marker=True))
+        left.plot(range(1, len(means) + 1), means, label=name, **styles[name])
     left.set(xlabel="epoch of the search", ylabel=f"mask between {LOW:g} and {HIGH:g}, %")
     left.set_yscale("symlog", linthresh=0.01)
     left.legend(fontsize=7)
     style.name_panel(left, "a", "entries in transition")
-    for index, (name, layers) in enumerate(data["layers"].items()):
+    for name, layers in data["layers"].items():
         shares = [100 * fmean(one[layer] for one in layers) for layer in layers[0]]
-        right.plot(range(1, len(shares) + 1), shares, label=name, **style.look(index, marker=True))
+        right.plot(range(1, len(shares) + 1), shares, label=name, **styles[name])
     right.set(xlabel="layer", ylabel="weights kept, %", yscale="log", xticks=[1, 2, 3])
     right.legend(fontsize=7)
     style.name_panel(right, "b", "densities of the layers")

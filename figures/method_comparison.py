@@ -73,7 +73,8 @@ def draw_panel(place: Axes, rows: Rows, methods: Sequence[str], densities: Seque
     """Draw the dense network as a line and each method with the intervals of its means."""
     dense = [100 * r["test_accuracy"] for r in rows if r["method"] == "dense"]
     place.axhline(sum(dense) / len(dense), color="#777777", linewidth=1, label="dense")
-    for index, method in enumerate(methods):
+    styles = style.looks(methods, marker=True)
+    for method in methods:
         points = [(d, _accuracies(rows, method, d)) for d in densities]
         points = [(d, values) for d, values in points if values]
         if not points:
@@ -85,7 +86,7 @@ def draw_panel(place: Axes, rows: Rows, methods: Sequence[str], densities: Seque
             capsize=2,
             elinewidth=0.8,
             label=method,
-            **style.look(index, marker=True),
+            **styles[method],
         )
     place.legend(loc="lower right", fontsize=7)
     place.set_xscale("log")

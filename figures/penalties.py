@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq
-from figures.style import canvas, look, name_panel
+from figures.style import canvas, looks, name_panel
 
 SHOWN = [
     ("l1", L1()),
@@ -31,8 +31,9 @@ def draw() -> Figure:
     figure, axes = canvas(1, 2, height=4.3, width_ratios=[1.25, 1.0])
     left, right = axes[0]
     t = np.linspace(0.0, 1.0, 401)
-    for i, (label, penalty) in enumerate(SHOWN):
-        left.plot(t, penalty.value(t), label=label, **look(i), marker="o" if i == 6 else None, markevery=50)
+    styles = looks((label for label, _ in SHOWN), marker=True)
+    for label, penalty in SHOWN:
+        left.plot(t, penalty.value(t), label=label, **styles[label], markevery=50)
     left.set(xlabel="mask entry $t$", ylabel="penalty $r(t)$", xlim=(0, 1), ylim=(0, 1.03))
     left.legend(loc="upper center", bbox_to_anchor=(0.42, -0.17), ncols=2, columnspacing=0.8, fontsize=7.5)
     name_panel(left, "a", "normalised penalties: $r(0)=0$, $r(1)=1$")

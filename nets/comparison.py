@@ -21,6 +21,8 @@ from nets.result import Result
 from nets.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from nets.methods import Method
 
 METHODS = ("dense", "concave", "l1", "imp", "random")
@@ -74,21 +76,25 @@ class Comparison:
         """Return one row for every method, penalty, options, granularity, control and density.
 
         Each holds these, seeds, accuracy (or what the task's metric is called: its mean over the seeds,
-        test), interval (half width of its 95%
-        confidence interval by Student's t; NaN for one seed), verdict ("winning", "matching" or "not shown",
-        see `nets.matching`; "" for the dense network and the controls), validation_accuracy (mean), search
+        test), interval (half width of its 95% confidence interval by Student's t; NaN for one seed), to_dense
+        (the difference to the dense network, paired by seed, with its interval, as text), verdict ("winning",
+        "matching", "worse" or "undecided", see `nets.matching`; "" for the dense network and the controls),
+        verdict_text (with the seeds that would decide an open one), validation_accuracy (mean), search
         epochs, search and inference FLOPs, and seconds (means; seconds count the search and the retraining).
         """
         groups, name = self._groups(), self.metric.name
         rows = []
         for (series, control, density), group in groups.items():
             score, interval = mean_interval([r.test_score for r in group])
-            verdict = ""
+            verdict = verdict_text = to_dense = ""
             dense = _dense_by_seed(group)
-            if series.method != "dense" and not control and dense:
+            if series.method != "dense" and dense:
                 again = groups.get((series, "reinitialise", density))
                 reinitialised = None if again is None else _by_seed(again)
-                verdict = judge(_by_seed(group), dense, reinitialised, metric=self.metric).word
+                judged = judge(_by_seed(group), dense, reinitialised, metric=self.metric)
+                to_dense = judged.matching.difference_text
+                if not control:
+                    verdict, verdict_text = judged.word, judged.text
             rows.append(
                 {
                     "method": series.method,
@@ -100,7 +106,9 @@ class Comparison:
                     "seeds": len(group),
                     name: score,
                     "interval": interval,
+                    "to_dense": to_dense,
                     "verdict": verdict,
+                    "verdict_text": verdict_text,
                     self.metric.column("validation"): _mean([r.validation_score for r in group]),
                     "search_epochs": _mean([r.search_epochs for r in group]),
                     "search_flops": _mean([r.search_flops for r in group]),
@@ -125,6 +133,22 @@ class Comparison:
                 scores = {density: _by_seed(group) for density, group in by_density.items()}
                 found[series.label] = largest_matching_sparsity(scores, dense, metric=self.metric)
         return found
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the metric against density, one line a method with 95% intervals, the dense network as a band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; default: new ones.
+
+        Returns
+        -------
+        Axes
+        """
+        from nets.comparison_plot import plot
+
+        return plot(self, ax)
 
     def _groups(self) -> dict[tuple[Series, str, float], list[Result]]:
         """Return the results of all seeds by series, control and density asked for."""

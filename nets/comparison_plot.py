@@ -5,79 +5,94 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from concave_sparsity.plot_style import WIDTH, in_style, looks, new_axes
 from nets.comparison import Comparison, row_label
 from nets.metric import Metric
 
-#: Okabe and Ito's colours (colour-blind safe), each with its own marker and dashes, to be told apart in grey.
-STYLES: tuple[tuple[str, str, Any], ...] = (
-    ("#0072B2", "o", "-"),
-    ("#E69F00", "s", (0, (5, 1.5))),
-    ("#D55E00", "^", (0, (1, 1))),
-    ("#009E73", "D", (0, (4, 1.5, 1, 1.5))),
-    ("#CC79A7", "v", (0, (7, 2))),
-    ("#56B4E9", "P", (0, (3, 1, 1, 1, 1, 1))),
-    ("#000000", "X", (0, (2, 2))),
-    ("#8C6D31", "*", (0, (6, 1, 2, 1))),
-)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
+@in_style
 def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
-    """Draw the mean of the test metric with 95% intervals against density (logarithmic) as a picture."""
+    """Draw a comparison (see `plot`) as a picture, without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(7.2, 4.5), dpi=150, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.3))
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    plot(comparison, figure.add_subplot())
+    figure.savefig(path)
+    return path
+
+
+@in_style
+def plot(comparison: Comparison, ax: Axes | None = None) -> Axes:
+    """Draw the mean of the test metric with 95% intervals against density, both readable where they matter.
+
+    The axis shows the methods that come near the dense network; a mean that lies far off is an arrow at the
+    edge with its value.
+    """
+    ax = new_axes(height=4.3)[0] if ax is None else ax
     rows, metric = comparison.table(), comparison.metric
     scale, name = metric.scale, metric.name
     lines: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["method"] == "dense":
             mean, half = scale * row[name], scale * _or_zero(row["interval"])
-            axes.axhspan(mean - half, mean + half, color="#999999", alpha=0.3, linewidth=0)
-            axes.axhline(mean, color="#555555", linewidth=1.2, label="dense")
+            ax.axhspan(mean - half, mean + half, color="#999999", alpha=0.3, linewidth=0)
+            ax.axhline(mean, color="#555555", linewidth=1.2, label="dense")
         else:
             lines.setdefault(row_label(row), []).append(row)
+    low, high = _limits(rows, metric)
+    styles = looks(list(lines))
     for i, (label, points) in enumerate(lines.items()):
-        colour, marker, dashes = STYLES[i % len(STYLES)]
         points.sort(key=lambda row: row["density"])
         # a slight shift to the side keeps intervals of several methods apart
-        x = [100 * row["density"] * 1.025 ** (i - (len(lines) - 1) / 2) for row in points]
-        axes.errorbar(
-            x,
-            [scale * row[name] for row in points],
-            yerr=[scale * _or_zero(row["interval"]) for row in points],
-            color=colour,
-            marker=marker,
-            linestyle=dashes,
-            markersize=5,
-            linewidth=1.5,
-            elinewidth=1,
-            capsize=2.5,
-            label=label,
-        )
+        shift = 1.025 ** (i - (len(lines) - 1) / 2)
+        x = [100 * row["density"] * shift for row in points]
+        y = [scale * row[name] for row in points]
+        errors = [scale * _or_zero(row["interval"]) for row in points]
+        ax.errorbar(x, y, yerr=errors, **styles[label], elinewidth=1, capsize=2.5, label=label)
+        for place, value in zip(x, y):
+            if not low <= value <= high:
+                _arrow(ax, place, value, low if value < low else high, styles[label]["color"], metric)
     densities = sorted({100 * row["density"] for row in rows if row["method"] != "dense"})
     if densities:
-        axes.set_xscale("log")
-        axes.set_xticks(densities, [f"{d:g}" for d in densities])
-        axes.set_xticks([], minor=True)
-    axes.set_ylim(*_limits(rows, metric))
+        ax.set_xscale("log")
+        ax.set_xticks(densities, [f"{d:g}" for d in densities])
+        ax.set_xticks([], minor=True)
+    ax.set_ylim(low, high)
     play = comparison.results[0].play
     seeds = max(row["seeds"] for row in rows)
-    axes.set_xlabel("density of the ticket: weights kept, % (logarithmic)")
-    axes.set_ylabel(f"test {metric.name}, {metric.unit}".strip(", "))
-    axes.set_title(
-        f"{play.model} on {play.data}: mean of {seeds} seeds, 95% intervals", fontsize=10, loc="left"
+    ax.set_xlabel("density of the ticket: weights kept, % (logarithmic)")
+    ax.set_ylabel(f"test {metric.name}, {metric.unit}".strip(", "))
+    ax.set_title(
+        f"{play.model} on {play.data}: mean of {seeds} seed{'s' * (seeds > 1)}"
+        + (", 95% intervals" if seeds > 1 else "")
     )
-    axes.grid(alpha=0.3, linewidth=0.6)
-    axes.legend(loc="lower right" if metric.higher_is_better else "upper right", framealpha=0.9)
-    figure.savefig(path)
-    return path
+    ax.legend(loc="lower right" if metric.higher_is_better else "upper right", frameon=True, framealpha=0.9)
+    return ax
+
+
+def _arrow(ax: Axes, x: float, value: float, edge: float, colour: str, metric: Metric) -> None:
+    """Say at the edge of the picture what lies beyond it."""
+    below = value < edge
+    ax.annotate(
+        f"{value:.0f}" if metric.unit == "%" else f"{value:.3g}",
+        xy=(x, edge),
+        xytext=(0, 13 if below else -13),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if below else "top",
+        fontsize=8,
+        color=colour,
+        arrowprops={"arrowstyle": "->", "color": colour},
+    )
 
 
 def _or_zero(value: float) -> float:

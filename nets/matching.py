@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nets.configuration import check
 from nets.metric import ACCURACY, Metric
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 LEVEL = 0.95
+
+#: No number of seeds beyond this is named.
+MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,10 @@ class Evidence:
         Confidence level.
     metric : Metric
         What the scores are.
+    error : float
+        Standard error of the difference; NaN with fewer than two seeds.
+    freedom : float
+        Degrees of freedom of Student's t; NaN with fewer than two seeds.
     """
 
     difference: float
@@ -46,11 +56,51 @@ class Evidence:
     paired: bool
     level: float
     metric: Metric = ACCURACY
+    error: float = math.nan
+    freedom: float = math.nan
 
     @property
     def holds(self) -> bool:
         """Whether the test is passed."""
         return self.lower > self.needed
+
+    @property
+    def is_refuted(self) -> bool:
+        """Whether the opposite is shown at the same level: the difference lies below `needed`."""
+        return 2 * self.difference - self.lower < self.needed
+
+    @property
+    def half_width(self) -> float:
+        """Half width of the two-sided interval of the difference, of level `level`; NaN if unknown."""
+        if self.seeds < 2:
+            return math.nan
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.freedom, 0.5 + self.level / 2)) * self.error
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Seeds, more than now, that decide an open test if difference and spread stayed what they are.
+
+        None with fewer than two seeds, or where more than `MOST_SEEDS` would not do.
+        """
+        if self.seeds < 2:
+            return None
+        from scipy.special import stdtrit
+
+        distance, spread = abs(self.difference - self.needed), self.error * math.sqrt(self.seeds)
+        for seeds in range(self.seeds + 1, MOST_SEEDS + 1):
+            freedom = seeds - 1 if self.paired else 2 * (seeds - 1)
+            if float(stdtrit(freedom, self.level)) * spread < distance * math.sqrt(seeds):
+                return seeds
+        return None
+
+    @property
+    def difference_text(self) -> str:
+        """The difference with its two-sided interval as numbers of the unit: "-0.20 ± 0.31"."""
+        half = self.half_width
+        beside = "" if math.isnan(half) else f" ± {self.metric.gain_number(half).lstrip('+')}"
+        return self.metric.gain_number(self.difference) + beside
 
     def explain(self) -> str:
         """Return the test in one sentence."""
@@ -177,9 +227,42 @@ class Verdict:
         return self.matching.holds and better is not None and better.holds
 
     @property
+    def is_worse(self) -> bool:
+        """Whether it is shown to lose more than is tolerated."""
+        return self.matching.is_refuted
+
+    @property
     def word(self) -> str:
-        """The verdict in a word: "winning", "matching" or "not shown"."""
-        return "winning" if self.is_winning else "matching" if self.is_matching else "not shown"
+        """The verdict in a word: "winning", "matching", "worse" or "undecided"."""
+        if self.is_matching:
+            return "winning" if self.is_winning else "matching"
+        return "worse" if self.is_worse else "undecided"
+
+    @property
+    def text(self) -> str:
+        """The verdict, and where it is open the seeds that would decide it: "undecided (about 12 seeds)"."""
+        if self.word != "undecided":
+            return self.word
+        if self.matching.seeds < 2:
+            return "undecided (one seed)"
+        needed = self.matching.seeds_needed
+        return f"undecided ({f'over {MOST_SEEDS}' if needed is None else f'about {needed}'} seeds)"
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the paired difference to the dense network with its interval, beside what is tolerated.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; default: new ones.
+
+        Returns
+        -------
+        Axes
+        """
+        from nets.pictures import draw_verdict
+
+        return draw_verdict(self, ax)
 
 
 def judge(
@@ -257,4 +340,4 @@ def _evidence(
         p_value = float(stdtr(freedom, (needed - mean) / deviation))
     else:
         p_value = 0.0 if mean > needed else 1.0
-    return Evidence(mean, lower, needed, p_value, seeds, paired, level, metric)
+    return Evidence(mean, lower, needed, p_value, seeds, paired, level, metric, deviation, freedom)

@@ -17,6 +17,8 @@ from nets.masking import parametrization
 from nets.storage import packed, tensor_file
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from nets.layerwise.certificate import Certificate
     from nets.masking.masking import Hold
 
@@ -68,6 +70,44 @@ class Ticket:
                     f"the mask of {name} has shape {tuple(mask.shape)}, "
                     f"its weight {tuple(self.weights[name].shape)}"
                 )
+
+    def __repr__(self) -> str:
+        where = self.metadata.get("data")
+        method = str(self.metadata.get("method", "unknown"))
+        penalty = str(self.metadata.get("penalty") or "")
+        layers = self.layer_densities
+        thin, thick = (end(layers, key=lambda name: layers[name]) for end in (min, max))
+        cost = self.metadata.get("search_epochs", self.metadata.get("epochs"))
+        lines = [
+            f"Ticket: {self.kept:,} of {self.total:,} maskable weights ({100 * self.density:.3g}%), "
+            f"{100 * self.network_density:.3g}% of the network",
+            f"  found by {method}" + (f", {penalty}" if penalty else ""),
+            f"  network {self.metadata.get('model', 'unknown')}"
+            + (f" on {where}" if where else "")
+            + (f", seed {self.metadata['seed']}" if "seed" in self.metadata else "")
+            + (f", search of {float(cost):g} epochs" if isinstance(cost, (int, float)) else ""),
+            f"  {len(layers)} masked layer{'s' * (len(layers) > 1)}: from {100 * layers[thin]:.3g}% of "
+            f"{thin} to {100 * layers[thick]:.3g}% of {thick}",
+            "  next: nets.retrain(ticket, model, data), ticket.hold(model, optimiser), ticket.save(path)",
+        ]
+        return "\n".join(lines)
+
+    def plot(self, axes: Sequence[Axes] | None = None) -> list[Axes]:
+        """Draw the share that each layer keeps and, of a ticket just found, how its relaxed mask got there.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib Axes, optional
+            Where to draw: one, or two for the search besides; default: new ones.
+
+        Returns
+        -------
+        list of Axes
+            The layers; and where the ticket has the curves of a relaxed mask (`trace`), the search.
+        """
+        from nets.pictures import draw_ticket
+
+        return draw_ticket(self, axes)
 
     @property
     def kept(self) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convex_analysis.constants import Constant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,18 @@ class Verdict:
         if self.reference:
             lines.append(f"Proof: {self.reference}")
         return "\n".join(lines)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw what was measured beside the bound.
+
+        Parameters
+        ----------
+        ax
+            Where to draw; new axes by default.
+        """
+        from convex_analysis.pictures import draw_verdict
+
+        return draw_verdict(self, ax)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary that JSON can hold (infinities as text, nan as None)."""

@@ -1,18 +1,55 @@
-"""What the commands share: a play read from the command line."""
+"""What the commands share: a play read from the command line, and the groups of its options in the help."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from cyclopts import Parameter, Token
+from cyclopts import Group, Parameter, Token
 
 from nets.configuration import Play, Scalar
 
 HIDDEN = Parameter(parse=False, show=False)
 
+#: Groups of options, in the order of the help; the usual ones first.
+WHAT = Group("What to run", sort_key=1)
+OUTPUT = Group("Output", sort_key=2)
+METHOD = Group("Method", sort_key=3)
+TRAINING = Group("Training", sort_key=4)
+DATA = Group("Data", sort_key=5)
+MACHINE = Group("Machine", sort_key=6)
 
+#: The fields of a play by group, in the order of the help.
+_FIELDS: dict[Group, tuple[str, ...]] = {
+    WHAT: ("data", "model", "method", "penalty", "density", "seed", "task"),
+    METHOD: ("granularity", "search_epochs", "rewind", "control", "include", "exclude"),
+    TRAINING: (
+        *("epochs", "batch_size", "optimiser", "lr", "momentum", "nesterov", "weight_decay", "schedule"),
+        *("warm_up", "milestones", "lr_factor", "label_smoothing", "precision", "accumulate"),
+    ),
+    DATA: ("data_dir", "verify", "data_seed"),
+    MACHINE: ("device", "channels_last", "compile", "graphs"),
+}
+
+
+S = TypeVar("S", bound="type[Play]")
+
+
+def _grouped(settings: S) -> S:
+    """Put the options of a class of settings into their groups."""
+    kinds = {f.name: f.type for f in fields(Play)}
+    annotations: dict[str, Any] = {}
+    for group, names in _FIELDS.items():
+        for name in names:
+            if name not in inspect.get_annotations(settings):
+                annotations[name] = Annotated[kinds[name], Parameter(group=group)]
+    settings.__annotations__ = annotations | inspect.get_annotations(settings)
+    return settings
+
+
+@_grouped
 @dataclass(frozen=True, kw_only=True)
 class PlaySettings(Play):
     """A play whose options of the method come as --option name=value."""
@@ -25,6 +62,7 @@ class PlaySettings(Play):
         return Play(**{**values, "options": method_options(option)})
 
 
+@_grouped
 @dataclass(frozen=True, kw_only=True)
 class PairSettings(PlaySettings):
     """What the plays of a pair of seeds have in common."""
@@ -32,6 +70,7 @@ class PairSettings(PlaySettings):
     seed: Annotated[int, HIDDEN] = 0
 
 
+@_grouped
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSettings(PlaySettings):
     """What the plays of a comparison have in common."""

@@ -9,7 +9,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nets.commands._settings import SEVERAL, ComparisonSettings, options_by_method
+from nets.commands._settings import (
+    MACHINE,
+    METHOD,
+    OUTPUT,
+    SEVERAL,
+    WHAT,
+    ComparisonSettings,
+    options_by_method,
+)
 from nets.comparison import DENSITIES, METHODS, SEEDS
 from nets.configuration import Play, check
 
@@ -17,15 +25,15 @@ from nets.configuration import Play, check
 def compare(
     *,
     settings: Annotated[ComparisonSettings, Parameter(name="*")] = ComparisonSettings(),  # noqa: B008
-    methods: Annotated[tuple[str, ...], SEVERAL] = METHODS,
-    densities: Annotated[tuple[float, ...], SEVERAL] = DENSITIES,
-    seeds: int = SEEDS,
-    controls: Annotated[tuple[str, ...], SEVERAL] = (),
-    option: tuple[str, ...] = (),
-    workers: int | None = None,
-    out: Path = Path("runs"),
-    name: str | None = None,
-    keep: Annotated[bool, Parameter(negative="")] = False,
+    methods: Annotated[tuple[str, ...], SEVERAL, Parameter(group=WHAT)] = METHODS,
+    densities: Annotated[tuple[float, ...], SEVERAL, Parameter(group=WHAT)] = DENSITIES,
+    seeds: Annotated[int, Parameter(group=WHAT)] = SEEDS,
+    controls: Annotated[tuple[str, ...], SEVERAL, Parameter(group=METHOD)] = (),
+    option: Annotated[tuple[str, ...], Parameter(group=METHOD)] = (),
+    workers: Annotated[int | None, Parameter(group=MACHINE)] = None,
+    out: Annotated[Path, Parameter(group=OUTPUT)] = Path("runs"),
+    name: Annotated[str | None, Parameter(group=OUTPUT)] = None,
+    keep: Annotated[bool, Parameter(group=OUTPUT)] = True,
 ) -> None:
     """Compare methods over densities and seeds under one protocol; ends with a table and a picture.
 
@@ -50,7 +58,8 @@ def compare(
     name
         Name of the files written there; default: compare-DATA-MODEL.
     keep
-        Keep every run in OUT: finished ones are not run again, interrupted ones resume.
+        Keep every run in OUT, for `lottery report`, `lottery query` and `nets.results`: finished ones are not
+        run again, interrupted ones resume.
     """
     from rich.console import Console
 
@@ -69,7 +78,14 @@ def compare(
     check(seeds >= 1, "seeds", seeds, "at least 1")
     name = name or f"compare-{play.data}-{play.model}".replace("/", "-").replace(":", "-")
     out.mkdir(parents=True, exist_ok=True)
-    with Bar(Console(stderr=True)) as bar:
+    tickets = (len(methods) - ("dense" in methods)) * len(densities)
+    Console(stderr=True).print(
+        f"{play.model} on {play.data}: {tickets} tickets (method and density) of {seeds} seeds each, beside "
+        f"the dense network",
+        highlight=False,
+        soft_wrap=True,
+    )
+    with Bar(Console(stderr=True), "reading the data") as bar:
         comparison = compare_methods(
             play,
             methods=methods,
@@ -91,6 +107,22 @@ def compare(
     picture = draw(comparison, out / f"{name}.png")
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
+    if keep:
+        console.print(f"next:\n{next_commands(out)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def next_commands(runs: Path) -> str:
+    """Return what to try when runs lie in a folder, one command a line."""
+    folder, place = ("", "") if runs == Path("runs") else (f" {runs}", f" --runs {runs}")
+    return (
+        f"  lottery report{folder}\n"
+        f'  lottery query "{EXAMPLE}"{place}\n'
+        "  lottery play --density 0.02 --save ticket.safetensors"
+    )
+
+
+#: A question to the stored runs.
+EXAMPLE = "select method, avg(test_accuracy) from results group by all"
 
 
 def _command(

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nets.commands._settings import PairSettings
+from nets.commands._settings import METHOD, OUTPUT, WHAT, PairSettings
 
 
 def connect(
     *,
     settings: Annotated[PairSettings, Parameter(name="*")] = PairSettings(),  # noqa: B008
-    option: tuple[str, ...] = (),
-    seeds: int = 2,
-    save: Path | None = None,
+    option: Annotated[tuple[str, ...], Parameter(group=METHOD)] = (),
+    seeds: Annotated[int, Parameter(group=WHAT)] = 2,
+    save: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
 ) -> None:
     """Compare the tickets of several seeds: overlap of their masks, error on the line between them.
 

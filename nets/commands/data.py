@@ -43,6 +43,7 @@ def data(
 
 
 def _list(console: Console, root: Path) -> None:
+    from rich import box
     from rich.table import Column, Table
 
     from nets.data import inventory
@@ -50,7 +51,12 @@ def _list(console: Console, root: Path) -> None:
 
     console.print(f"data folder: {root}", highlight=False, soft_wrap=True)
     table = Table(
-        Column("data set", no_wrap=True), "what it is", Column("train + test", no_wrap=True), "where"
+        Column("data set", no_wrap=True),
+        "what it is",
+        Column("train + test", no_wrap=True),
+        "where",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     found = inventory(root)
     where = {

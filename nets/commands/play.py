@@ -7,16 +7,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from nets.commands._settings import PlaySettings
+from nets.commands._settings import METHOD, OUTPUT, PlaySettings
 
 
 def play(
     *,
     settings: Annotated[PlaySettings, Parameter(name="*")] = PlaySettings(),  # noqa: B008
-    option: tuple[str, ...] = (),
-    save: Path | None = None,
-    save_network: Path | None = None,
-    runs: Path | None = None,
+    option: Annotated[tuple[str, ...], Parameter(group=METHOD)] = (),
+    save: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    save_network: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    runs: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
 ) -> None:
     """Find a ticket, rewind, retrain it and compare it with the dense network.
 
@@ -56,7 +56,7 @@ def play(
     with processes(chosen.device) as device:
         first = rank() == 0
         chosen = replace(chosen, device=device)
-        with Bar(Console(stderr=True, quiet=not first)) as bar:
+        with Bar(Console(stderr=True, quiet=not first), "reading the data") as bar:
             hooks = (EpochBar(bar, chosen),)
             if runs is None:
                 ((result, ticket),) = play_densities(

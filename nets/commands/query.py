@@ -7,16 +7,16 @@ from typing import Literal
 
 
 def query(
-    sql: str,
+    sql: str = "",
     /,
     *,
     runs: Path = Path("runs"),
     format: Literal["table", "csv", "json"] = "table",
 ) -> None:
-    """Ask the stored runs in SQL (DuckDB's dialect).
+    """Ask the stored runs in SQL (DuckDB's dialect); without a question, say what the columns hold.
 
-    Tables: "results", one row a finished run; "metrics", one row an epoch of every training. "describe
-    results" lists the columns. The files are read in place, and nothing else can be reached.
+    Tables: "results", one row a finished run; "metrics", one row an epoch of every training. The files are
+    read in place, and nothing else can be reached.
 
     Parameters
     ----------
@@ -25,26 +25,59 @@ def query(
     runs
         Folder of the runs.
     format
-        How to print the answer.
+        How to print the answer; a table that is wider than the terminal is printed row by row.
     """
     import sys
 
     from nets.querying import query as ask
 
+    if not sql:
+        _print_columns()
+        return
     frame = ask(sql, runs)
     if format == "csv":
         frame.to_csv(sys.stdout, index=False)
     elif format == "json":
         print(frame.to_json(orient="records", indent=1))
     else:
+        from rich import box
         from rich.console import Console
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(*(escape(str(name)) for name in frame.columns))
-        for row in frame.itertuples(index=False):
-            table.add_row(*(escape(_text(value)) for value in row))
-        Console().print(table)
+        console = Console()
+        names = [str(name) for name in frame.columns]
+        rows = [[_text(value) for value in row] for row in frame.itertuples(index=False)]
+        widths = [max(map(len, column)) for column in zip(names, *rows)]
+        if sum(widths) + 2 * len(widths) > console.width:
+            longest = max(map(len, names))
+            for number, row in enumerate(rows, 1):
+                console.rule(f"row {number} of {len(rows)}", align="left", characters="-", style="dim")
+                for name, text in zip(names, row):
+                    console.print(f"{name:{longest}}  {text}", highlight=False, markup=False, soft_wrap=True)
+            return
+        table = Table(*map(escape, names), box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+
+
+def _print_columns() -> None:
+    """Print what the columns of the two tables hold."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from nets.runs.columns import METRICS, RESULTS
+
+    console = Console()
+    for name, columns in (("results", RESULTS), ("metrics", METRICS)):
+        table = Table(title=f"table {name}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("column", no_wrap=True)
+        table.add_column("what it holds", overflow="fold")
+        for column, meaning in columns.items():
+            table.add_row(column, meaning)
+        console.print(table)
 
 
 def _text(value: object) -> str:

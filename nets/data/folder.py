@@ -90,7 +90,10 @@ def obtain(
         return found
     advice = f"{remedy(source, root)}, or name your data folder by data_dir (--data-dir) or {VARIABLE}."
     if not fetch and locate_archive(source, root) is None:
-        raise FileNotFoundError(f"{source.name} is not in {root}. {advice}")
+        raise FileNotFoundError(
+            f"{source.name} is not in {root}: fetch it by `lottery data {source.name} --fetch`. Without a "
+            f"network: {advice}"
+        )
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{source.name}.lock"):

@@ -60,6 +60,8 @@ def write_report(
     ------
     FileNotFoundError
         If there is no such folder.
+    ValueError
+        If no run in it is finished; a page that is there stays as it is.
     nets.storage.atomic.StorageError
         If the file cannot be written.
 
@@ -70,6 +72,12 @@ def write_report(
     """
     root, out = Path(root), Path(out)
     told = gather(root)
+    if not told.rows:
+        other = ", ".join(f"{count} {state}" for state, count in sorted(told.states.items()))
+        raise ValueError(
+            f"there is no finished run in {root}" + (f" ({other})" if other else "") + ", so nothing to "
+            "report: name the folder that holds the runs, or make some by `lottery compare`"
+        )
     write_bytes(out, page(told, title or f"Lottery tickets in {root.resolve().name}").encode())
     return out
 

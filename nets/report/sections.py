@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from concave_sparsity.plot_style import style_numbers
 from nets.comparison import mean_interval
 from nets.matching import judge, largest_matching_sparsity
 from nets.metric import Metric
@@ -81,11 +82,12 @@ def _quality(panel: Panel) -> str:
     if panel.dense:
         half = dense[1] if math.isfinite(dense[1]) else 0.0
         chart.band(dense[0] - half, dense[0] + half, dense[0], f"dense: {_number(metric, *dense)}")
-    for i, series in enumerate(shown):
+    styles = style_numbers([series.label for series in shown], STYLES)
+    for number, series in zip(styles, shown):
         found = [(d, *means[series.label, d]) for d in series.densities]
         chart.line(
             [(d, mean) for d, mean, _ in found],
-            i,
+            number,
             half_widths=[half for _, _, half in found],
             texts=[
                 f"{series.label} at {100 * d:g}%: {_number(metric, mean, half)}, {len(series.rows[d])} seeds"
@@ -93,7 +95,7 @@ def _quality(panel: Panel) -> str:
             ],
         )
     drawn = chart.render(percent_x=True, percent_y=metric.unit == "%")
-    return drawn + legend([s.label for s in shown]) + _more(panel)
+    return drawn + legend([s.label for s in shown], styles) + _more(panel)
 
 
 def matching(told: Gathered) -> Section:
@@ -101,8 +103,10 @@ def matching(told: Gathered) -> Section:
     return (
         "Matching tickets",
         f"A ticket matches if its mean {_names(told)} is less than {_tolerances(told)} below the dense one, "
-        "by a one-sided test over the seeds at 95%; it wins if, besides, it beats its own mask with new "
-        "initial weights. The largest matching sparsity tests the densities from the largest down and stops "
+        "by a one-sided test over the seeds at 95%; it is worse if it is shown to lose more, and undecided "
+        "else, with the number of seeds that would decide it if the difference stayed. It wins if it matches "
+        "and beats its own mask with new initial weights. The largest matching sparsity tests the densities "
+        "from the largest down and stops "
         "at the first that fails.",
         _each(told, _matching, wide=True),
     )
@@ -125,16 +129,14 @@ def _matching(panel: Panel) -> str:
             reinitialised = by_seed(again) if again else None
             verdict = judge(scores[density], panel.dense, reinitialised, metric=metric)
             evidence = verdict.matching
-            lower = metric.gain_number(evidence.lower) if math.isfinite(evidence.lower) else "-"
             rows.append(
                 [
                     series.label if i == 0 else "",
                     f"{100 * density:g}",
                     _number(metric, *mean_interval(list(scores[density].values()))),
-                    metric.gain_number(evidence.difference),
-                    lower,
+                    evidence.difference_text,
                     str(evidence.seeds),
-                    (verdict.word, f"verdict {verdict.word.split()[0]}", evidence.explain()),
+                    (verdict.text, f"verdict {verdict.word}", evidence.explain()),
                     ("none" if largest is None else f"{100 * largest:.4g}%") if i == 0 else "",
                 ]
             )
@@ -143,8 +145,7 @@ def _matching(panel: Panel) -> str:
             "method",
             "density (%)",
             metric.heading,
-            "to dense",
-            "at least (95%)",
+            "to dense, paired",
             "seeds",
             "ticket",
             "largest matching sparsity",
@@ -185,16 +186,18 @@ def _cost(panel: Panel) -> str:
     )
     title = f"Test {metric.name} against search cost, {panel.title}"
     chart = Chart(x, y, "epochs of search", f"test {metric.heading}", title)
-    for i, (series, found) in enumerate(points):
+    styles = style_numbers([series.label for series in shown], STYLES)
+    for number, (series, found) in zip(styles, points):
         chart.line(
             [(max(epochs, 0.5), mean) for epochs, mean, _, _ in found],
-            i,
+            number,
             texts=[
                 f"{series.label} at {100 * d:g}%: {metric.text(mean)}, {epochs:g} epochs, {seconds:.3g} s"
                 for epochs, mean, d, seconds in found
             ],
         )
-    return chart.render(percent_y=metric.unit == "%") + legend([s.label for s in shown]) + _more(panel)
+    drawn = chart.render(percent_y=metric.unit == "%")
+    return drawn + legend([s.label for s in shown], styles) + _more(panel)
 
 
 def layers(told: Gathered) -> Section:
@@ -339,7 +342,8 @@ def _traces(panel: Panel, told: Gathered) -> str:
     lam = Chart(x, y, "step of the search", "λ", f"λ over the search, {panel.title}")
     x, y = plane(steps, [0.0, 1.0])
     mean = Chart(x, y, "step of the search", "mean of the mask (%)", f"Mean of the mask, {panel.title}")
-    for i, (_, trace) in enumerate(drawn):
+    styles = style_numbers([series.label for series, _ in drawn], STYLES)
+    for i, (_, trace) in zip(styles, drawn):
         lam.line(_thinned([(s, v) for s, v in zip(trace["step"], trace["lam"]) if v > 0]), i)
         mean.line(_thinned(list(zip(trace["step"], trace.get("mean", ())))), i)
     target, wanted = drawn[0][1].get("target"), {}
@@ -347,7 +351,7 @@ def _traces(panel: Panel, told: Gathered) -> str:
         mean.line(_thinned(list(zip(drawn[0][1]["step"], target))), STYLES - 1)
         wanted = {"density wanted (first)": STYLES - 1}
     names = [f"{series.label} at {100 * series.drawn()['asked_density']:g}%" for series, _ in drawn]
-    named = {name: i for i, name in enumerate(names)} | wanted
+    named = dict(zip(names, styles)) | wanted
     charts = lam.render() + mean.render(percent_y=True)
     return f'<div class="charts">{charts}</div>' + legend(list(named), list(named.values()))
 

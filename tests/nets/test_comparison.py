@@ -1,9 +1,11 @@
 """The comparison: dense once a seed, one chain for imp, results that do not depend on the workers."""
 
+import io
 import json
 import math
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import pytest
 from scipy import stats
 
@@ -109,12 +111,14 @@ def test_verdicts_need_the_interval_and_winning_needs_the_reinitialised_ticket(c
         (0.1, "reinitialise"): "",
         (0.5, ""): "matching",
         (0.5, "reinitialise"): "",
-        (0.05, ""): "not shown",
+        (0.05, ""): "undecided",
         (0.02, ""): "matching",
     }
     assert known.largest_matching_sparsities() == {"concave log(0.02)": 0.9}  # 2% comes after a failure
     assert matching_lines(known)[-1].split() == ["concave", "log(0.02)", "90%"]
     none = Comparison(tuple(made(comparison, low)))
+    assert none.table()[0]["verdict"] == "worse"
+    assert none.table()[0]["to_dense"].startswith("-9.67 ± ")
     assert none.largest_matching_sparsities() == {"concave log(0.02)": None}
     alone = Comparison(tuple(replace(r, dense_test_score=math.nan) for r in made(comparison, low)))
     assert alone.largest_matching_sparsities() == {}
@@ -165,3 +169,32 @@ def test_picture(tmp_path, comparison):
     assert picture.shape[0] > 300
     assert picture.shape[1] > 500
     assert picture.std() > 0.05
+
+
+def test_the_table_fits_80_columns_and_cuts_no_word(comparison):
+    from rich.console import Console
+
+    wide = [replace(r, test_score=0.5 + 0.1 * r.play.seed, dense_test_score=0.9) for r in comparison.results]
+    for shown in (comparison, Comparison(tuple(wide))):
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(rich_table(shown))
+        text = console.export_text()
+        assert max(map(len, text.splitlines())) <= 80
+        for row in shown.table():
+            assert row["to_dense"] in text
+            assert row["verdict"] in text
+        for word in ("concave", "log(0.02)", "accuracy", "epochs", "kept"):
+            assert word in text
+        assert all(len(line) <= 80 for line in matching_lines(shown))
+
+
+def test_what_lies_far_off_does_not_flatten_the_picture(comparison):
+    far = [
+        replace(r, test_score=0.1 if r.play.density == 0.1 else 0.95 + 0.01 * r.play.seed)
+        for r in comparison.results
+    ]
+    ax = Comparison(tuple(far)).plot()
+    low, _ = ax.get_ylim()
+    assert low > 40
+    assert any(text.get_text() == "10" for text in ax.texts)  # what is below is told at the edge
+    plt.close(ax.figure)

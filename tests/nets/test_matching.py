@@ -2,6 +2,7 @@
 
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,3 +91,45 @@ def test_the_largest_matching_sparsity_stops_at_the_first_failure():
 def test_bad_input_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         is_matching(*arguments)
+
+
+@given(SAMPLE, st.data())
+def test_the_interval_is_students_and_worse_mirrors_matching(a, data):
+    b = data.draw(st.lists(ACCURACY, min_size=len(a), max_size=len(a)))
+    evidence = exceeds(dict(enumerate(a)), dict(enumerate(b)), -0.005)
+    differences = np.subtract(a, b)
+    if differences.std() > 1e-6:
+        both = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
+        assert evidence.half_width == pytest.approx((both.high - both.low) / 2, abs=1e-9)
+        less = stats.ttest_1samp(differences, -0.005, alternative="less").pvalue
+        assert evidence.is_refuted == (less < 0.05) or abs(less - 0.05) < 1e-9
+    assert not (evidence.holds and evidence.is_refuted)
+
+
+def test_the_seeds_named_decide_if_nothing_changes():
+    """With the number of seeds named the same differences pass; with one fewer they do not."""
+    dense = dict.fromkeys(range(4), 0.97)
+    ticket = dict(enumerate([0.961, 0.973, 0.969, 0.966]))
+    open_one = judge(ticket, dense)
+    assert open_one.word == "undecided"
+    needed = open_one.matching.seeds_needed
+    assert open_one.text == f"undecided (about {needed} seeds)"
+    error = open_one.matching.error * math.sqrt(4)
+    distance = open_one.matching.difference + 0.005
+
+    def passes(n):
+        return stats.t.ppf(0.95, n - 1) * error / math.sqrt(n) < distance
+
+    assert passes(needed)
+    assert not passes(needed - 1)
+    assert judge([0.9], [0.9]).text == "undecided (one seed)"
+    assert judge([0.90, 0.91, 0.9], [0.97, 0.97, 0.971]).text == "worse"
+
+
+def test_the_picture_of_a_verdict_shows_interval_and_tolerance():
+    verdict = judge(dict(enumerate([0.961, 0.973, 0.969])), dict(enumerate([0.97, 0.971, 0.969])))
+    ax = verdict.plot()
+    assert ax.get_xlabel() == "difference of the test accuracy, points"
+    assert "undecided" in ax.get_title(loc="left")
+    assert -0.5 in [line.get_xdata()[0] for line in ax.lines]
+    plt.close(ax.figure)

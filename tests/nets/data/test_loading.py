@@ -97,7 +97,10 @@ def test_what_is_no_data_is_refused(spec, error, message):
 
 
 def test_absent_files_are_told_with_the_remedy(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"cifar10 is not in .*Put cifar-10-python.tar.gz from"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"cifar10 is not in .*`lottery data cifar10 --fetch`.*Put cifar-10-python.tar.gz from",
+    ):
         load("cifar10", data_dir=tmp_path, download=False)
     assert list(tmp_path.iterdir()) == []
     assert issubclass(DownloadError, OSError)

@@ -1,0 +1,106 @@
+"""Pictures of what the solvers return: a path, a cross-validation, what a theorem says."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from concave_sparsity.plot_style import in_style, look, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from convex_analysis.cross_validation import CrossValidation
+    from convex_analysis.path import Path
+    from convex_analysis.theorems.verdict import Verdict
+
+#: Coefficients named in the picture of a path, at most.
+NAMED = 8
+
+
+@in_style
+def draw_path(path: Path, ax: Axes | None, names: list[str] | None, criterion: str) -> Axes:
+    """Draw the coefficients against lam, those of the solution chosen in colour; see `Path.plot`."""
+    ax = new_axes()[0] if ax is None else ax
+    coefficients = path.coefficients
+    try:
+        best = path.best(criterion) if criterion else None
+    except ValueError:  # nothing on this path can be judged
+        best = None
+    size = np.abs(coefficients).max(axis=1)
+    chosen = np.flatnonzero(best.x if best is not None else size)
+    leading = chosen[np.argsort(-size[chosen], kind="stable")][:NAMED]
+    others = np.setdiff1d(np.flatnonzero(size), leading)
+    for j in others:
+        ax.plot(path.lams, coefficients[j], color="#bbbbbb", linewidth=0.8, zorder=1)
+    for number, j in enumerate(leading):
+        label = str(names[j]) if names is not None else f"{j}"
+        ax.plot(path.lams, coefficients[j], **look(number, marker=False), label=label, zorder=2)
+    if best is not None:
+        ax.axvline(
+            best.lam, color="#555555", linestyle=(0, (4, 2)), label=f"{criterion.upper()}: {best.lam:.3g}"
+        )
+    if (path.lams > 0).all():
+        ax.set_xscale("log")
+    ax.invert_xaxis()
+    ax.set_xlabel("λ, from strong to weak")
+    ax.set_ylabel("coefficient")
+    told = f"{chosen.size} of {path.problem.n_features} coefficients are not zero"
+    ax.set_title(told + (f" where {criterion.upper()} is best" if best is not None else " somewhere"))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+@in_style
+def draw_cross_validation(found: CrossValidation, ax: Axes | None) -> Axes:
+    """Draw the held-out loss against lam, with the size of the support; see `CrossValidation.plot`."""
+    ax = new_axes()[0] if ax is None else ax
+    blue, other = look(0), look(1, marker=False)
+    ax.errorbar(
+        found.lams, found.mean, yerr=found.standard_error, **blue, elinewidth=0.8, label="held-out loss"
+    )
+    for one, text, dashes in (
+        (found.best, "least", "-"),
+        (found.best_within_one_error, "within one standard error", (0, (4, 2))),
+    ):
+        ax.axvline(
+            one.lam,
+            color="#555555",
+            linestyle=dashes,
+            label=f"{text}: λ = {one.lam:.3g}, {one.support.size} features",
+        )
+    if (found.lams > 0).all():
+        ax.set_xscale("log")
+    ax.invert_xaxis()
+    beside = ax.twinx()
+    beside.plot(found.lams, [one.support.size for one in found.path], **other)
+    beside.set_ylabel("features in the model", color=other["color"])
+    beside.grid(False)
+    ax.set_xlabel("λ, from strong to weak")
+    ax.set_ylabel(f"mean loss of {found.losses.shape[0]} held-out folds, ± standard error")
+    ax.legend(loc="center right")
+    return ax
+
+
+@in_style
+def draw_verdict(verdict: Verdict, ax: Axes | None) -> Axes:
+    """Draw what was measured beside the bound; see `Verdict.plot`."""
+    ax = new_axes(height=1.6)[0] if ax is None else ax
+    bars = [
+        (name, value, number)
+        for number, (name, value) in enumerate((("measured", verdict.measured), ("bound", verdict.bound)))
+        if math.isfinite(value)
+    ]
+    for row, (_, value, number) in enumerate(bars):
+        ax.barh(row, value, color=look(number)["color"], height=0.6)
+        ax.annotate(f" {value:.3g}", (value, row), va="center")
+    ax.set_yticks(range(len(bars)), [name for name, _, _ in bars])
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.set_xlabel(verdict.quantity or "value")
+    ax.set_title(f"{verdict.theorem} {verdict.title}: {verdict.status}")
+    if not bars:
+        ax.text(0.02, 0.5, verdict.finding, transform=ax.transAxes, va="center")
+    return ax

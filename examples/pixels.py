@@ -1,0 +1,46 @@
+"""Which pixels does a ticket look at? The first layer of LeNet-300-100 on digits, at 5% of the weights.
+
+Run ``python examples/pixels.py [--picture FILE]``; seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import matplotlib.pyplot as plt
+
+import nets
+from concave_sparsity.plot_style import HEAT, in_style, new_axes
+from nets.data import load
+
+
+@in_style
+def main() -> None:
+    """Find a ticket by each method, count the connections of every pixel, draw them beside the mean image."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--picture", default="pixels.png")
+    parser.add_argument("--epochs", type=int, default=8)
+    options = parser.parse_args()
+
+    data = load("digits")
+    images = [("mean image", data.x_train.float().mean(0).reshape(8, 8))]
+    for method in ("concave", "random"):
+        ticket = nets.find_ticket("lenet-300-100", data, method=method, density=0.05, epochs=options.epochs)
+        kept = next(iter(ticket.masks.values())).float()
+        images.append((f"{method} ticket", kept.sum(0).reshape(8, 8)))
+        border = kept.reshape(-1, 8, 8)[:, :, [0, 7]].mean() / kept.mean()
+        print(f"{method}: the left and right edge keep {border:.2f} of the average share")
+    axes = new_axes(3, height=2.6)
+    for ax, (title, image) in zip(axes, images):
+        shown = ax.imshow(image, cmap=HEAT)
+        ax.set_title(title)
+        ax.grid(False)
+        ax.set_xlabel("column")
+        ax.set_ylabel("row")
+        ax.figure.colorbar(shown, ax=ax, shrink=0.7)
+    axes[0].figure.savefig(options.picture)
+    plt.close(axes[0].figure)
+
+
+if __name__ == "__main__":
+    main()

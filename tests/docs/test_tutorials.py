@@ -1,0 +1,85 @@
+"""Tutorials, how-to pages and examples run as they are printed, and print what the page says."""
+
+import importlib.util
+import runpy
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("page_runner", Path(__file__).with_name("page_runner.py"))
+page_runner = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(page_runner)
+
+#: Pages that train for more than a few seconds.
+LONG = ("paper.md", "sweeps.md", "smaller.md", "genes.md")
+PAGES = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.name in LONG))
+    for folder in ("start", "tutorials", "how_to")
+    for page in sorted((ROOT / "docs" / folder).glob("*.md"))
+]
+
+#: Examples on data that come along, with arguments that make them quick.
+EXAMPLES = {
+    "spikes": (),
+    "tumours": (),
+    "certified_mask": (),
+    "pixels": ("--epochs", "1"),
+    "ticket": ("--epochs", "1"),
+    "genes": ("--losses", "losses.png"),
+    "compare_methods": ("--epochs", "1", "--seeds", "2"),
+}
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch, tmp_path):
+    """A page may register names and add sections: take them back; it writes into a folder of its own."""
+    from nets import registry
+    from nets.report import sections
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sections, "SECTIONS", sections.SECTIONS)
+    for kind in (registry.tasks, registry.methods):
+        monkeypatch.setattr(kind, "_registered", dict(kind._registered))
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_as_it_is_printed_and_prints_what_it_says(page):
+    blocks = 0
+    for block, printed in page_runner.run(page):
+        blocks += 1
+        if block[3] is not None:
+            assert page_runner.words(printed) == page_runner.words(block[3]), printed
+        elif block[1] == "python":
+            assert not printed, f"the page does not show: {printed}"
+    assert blocks
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs_and_draws(name, monkeypatch, tmp_path, capsys):
+    source = ROOT / "examples" / f"{name}.py"
+    assert len(source.read_text().splitlines()) < 60
+    picture = tmp_path / "picture.png"
+    monkeypatch.setattr(sys, "argv", [name, "--picture", str(picture), *EXAMPLES[name]])
+    runpy.run_path(str(source), run_name="__main__")
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert capsys.readouterr().out
+    assert (ROOT / "docs" / "pictures" / f"{name}.png").is_file()  # the gallery shows it
+
+
+def test_every_example_is_in_the_gallery_and_runs_here_or_says_what_it_needs():
+    gallery = (ROOT / "docs" / "gallery.md").read_text()
+    for path in (ROOT / "examples").glob("*.py"):
+        assert f"examples/{path.name}" in gallery, path.name
+
+
+def test_the_sweep_file_of_the_examples_is_right():
+    from nets.sweeps import read_sweep
+
+    plays = read_sweep(ROOT / "examples" / "sweep.toml")
+    assert {play.method for play in plays} == {"dense", "concave", "imp", "random", "gmp"}
+    assert {play.control for play in plays} == {"", "reinitialise", "shuffle"}
