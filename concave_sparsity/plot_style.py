@@ -58,7 +58,7 @@ STYLE_OF: dict[str, int] = {
     **dict(zip(("l0", "pilot", "edge-popup", "gem-miner", "concrete-ticket"), range(13, 18))),
 }
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
     "figure.constrained_layout.use": True,

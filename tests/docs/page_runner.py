@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 import tempfile
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +22,13 @@ BLOCK = re.compile(r"```(python|sh)\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.D
 
 def run(page: Path) -> Iterator[tuple[re.Match[str], str]]:
     """Yield every block with what it prints, run in the present folder."""
-    namespace: dict[str, object] = {"__name__": "page"}
+    module = sys.modules["page"] = types.ModuleType("page")
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             if block[1] == "python":
-                exec(compile(block[2], f"{page.name}: {block[2][:40]!r}", "exec"), namespace)
+                name = f"{page.name}: {block[2][:40]!r}"
+                exec(compile(block[2], name, "exec", dont_inherit=True), module.__dict__)
             else:
                 for line in block[2].replace("\\\n", " ").splitlines():
                     _command(line)

@@ -51,3 +51,22 @@ def test_the_reference_describes_names_that_exist(page):
         except AttributeError:
             found = import_module(name)
         assert found.__doc__, name
+
+
+def test_everything_public_is_in_the_reference_under_its_public_name():
+    described = {name for page in PAGES for name in names(page)}
+    for package in ("concave_sparsity", "convex_analysis", "nets", "nets.export", "convex_analysis.losses"):
+        module = import_module(package)
+        public = {*module.__all__, *getattr(module, "_MODULE_OF", ())} - {"theorems"}
+        for name in sorted(public):
+            if callable(getattr(module, name)):
+                assert f"{package}.{name}" in described, f"{package}.{name}"
+
+
+def test_every_page_can_be_found_and_every_picture_is_there():
+    contents = (ROOT / "mkdocs.yml").read_text()
+    for page in PAGES:
+        assert str(page.relative_to(ROOT / "docs")) in contents, page
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text()):
+            if not picture.startswith("figures/pictures"):  # the README's own, in the changelog or not
+                assert (page.parent / picture).is_file(), (page, picture)

@@ -14,7 +14,7 @@ page_runner = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(page_runner)
 
 #: Pages that train for more than a few seconds.
-LONG = ("paper.md", "sweeps.md", "smaller.md", "genes.md")
+LONG = ("paper.md", "sweeps.md", "smaller.md", "genes.md", "own_loop.md", "networks.md")
 PAGES = [
     pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.name in LONG))
     for folder in ("start", "tutorials", "how_to")
@@ -59,7 +59,10 @@ def test_a_page_runs_as_it_is_printed_and_prints_what_it_says(page):
     assert blocks
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in ("ticket", "compare_methods"))) for n in EXAMPLES],
+)
 def test_an_example_runs_and_draws(name, monkeypatch, tmp_path, capsys):
     source = ROOT / "examples" / f"{name}.py"
     assert len(source.read_text().splitlines()) < 60
