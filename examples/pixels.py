@@ -32,7 +32,7 @@ def main() -> None:
         print(f"{method}: the left and right edge keep {border:.2f} of the average share")
     axes = new_axes(3, height=2.6)
     for ax, (title, image) in zip(axes, images):
-        shown = ax.imshow(image, cmap=HEAT)
+        shown = ax.imshow(image.numpy(), cmap=HEAT)
         ax.set_title(title)
         ax.grid(False)
         ax.set_xlabel("column")
