@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from convex_analysis.information_criteria import effective_samples
 from convex_analysis.losses.loss import Vector
-from convex_analysis.path import Path, path, read_grid
+from convex_analysis.path import Path, read_grid, solve_grid, warn_of_early_ends
+from convex_analysis.solution import ConvergenceWarning, Status
+from convex_analysis.solver.stop import Progress, Stop
 from convex_analysis.solver_parameters import check_solver_parameters
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ def held_out(
     n_samples: int,
     n_jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    go_on: Callable[[list[tuple[Vector, Found]]], bool] | None = None,
 ) -> list[tuple[Vector, Found]]:
     """Return for each fold the held-out losses and what was fitted on its training part.
 
@@ -55,6 +59,8 @@ def held_out(
         Folds fitted at the same time, as in scikit-learn.
     progress
         Called after each fold with the number of folds done and of all.
+    go_on
+        Asked after each fold, with the results so far, whether the others are wanted.
     """
     from sklearn.utils.parallel import Parallel, delayed
 
@@ -64,18 +70,16 @@ def held_out(
 
     if n_jobs in (None, 1):
         # One after the other as joblib would, but what the caller raises or interrupts comes at once.
-        results = []
-        for train, test in folds:
-            results.append(one(train, test))
-            if progress is not None:
-                progress(len(results), len(folds))
-        return results
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    results = []
-    for result in parallel(delayed(one)(train, test) for train, test in folds):
+        made: Iterable[tuple[Vector, Found]] = (one(train, test) for train, test in folds)
+    else:
+        made = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(one)(*fold) for fold in folds)
+    results: list[tuple[Vector, Found]] = []
+    for result in made:
         results.append(result)
         if progress is not None:
             progress(len(results), len(folds))
+        if go_on is not None and not go_on(results):
+            break
     return results
 
 
@@ -142,14 +146,18 @@ class CrossValidation:
     lams
         The grid, shape (k,).
     losses
-        Weighted mean loss on each held-out fold, shape (folds, k).
+        Weighted mean loss on each held-out fold, shape (folds, k); of the finished folds alone where the
+        run was stopped.
     path
         Solutions on all data.
+    status
+        CONVERGED where every fold was finished, TIME_LIMIT or STOPPED where that ended the run.
     """
 
     lams: Vector
     losses: Vector
     path: Path
+    status: Status = Status.CONVERGED
 
     @property
     def mean(self) -> Vector:
@@ -165,7 +173,13 @@ class CrossValidation:
 
     @property
     def best(self) -> Solution:
-        """The solution on all data at the lam of least mean loss (the largest lam of equals)."""
+        """The solution on all data at the lam of least mean loss (the largest lam of equals).
+
+        Raises
+        ------
+        ValueError
+            If the run was stopped before a fold was finished.
+        """
         return self._chosen("best")
 
     @property
@@ -186,13 +200,18 @@ class CrossValidation:
         return draw_cross_validation(self, ax)
 
     def _chosen(self, selection: str) -> Solution:
+        if not self.losses.shape[0]:
+            raise ValueError(f"no fold was finished: {self.status.value} Give more time, or fewer lams.")
         falling = np.argsort(-self.lams, kind="stable")
         return self.path.solutions[int(falling[chosen_index(self.losses.T[falling], selection)])]
 
     def __repr__(self) -> str:
+        if not self.losses.shape[0]:
+            return f"CrossValidation({self.status.name}, no fold finished, {self.lams.size} values of lam)"
         best, sparser = self.best, self.best_within_one_error
         return (
-            f"CrossValidation({self.losses.shape[0]} folds, {self.lams.size} values of lam, best lam "
+            f"CrossValidation({'' if self.status is Status.CONVERGED else f'{self.status.name}, '}"
+            f"{self.losses.shape[0]} folds, {self.lams.size} values of lam, best lam "
             f"{best.lam:.4g} with {best.support.size} features, within one standard error "
             f"{sparser.lam:.4g} with {sparser.support.size})"
         )
@@ -210,6 +229,8 @@ def cross_validate(
     max_iter: int = 1000,
     n_jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    callback: Callable[[Progress], bool | None] | None = None,
+    time_limit: float | None = None,
 ) -> CrossValidation:
     """Choose lam by cross-validation.
 
@@ -232,9 +253,21 @@ def cross_validate(
         Folds solved at the same time, as in scikit-learn.
     progress
         Called as ``progress(done, all)`` after the path on all data and after each fold: for a progress bar.
+    callback
+        Called after each step of each solution, as in `majorize_minimize`; the run ends where it returns
+        True. Folds in other processes cannot be watched: for ``n_jobs`` of one alone.
+    time_limit
+        Seconds for all, after which the unfinished folds are left out; none by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        One sentence on what is wrong with an argument.
 
     Warns
     -----
+    ConvergenceWarning
+        If solutions stop before the tolerance, or the run ends early.
     GridEdgeWarning
         If the least held-out loss is at the smallest lam of the grid.
     """
@@ -248,20 +281,35 @@ def cross_validate(
         max_iter=max_iter,
         n_jobs=n_jobs,
         progress=progress,
+        callback=callback,
+        time_limit=time_limit,
     )
+    if callback is not None and n_jobs not in (None, 1):
+        raise ValueError(
+            f"callback cannot watch folds in other processes: leave n_jobs at None, got {n_jobs!r}, or use "
+            "progress."
+        )
     if folds > effective_samples(problem):
         raise ValueError(
             f"folds must be at most the number of samples with weight ({effective_samples(problem)}), "
             f"got {folds!r}."
         )
     grid = read_grid(problem, lams, n_lams, smallest)
-    whole = path(problem, grid, tol=tol, max_iter=max_iter)
+    deadline = None if time_limit is None else time.time() + time_limit  # a clock that processes share
+
+    def stop() -> Stop:
+        left = None if deadline is None else max(deadline - time.time(), 0.0)
+        return Stop(tol, max_iter, True, callback, left)
+
+    whole = solve_grid(problem, grid, "zero", stop())
+    grid = whole.lams
+    status = whole.status if _is_cut(whole.status) else Status.CONVERGED
     if progress is not None:
         progress(1, folds + 1)
     fold = _folds(problem, folds, np.random.default_rng(seed))
 
     def fit(times: NDArray[np.float64]) -> Path:
-        return path(problem.with_sample_weight(times * problem.row_weights), grid, tol=tol, max_iter=max_iter)
+        return solve_grid(problem.with_sample_weight(times * problem.row_weights), grid, "zero", stop())
 
     def judge(found: Path, test: NDArray[np.intp]) -> Vector:
         weights = problem.row_weights[test]
@@ -271,14 +319,35 @@ def cross_validate(
         ]
         return np.array(losses) / float(weights.sum())  # never zero: a fold holds samples with weight
 
+    def go_on(results: list[tuple[Vector, Path]]) -> bool:
+        return not any(_is_cut(found.status) for _, found in results)
+
     parts = [(np.flatnonzero((fold != k) & (fold >= 0)), np.flatnonzero(fold == k)) for k in range(folds)]
     told = None if progress is None else (lambda done, count: progress(done + 1, count + 1))
-    results = held_out(parts, fit, judge, problem.n_samples, n_jobs, told)
-    found = CrossValidation(grid, np.array([losses for losses, _ in results]), whole)
-    falling = np.argsort(-grid, kind="stable")
-    remedy = "give a smaller `smallest`" if lams is None else "give smaller lams"
-    warn_at_edge(found.losses.T[falling], grid[falling], "lam", remedy, 2)
+    results: list[tuple[Vector, Path]] = []
+    if status is Status.CONVERGED:
+        results = held_out(parts, fit, judge, problem.n_samples, n_jobs, told, go_on)
+    finished = [(losses, found) for losses, found in results if not _is_cut(found.status)]
+    for one in [whole, *(found for _, found in finished)]:
+        if not _is_cut(one.status):
+            warn_of_early_ends(one, 2)
+    if results and len(finished) < folds:
+        status = next(found.status for _, found in results if _is_cut(found.status))
+    if _is_cut(status):
+        message = f"The cross-validation ended after {len(finished)} of {folds} folds: {status.value}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+    losses = np.array([one for one, _ in finished]).reshape(len(finished), grid.size)
+    found = CrossValidation(grid, losses, whole, status)
+    if finished:
+        falling = np.argsort(-grid, kind="stable")
+        remedy = "give a smaller `smallest`" if lams is None else "give smaller lams"
+        warn_at_edge(losses.T[falling], grid[falling], "lam", remedy, 2)
     return found
+
+
+def _is_cut(status: Status) -> bool:
+    """Whether the callback or the time ended a run."""
+    return status in (Status.STOPPED, Status.TIME_LIMIT)
 
 
 def _folds(problem: Problem, folds: int, rng: np.random.Generator) -> Any:

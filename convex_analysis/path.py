@@ -43,11 +43,15 @@ class Path(Sequence[Solution]):
         The grid, shape (k,).
     solutions
         One `Solution` for each lam.
+    status
+        CONVERGED where every solution is; TIME_LIMIT or STOPPED where that ended the path, whose grid is
+        then cut; else as the worst solution.
     """
 
     problem: Problem
     lams: Vector
     solutions: tuple[Solution, ...]
+    status: Status = Status.CONVERGED
 
     def __len__(self) -> int:
         return len(self.solutions)
@@ -118,8 +122,9 @@ class Path(Sequence[Solution]):
         if not sizes:
             return "Path(no solutions)"
         stopped = sum(not solution.converged for solution in self.solutions)
+        ended = "" if self.status is Status.CONVERGED else f"{self.status.name}, "
         return (
-            f"Path({len(self)} solutions, lam {self.lams[0]:.4g} to {self.lams[-1]:.4g}, support "
+            f"Path({ended}{len(self)} solutions, lam {self.lams[0]:.4g} to {self.lams[-1]:.4g}, support "
             f"{sizes[0]} to {sizes[-1]} of {self.problem.n_features}"
             + (f", {stopped} stopped early)" if stopped else ")")
         )
@@ -286,18 +291,36 @@ def path(
         time_limit=time_limit,
     )  # fmt: skip
     grid = read_grid(problem, lams, n_lams, smallest)
-    stop = Stop(tol, max_iter, refine, callback, time_limit)
-    solutions = follow([problem.with_lam(float(lam)) for lam in grid], start, stop)
-    if len(solutions) < grid.size:
-        reason = "the callback stopped it" if solutions[-1].status is Status.STOPPED else "the time limit"
+    found = solve_grid(problem, grid, start, Stop(tol, max_iter, refine, callback, time_limit))
+    if len(found) < grid.size:
+        reason = "the callback stopped it" if found.status is Status.STOPPED else "the time limit"
         warnings.warn(
-            f"The path ended after {len(solutions)} of {grid.size} values of lam: {reason}.",
+            f"The path ended after {len(found)} of {grid.size} values of lam: {reason}.",
             ConvergenceWarning,
             stacklevel=2,
         )
+    warn_of_early_ends(found, 2)
+    return found
+
+
+def solve_grid(problem: Problem, grid: Vector, start: str | Vector | None, stop: Stop) -> Path:
+    """Solve as `path` does, without its checks and warnings."""
+    solutions = follow([problem.with_lam(float(lam)) for lam in grid], start, stop)
     early = [solution for solution in solutions if not solution.converged]
+    status = Status.CONVERGED
+    if solutions[-1].status is Status.STOPPED:
+        status = Status.STOPPED
+    elif len(solutions) < grid.size or any(one.status is Status.TIME_LIMIT for one in solutions):
+        status = Status.TIME_LIMIT
+    elif early:
+        status = max(early, key=lambda solution: solution.stationarity).status
+    return Path(problem, grid[: len(solutions)], solutions, status)
+
+
+def warn_of_early_ends(found: Path, stacklevel: int) -> None:
+    """Warn where solutions of a path stopped before the tolerance; ``stacklevel`` is the caller's."""
+    early = [solution for solution in found if not solution.converged]
     if early:
         worst = max(early, key=lambda solution: solution.stationarity)
-        message = f"{len(early)} of {len(solutions)} solutions stopped early; the worst: {worst.message}"
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
-    return Path(problem, grid[: len(solutions)], solutions)
+        message = f"{len(early)} of {len(found)} solutions stopped early; the worst: {worst.message}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)

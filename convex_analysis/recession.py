@@ -1,4 +1,4 @@
-"""Rays along which an objective falls for ever: separable labels under a penalty that is flat far out."""
+"""Rays along which an objective falls for ever: separable labels, counts of zero, no penalty that holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.losses import Logistic
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
@@ -20,23 +19,25 @@ _SUSPICIOUS = 5.0
 _LARGEST_PROGRAMME = 1_000_000
 
 REMEDY = (
-    "the labels are separated by these features, and far out the penalty does not hold the coefficients: "
-    "bound them (lower, upper), add a ridge, or take a penalty that grows without limit (l1, log)"
+    "{endless}, and far out the penalty does not hold the coefficients: bound them (lower, upper), add "
+    "a ridge, or take a penalty that grows without limit (l1, log); leave out an intercept that runs away"
 )
 
 
 def falling_ray(problem: Problem, x: Vector, intercept: float) -> tuple[Vector, float] | None:
     """Return a direction in which the objective falls for ever from a point, None if there is none.
 
-    The loss falls along (d, b) for ever iff ``y_i (a_i'd + b) >= 0`` for all samples, with some of them
-    positive: a direction of recession. The penalty does not hold it if its slope along the ray, far out, is
-    below the loss's. Only coordinates that are not zero, or are not penalised, move: away from zero, where
-    the box is open. A ridge holds them, and groups are not looked at.
+    Let s_i be the side to which a sample's loss falls for ever (`Loss.endless_side`: its label, or -1 for a
+    count of zero). The loss falls along (d, b) for ever iff ``s_i (a_i'd + b) >= 0`` for all such samples,
+    with some of them positive, and ``a_i'd + b = 0`` for the others: a direction of recession. The penalty
+    does not hold it if its slope along the ray, far out, is below the loss's. Only coordinates that are not
+    zero, or are not penalised, move: away from zero, where the box is open. A ridge holds them, and groups
+    are not looked at.
 
     Parameters
     ----------
     problem
-        Any problem; only the logistic loss has such rays here.
+        Any problem; only losses with an endless side have such rays.
     x, intercept
         The point, best a solution: then the ray also says that it is none.
 
@@ -45,43 +46,52 @@ def falling_ray(problem: Problem, x: Vector, intercept: float) -> tuple[Vector, 
     direction, of_intercept
         Shape (n_features,), and the share of the intercept.
     """
-    if not isinstance(problem.loss, Logistic) or np.any(problem.fit.ridge) or problem.group is not None:
+    if np.any(problem.fit.ridge) or problem.group is not None:
         return None
-    z = problem.predictor(x, intercept)
-    if float(np.abs(z).max()) < _SUSPICIOUS:
+    counted = problem.row_weights > 0.0
+    side = problem.loss.endless_side(problem.y)[counted]
+    far = side * problem.predictor(x, intercept)[counted]
+    if float(far.max(initial=0.0)) < _SUSPICIOUS:
         return None
     free = problem.lam * problem.penalty_factor == 0.0
     rising = np.where(x > 0.0, True, free & (x == 0.0)) & np.isposinf(problem.upper)
     falling = np.where(x < 0.0, True, free & (x == 0.0)) & np.isneginf(problem.lower)
     support = np.flatnonzero(x)
-    counted = problem.row_weights > 0.0
-    candidates: list[tuple[Vector, float] | None] = []
-    if (rising | falling)[support].all() and support.size:
-        candidates.append((x, intercept if problem.fit_intercept else 0.0))
-    candidates.append(None)
-    for candidate in candidates:
-        ray = candidate or _by_programme(problem, np.flatnonzero(rising | falling), rising, falling, counted)
-        if ray is not None and _falls(problem, x, intercept, *ray, counted):
+    if (rising | falling)[support].all() and side.all():
+        ray = x, intercept if problem.fit_intercept else 0.0
+        if _falls(problem, x, intercept, *ray, counted, side):
             return ray
+    found = _by_programme(problem, np.flatnonzero(rising | falling), rising, falling, counted, side)
+    if found is not None and _falls(problem, x, intercept, *found, counted, side):
+        return found
     return None
 
 
 def _by_programme(
-    problem: Problem, columns: np.ndarray, rising: np.ndarray, falling: np.ndarray, counted: np.ndarray
+    problem: Problem,
+    columns: np.ndarray,
+    rising: np.ndarray,
+    falling: np.ndarray,
+    counted: np.ndarray,
+    side: Vector,
 ) -> tuple[Vector, float] | None:
     """Return the direction of largest total margin among those of recession, by a linear programme."""
-    if not columns.size or columns.size * int(counted.sum()) > _LARGEST_PROGRAMME:
+    if columns.size * side.size > _LARGEST_PROGRAMME or not (columns.size or problem.fit_intercept):
         return None
     from scipy.optimize import linprog
 
     norms = np.sqrt(problem.squared_norms[columns])
     scale = np.where(norms > 0.0, norms, 1.0)
-    margins = problem.y[counted, None] * problem.design.columns(columns)[counted] / scale
+    moves = np.asarray(problem.design.columns(columns))[counted] / scale
     bounds = [(-1.0 if falling[j] else 0.0, 1.0 if rising[j] else 0.0) for j in columns]
     if problem.fit_intercept:
-        margins = np.column_stack((margins, problem.y[counted]))
+        moves = np.column_stack((moves, np.ones(side.size)))
         bounds.append((-1.0, 1.0))
-    found = linprog(-margins.sum(axis=0), A_ub=-margins, b_ub=np.zeros(len(margins)), bounds=bounds)
+    margins, fixed = side[side != 0.0, None] * moves[side != 0.0], moves[side == 0.0]
+    found = linprog(
+        -margins.sum(axis=0), A_ub=-margins, b_ub=np.zeros(len(margins)), bounds=bounds,
+        A_eq=fixed if len(fixed) else None, b_eq=np.zeros(len(fixed)) if len(fixed) else None,
+    )  # fmt: skip
     if found.x is None or float((margins @ found.x).sum()) <= 1e-9 * len(margins):
         return None
     direction = np.zeros(problem.n_features)
@@ -90,12 +100,20 @@ def _by_programme(
 
 
 def _falls(
-    problem: Problem, x: Vector, intercept: float, direction: Vector, share: float, counted: np.ndarray
+    problem: Problem,
+    x: Vector,
+    intercept: float,
+    direction: Vector,
+    share: float,
+    counted: np.ndarray,
+    side: Vector,
 ) -> bool:
     """Whether the margins of a direction are not negative, and the objective falls along it far out."""
-    rates = (problem.y * (problem.design.matvec(direction) + share))[counted]
+    move = (problem.design.matvec(direction) + share)[counted]
+    rates = side * move
     largest = float(rates.max(initial=0.0))
-    if not (largest > 0.0 and float(rates.min()) >= -1e-9 * largest):
+    still = float(np.abs(move[side == 0.0]).max(initial=0.0))
+    if not (largest > 0.0 and float(rates.min()) >= -1e-9 * largest and still <= 1e-9 * largest):
         return False
     slowest = float(rates[rates > 1e-6 * largest].min())
     moving = np.flatnonzero(direction)
@@ -107,7 +125,7 @@ def _falls(
     slope = np.asarray(problem.penalty.derivative(here[held]))
     resistance = float((weight * problem.units[moving])[held] @ slope)
     if not np.isfinite(resistance) or 2.0 * resistance > -float(
-        (problem.row_weights * slopes)[counted] @ (problem.y[counted] * rates)
+        (problem.row_weights * slopes)[counted] @ move
     ):
         return False
     for margin in _MARGINS:

@@ -327,13 +327,14 @@ class Grouped(Regulariser):
     def violations(
         self, x: Vector, gradient: Vector, weights: Vector, lower: Vector, upper: Vector, out: Vector
     ) -> None:
-        """Write each group's distance from stationarity, for each of its coordinates."""
+        """Write each group's distance from stationarity, for each of its coordinates; 0 for one left out."""
         norms = self.sizes(x)
         alive = norms > 0.0
         pull = gradient.copy()
         pull[alive] += weights[alive] * x[alive] / norms[alive]
         size = self.sizes(pull)
         out[...] = np.where(alive, size, np.maximum(size - weights, 0.0))
+        out[lower == upper] = 0.0
 
     def support_function(
         self, t: Vector, weights: Vector, lower: Vector, upper: Vector, ridge: Vector | None, growth: Vector
@@ -343,7 +344,7 @@ class Grouped(Regulariser):
         The least ridge coefficient of a group stands for all, so that the sum is never too small.
         """
         excess = np.maximum(self.norms(t) - weights[self._first], 0.0)
-        excess[np.isinf(weights[self._first])] = 0.0
+        excess[np.isinf(weights[self._first]) | (lower == upper)[self._first]] = 0.0
         if ridge is None:
             growth[...] = excess[self._of]
             return 0.0

@@ -46,9 +46,14 @@ class Poisson(LogLink):
     name = "poisson"
     unimodal_curvature = True
     smallest = "that are not negative"
+    endless = "in some direction of these features (or of the intercept) all counts are zero"
 
     def _possible(self, y: Vector) -> Any:
         return y >= 0.0
+
+    def endless_side(self, y: Vector) -> Vector:
+        """Return -1 for counts of zero, whose loss ``exp(z)`` falls for ever."""
+        return np.where(y == 0.0, -1.0, 0.0)
 
     def value(self, z: Vector, y: Vector) -> Vector:
         """Poisson loss of each sample."""

@@ -40,10 +40,15 @@ class Logistic(Loss):
 
     name = "logistic"
     unimodal_curvature = True
+    endless = "the labels are separated by these features"
 
     def check_targets(self, y: Vector) -> Vector:
         """Accept two classes, -1 and 1 or 0 and 1; return them as -1 and 1."""
         return two_classes(y, "logistic")
+
+    def endless_side(self, y: Vector) -> Vector:
+        """Return the label: a loss falls for ever as its margin grows."""
+        return y
 
     def value(self, z: Vector, y: Vector) -> Vector:
         """Logistic loss of each sample, without overflow."""

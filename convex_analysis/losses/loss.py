@@ -24,6 +24,9 @@ class Loss(ABC):
     unimodal_curvature: bool = False
     """True where ``second_derivative`` rises, then falls (or does only one of them) as z grows: T12 holds."""
 
+    endless = ""
+    """Where losses fall for ever, what then holds of the data, in words (see `endless_side`)."""
+
     @abstractmethod
     def check_targets(self, y: Vector) -> Vector:
         """Return the targets as the loss wants them, or raise a ValueError that says what is wrong."""
@@ -51,6 +54,13 @@ class Loss(ABC):
     def curvature(self, z: Vector, y: Vector) -> Vector:
         """Positive curvature of the quadratic model used at ``z``; the second derivative by default."""
         return self.second_derivative(z, y)
+
+    def endless_side(self, y: Vector) -> Vector:
+        """Return the sign of z towards which each sample's loss falls for ever, like ``exp(-|z|)``.
+
+        Zero where it has a minimum in z and rises without limit on both sides: the default.
+        """
+        return np.zeros_like(y)
 
     @property
     def smoothness(self) -> float:

@@ -206,6 +206,7 @@ class Problem:
         low, high = validation.check_bounds(lower, upper, self.n_features)
         if self.group is not None:
             validation.refuse_bounds_of_groups(low, high)
+            return self.with_parts()  # groups that are left out stay so
         return self.with_parts(lower=low, upper=high)
 
     def with_sample_weight(self, sample_weight: Any) -> Self:

@@ -91,10 +91,7 @@ class RegressionProblem(Problem):
             factor = np.ones(d) if factor is None else factor
         else:
             group = validation.check_groups(groups, d)
-            sizes = np.bincount(group)
-            factor = validation.check_penalty_factor(penalty_factor, sizes.size, "group")
-            factor = (np.sqrt(sizes) if factor is None else factor)[group]
-            validation.refuse_bounds_of_groups(*validation.check_bounds(lower, upper, d))
+            factor, lower, upper = validation.exclude_groups(penalty_factor, lower, upper, group)
         super().__init__(
             Design(X),
             y,

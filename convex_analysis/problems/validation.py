@@ -214,6 +214,26 @@ def exclude_columns(
     return factor, np.where(infinite, 0.0, low), np.where(infinite, 0.0, high)
 
 
+def exclude_groups(
+    penalty_factor: Any, lower: Any, upper: Any, group: Indices
+) -> tuple[Vector, Vector, Vector]:
+    """Return factors and bounds, one a feature: an infinite factor of a group has become the box [0, 0].
+
+    Without factors they are the roots of the groups' sizes.
+    """
+    sizes = np.bincount(group)
+    low, high = check_bounds(lower, upper, group.size)
+    refuse_bounds_of_groups(low, high)
+    if penalty_factor is None:
+        return np.sqrt(sizes)[group], low, high
+    given = _as_array(penalty_factor, "penalty_factor")
+    infinite = np.isposinf(given) if given.dtype.kind == "f" else np.zeros(given.shape, dtype=bool)
+    factor = check_penalty_factor(np.where(infinite, 1.0, given), sizes.size, "group")
+    assert factor is not None
+    out = infinite[group]
+    return factor[group], np.where(out, 0.0, low), np.where(out, 0.0, high)
+
+
 def check_weights(weights: Any, n_features: int) -> Vector:
     """Return the weights of a convex step as a float64 vector, not negative; inf is allowed."""
     given = _as_array(weights, "weights")

@@ -96,7 +96,10 @@ class ActiveSet:
         self.tolerance = tolerance
         self._final = 0.3 * tolerance
         straight = self.regulariser.straight
-        self.search = refine and not straight and isinstance(self.regulariser, Separable)
+        # On other models than the objective's own the search would be worth nothing.
+        self.search = (
+            refine and not straight and self.fit.quadratic and isinstance(self.regulariser, Separable)
+        )
         self.searched: tuple[int, bytes] | None = None
         self._entry: Vector | None = None
         self.violations = np.empty(problem.n_features)

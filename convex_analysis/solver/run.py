@@ -259,8 +259,8 @@ def _solution(
     own = np.clip(x * units, problem.lower, problem.upper)
     message = f"{status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, {steps} steps."
     if falling_ray(problem, own, intercept) is not None:
-        status = Status.NO_MINIMISER
-        message = f"{status.value} The coefficients are where the run stopped; {REMEDY}."
+        status, remedy = Status.NO_MINIMISER, REMEDY.format(endless=problem.loss.endless)
+        message = f"{status.value} The coefficients are where the run stopped; {remedy}."
     elif scaled.rounding() >= _JUDGED * float(np.abs(scaled.gradient_at_start()).max()) > 0.0:
         message = f"{message} {_CANNOT_JUDGE}"
     return Solution(

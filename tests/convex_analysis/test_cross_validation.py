@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from concave_sparsity import MCP, Log
-from convex_analysis import RegressionProblem, cross_validate, path
+from convex_analysis import ConvergenceWarning, RegressionProblem, Status, cross_validate, path
 from convex_analysis.cross_validation import _folds
 
 RNG = np.random.default_rng(0)
@@ -50,3 +50,50 @@ def test_a_seed_fixes_everything_and_folds_are_stratified():
     np.testing.assert_array_equal(one.losses, other.losses)
     fold = _folds(problem, 5, np.random.default_rng(7))
     assert [int((y[fold == k] > 0).sum()) for k in range(5)] == [2] * 5
+
+
+def long_problem():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 20))
+    return RegressionProblem(X, X[:, 0] + rng.standard_normal(60), penalty=Log(0.1), fit_intercept=True)
+
+
+@pytest.mark.parametrize("folds_before", [0, 2])
+def test_a_callback_ends_it_with_what_was_finished(folds_before):
+    problem, done = long_problem(), []
+
+    def callback(progress):
+        return len(done) == folds_before + 1  # the path on all data is counted too
+
+    with pytest.warns(ConvergenceWarning, match=f"ended after {folds_before} of 5 folds: The callback"):
+        found = cross_validate(problem, n_lams=6, callback=callback, progress=lambda *_: done.append(1))
+    assert found.status is Status.STOPPED
+    assert "STOPPED" in repr(found)
+    assert found.losses.shape == (folds_before, 6)
+    whole = cross_validate(problem, n_lams=6)
+    assert whole.status is Status.CONVERGED
+    assert np.array_equal(found.losses, whole.losses[:folds_before])
+    if folds_before:
+        assert found.best.lam in found.lams
+    else:
+        with pytest.raises(ValueError, match="no fold was finished"):
+            _ = found.best
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_time_limit_ends_it(n_jobs):
+    problem = long_problem()
+    with pytest.warns(ConvergenceWarning, match="The time limit"):
+        found = cross_validate(problem, n_lams=40, time_limit=0.0, n_jobs=n_jobs)
+    assert found.status is Status.TIME_LIMIT
+    assert found.path.status is Status.TIME_LIMIT
+    assert found.losses.shape[0] == 0
+    with pytest.warns(ConvergenceWarning, match=r"time limit"):
+        along = path(problem, n_lams=40, time_limit=0.0)
+    assert along.status is Status.TIME_LIMIT
+    assert "TIME_LIMIT" in repr(along)
+
+
+def test_folds_in_other_processes_cannot_be_watched():
+    with pytest.raises(ValueError, match="callback cannot watch folds in other processes"):
+        cross_validate(long_problem(), n_jobs=2, callback=lambda _: None)

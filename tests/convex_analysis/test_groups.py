@@ -120,3 +120,23 @@ def test_bounds_of_groups_are_refused_with_the_remedy():
         RegressionProblem(X, Y, groups=GROUPS, lower=0.0)
     with pytest.raises(ValueError, match="state a MaskProblem"):
         global_minimum(RegressionProblem(X, Y, groups=GROUPS))
+
+
+@pytest.mark.parametrize("loss", ["linear", "logistic"])
+@pytest.mark.parametrize("penalty", [L1(), Log(0.1), MCP(3.0)], ids=repr)
+def test_an_infinite_factor_leaves_a_group_out(penalty, loss):
+    y = np.sign(Y) if loss == "logistic" else Y
+    factor = np.array([np.inf, 1.0, 0.0, 2.0, 1.0])
+    stated = {"loss": loss, "penalty": penalty, "lam": 0.05, "fit_intercept": True}
+    problem = RegressionProblem(X, y, groups=GROUPS, penalty_factor=factor, **stated)
+    kept = GROUPS != 0
+    smaller = RegressionProblem(X[:, kept], y, groups=GROUPS[kept], penalty_factor=factor[1:], **stated)
+    found, expected = majorize_minimize(problem), majorize_minimize(smaller)
+    assert found.converged
+    assert not found.x[~kept].any()
+    assert found.objective == pytest.approx(expected.objective, rel=1e-9)
+    assert found.gap == pytest.approx(expected.gap, abs=1e-8)
+    assert problem.lam_max() == pytest.approx(smaller.lam_max())
+    assert not majorize_minimize(problem, np.ones(20)).x[~kept].any()
+    nothing = RegressionProblem(X, y, groups=GROUPS, penalty_factor=np.full(5, np.inf), **stated)
+    assert not majorize_minimize(nothing).x.any()

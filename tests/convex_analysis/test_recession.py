@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log
 from convex_analysis import (
@@ -23,7 +24,7 @@ def solved(*args, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         start = options.pop("start", None)
-        problem = RegressionProblem(*args, loss="logistic", **options)
+        problem = RegressionProblem(*args, loss=options.pop("loss", "logistic"), **options)
         return problem, majorize_minimize(problem, start)
 
 
@@ -66,6 +67,60 @@ def test_bounds_other_labels_and_other_losses_have_one():
 
 def test_a_ridge_holds_them():
     assert solved(X, Y, penalty=MCP(3.0), lam=0.01, fit_intercept=True, ridge=1e-3)[1].converged
+
+
+COUNTS = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([2.0, 3.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize(
+    ("penalty", "lam"), [(L1(), 0.0), (Log(0.1), 0.0), (MCP(3.0), 0.01), (SCAD(3.7, 1.0), 0.01)]
+)
+def test_counts_of_zero_in_a_direction_have_no_minimiser(penalty, lam, fit_intercept):
+    problem, found = solved(*COUNTS, loss="poisson", penalty=penalty, lam=lam, fit_intercept=fit_intercept)
+    assert found.status is Status.NO_MINIMISER
+    assert "all counts are zero" in found.message
+    direction, share = falling_ray(problem, found.x, found.intercept)
+    values = [problem.objective(found.x + t * direction, found.intercept + t * share) for t in (0, 0.2, 0.5)]
+    assert values == sorted(values, reverse=True)
+    # Sparse data, and rows of weight zero that would hold it, change nothing.
+    X, y = np.vstack([COUNTS[0], [[1.0, 1.0]]]), np.append(COUNTS[1], 7.0)
+    _, found = solved(
+        sparse.csc_matrix(X), y, loss="poisson", penalty=penalty, lam=lam, fit_intercept=fit_intercept,
+        sample_weight=[1, 1, 1, 1, 0],
+    )  # fmt: skip
+    assert found.status is Status.NO_MINIMISER
+
+
+def test_no_counts_at_all_and_one_class_alone_let_the_intercept_run_away():
+    for loss, y in (("poisson", np.zeros(4)), ("logistic", np.ones(4))):
+        _, found = solved(X, y, loss=loss, penalty=L1(), lam=0.01, fit_intercept=True)
+        assert found.status is Status.NO_MINIMISER
+        assert solved(X[1:], y[1:], loss=loss, penalty=L1(), lam=0.01)[1].converged
+
+
+@pytest.mark.parametrize(("penalty", "lam"), [(L1(), 0.01), (Log(0.1), 0.01), (Fraction(0.1), 0.01)])
+def test_counts_that_a_penalty_holds_have_one(penalty, lam):
+    assert solved(*COUNTS, loss="poisson", penalty=penalty, lam=lam, fit_intercept=True)[1].converged
+
+
+def test_counts_without_such_a_direction_and_other_losses_have_one():
+    X, y = COUNTS
+    assert solved(X, y + np.eye(4)[2], loss="poisson", lam=0.0)[1].converged  # a count holds the direction
+    assert solved(X, y, loss="poisson", lam=0.0, lower=-30.0)[1].converged
+    assert solved(X, y, loss="poisson", lam=0.0, ridge=1e-3)[1].converged
+    assert solved(X, y + 1e-3, loss="gamma", lam=0.0)[1].converged
+    assert solved(X, np.sign(y - 1.0), loss="squared-hinge", lam=0.0)[1].converged
+
+
+@given(st.integers(0, 10**6))
+def test_counts_with_a_minimiser_are_never_called_so(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((12, 2))
+    both = np.vstack([A, A])  # each sample with and without a count
+    y = np.append(np.zeros(12), rng.integers(1, 2000, 12).astype(float))
+    _, found = solved(both, y, loss="poisson", lam=0.0, fit_intercept=True)
+    assert found.status is not Status.NO_MINIMISER
 
 
 @given(st.integers(0, 10**6))
