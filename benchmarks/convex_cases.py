@@ -42,16 +42,13 @@ class Case:
     solvers: list[Solver]
 
 
-def ours(state: Callable[[], Problem], goal: float) -> list[Solver]:
-    """Our default run, as installed and with one thread; the statement of the problem is part of the time."""
+def ours(state: Callable[[], Problem], goal: float) -> Solver:
+    """Our default run; the statement of the problem is part of the time."""
 
     def make() -> Callable[[float], Any]:
         return lambda tol: majorize_minimize(state(), tol=tol).x
 
-    return [
-        Solver(OURS, make, first=1e-6, ours=True, goal=goal),
-        Solver(f"{OURS}, one thread", make, first=1e-6, ours=True, threads=False),
-    ]
+    return Solver(OURS, make, first=1e-6, ours=True, goal=goal)
 
 
 def ours_by_path(state: Callable[[], Problem], factor: float = 10.0, steps: int = 20) -> Solver:
@@ -79,7 +76,7 @@ def lasso(quick: bool, seed: int = 0) -> Case:
         "gap",
         1e-6,
         [
-            *ours(state, 0.5),
+            ours(state, 0.5),
             Solver("skglm", lambda: skglm.lasso(X, y, lam)),
             Solver("celer", lambda: peers.celer_lasso(X, y, lam)),
             Solver("scikit-learn", lambda: peers.sklearn_lasso(X, y, lam)),
@@ -99,7 +96,7 @@ def lasso_tall(quick: bool, seed: int = 0) -> Case:
         "gap",
         1e-6,
         [
-            *ours(state, 1.0),
+            ours(state, 1.0),
             Solver("skglm", lambda: skglm.lasso(X, y, lam)),
             Solver("celer", lambda: peers.celer_lasso(X, y, lam)),
             Solver("scikit-learn", lambda: peers.sklearn_lasso(X, y, lam)),
@@ -163,6 +160,23 @@ def half(quick: bool, seed: int = 0) -> Case:
     )
 
 
+def huber(quick: bool, seed: int = 0) -> Case:
+    """Small data, where what a solve costs at least decides."""
+    n, d = ((100, 20), (200, 100), (500, 50))[seed % 3]
+    X, y = data.regression_data(n, d, n_nonzero=10, seed=seed)
+    y = y / float(np.std(y))
+    y[::10] += 5.0
+    lam = 0.1 * float(np.abs(X.T @ np.clip(y, -1.0, 1.0)).max()) / n
+    state = partial(RegressionProblem, X, y, loss="huber", lam=lam)
+    return Case(
+        f"Huber with l1, {n} x {d}, 0.1 lam_max",
+        state(),
+        "gap",
+        1e-6,
+        [ours(state, 1.0), Solver("skglm", lambda: skglm.huber(X, y, lam))],
+    )
+
+
 def logistic(quick: bool, seed: int = 0) -> Case:
     X, y = data.classification_data(
         n_samples=200 if quick else 500, n_features=1000 if quick else 5000, seed=seed
@@ -186,7 +200,7 @@ def news20(quick: bool, seed: int = 0) -> Case:
 def _logistic(title: str, X: Any, y: Any, lam: float, goal: float) -> Case:
     state = partial(RegressionProblem, X, y, loss="logistic", lam=lam)
     solvers = [
-        *ours(state, goal),
+        ours(state, goal),
         Solver("skglm", lambda: skglm.logistic(X, y, lam)),
         Solver("celer", lambda: peers.celer_logistic(X, y, lam)),
         Solver("scikit-learn (liblinear)", lambda: peers.sklearn_liblinear(X, y, lam)),
@@ -206,7 +220,7 @@ def _box(share: float, name: str, goal: float, n_samples: int, quick: bool, seed
         "gap",
         1e-6,
         [
-            *ours(state, goal),
+            ours(state, goal),
             Solver("skglm, penalty by hand", lambda: skglm.box(X, y, lam)),
             Solver("glum", lambda: peers.glum(X, y, lam, family="normal", upper=1.0)),
             Solver("scipy L-BFGS-B", lambda: peers.lbfgsb_box(X, y, lam), first=1e-5),
@@ -234,7 +248,7 @@ def _concave_data(quick: bool, seed: int) -> tuple[Any, Any, float]:
 
 
 def _ours_concave(state: Callable[[], Problem], path_state: Callable[[], Problem]) -> list[Solver]:
-    return [*ours(state, 1.0), first_stationary(state, 0.5), ours_by_path(path_state)]
+    return [ours(state, 1.0), first_stationary(state, 0.5), ours_by_path(path_state)]
 
 
 def first_stationary(state: Callable[[], Problem], goal: float) -> Solver:
@@ -264,6 +278,7 @@ CASES: dict[str, Callable[..., Case]] = {
     "mcp": mcp,
     "log-sum": log_sum,
     "half": half,
+    "huber": huber,
     "logistic": logistic,
     "box-easy": box_easy,
     "box-hard": box_hard,

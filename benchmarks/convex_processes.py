@@ -83,27 +83,46 @@ def first_solve(X: Any, y: Any, lam: float, repeats: int) -> list[dict[str, Any]
     return rows
 
 
-LAYOUTS = {
-    "float64, Fortran order": ("F", "float64"),
-    "float64, C order": ("C", "float64"),
-    "float32, Fortran order": ("F", "float32"),
-    "float32, C order": ("C", "float32"),
-    "sparse CSC, 1% of entries": ("csc", "float64"),
-    "sparse CSR, 1% of entries": ("csr", "float64"),
+# Name of the layout: order or format, dtype, size, lam over lam_max, penalty.
+LAYOUTS: dict[str, tuple[str, str, tuple[int, int], float, str]] = {
+    "float64, Fortran order": ("F", "float64", (2000, 20_000), 0.2, "lasso"),
+    "float64, C order": ("C", "float64", (2000, 20_000), 0.2, "lasso"),
+    "float32, Fortran order": ("F", "float32", (2000, 20_000), 0.2, "lasso"),
+    "float32, C order": ("C", "float32", (2000, 20_000), 0.2, "lasso"),
+    "CSC, 1% of entries": ("csc", "float64", (10_000, 200_000), 0.2, "lasso"),
+    "CSR, 1% of entries": ("csr", "float64", (10_000, 200_000), 0.2, "lasso"),
+    "CSC, 1% of entries, MCP, 0.1 lam_max": ("csc", "float64", (10_000, 200_000), 0.1, "mcp"),
+    "CSC, 1% of entries, MCP, 0.02 lam_max": ("csc", "float64", (200_000, 2000), 0.02, "mcp"),
 }
 
 MEMORY_SOLVES = {
-    "convex_analysis": (
+    ("convex_analysis", "lasso"): (
         "from convex_analysis import RegressionProblem, majorize_minimize",
-        "majorize_minimize(RegressionProblem({X}, {y}, lam={lam}), tol=1e-6)",
+        "majorize_minimize(RegressionProblem(X, y, lam=lam), tol=1e-6)",
     ),
-    "celer": ("from celer import Lasso", "Lasso({lam}, fit_intercept=False, tol=1e-6).fit({X}, {y})"),
-    "scikit-learn": (
+    ("celer", "lasso"): (
+        "from celer import Lasso", "Lasso(lam, fit_intercept=False, tol=1e-6).fit(X, y)"
+    ),
+    ("scikit-learn", "lasso"): (
         "from sklearn.linear_model import Lasso",
-        "Lasso({lam}, fit_intercept=False, tol=1e-6, max_iter=100000, copy_X=False).fit({X}, {y})",
+        "Lasso(lam, fit_intercept=False, tol=1e-6, max_iter=100000, copy_X=False).fit(X, y)",
     ),
-    "skglm": ("from skglm import Lasso", "Lasso({lam}, fit_intercept=False, tol=1e-6).fit({X}, {y})"),
-}
+    ("skglm", "lasso"): ("from skglm import Lasso", "Lasso(lam, fit_intercept=False, tol=1e-6).fit(X, y)"),
+    ("convex_analysis", "mcp"): (
+        "from concave_sparsity import MCP\n"
+        "from convex_analysis import RegressionProblem, majorize_minimize",
+        "majorize_minimize(RegressionProblem(X, y, penalty=MCP.classical(lam, 3.0), lam=1.0), tol=1e-6)",
+    ),
+    ("convex_analysis, refine=False", "mcp"): (
+        "from concave_sparsity import MCP\n"
+        "from convex_analysis import RegressionProblem, majorize_minimize",
+        "majorize_minimize(RegressionProblem(X, y, penalty=MCP.classical(lam, 3.0), lam=1.0), tol=1e-6, "
+        "refine=False)",
+    ),
+    ("skglm", "mcp"): (
+        "from skglm import MCPRegression", "MCPRegression(lam, 3.0, fit_intercept=False, tol=1e-6).fit(X, y)"
+    ),
+}  # fmt: skip
 
 # A small problem of the same layout is solved first, so that compilation and imports do not count; then
 # the kernel's high-water mark is reset, and read again after the large solve.
@@ -126,7 +145,7 @@ def make(n, d):
     x = np.zeros(d)
     x[:20] = 1.0
     y = np.asarray(X @ x.astype(X.dtype) + rng.standard_normal(n), dtype=X.dtype)
-    return X, y, 0.2 * float(np.abs(X.T @ y).max()) / n
+    return X, y, {share} * float(np.abs(X.T @ y).max()) / n
 
 
 def megabytes(key):
@@ -136,30 +155,29 @@ def megabytes(key):
 
 
 X, y, lam = make(100, 300)
-{small}
+{call}
 X, y, lam = make({n}, {d})
 size = (X.nbytes if isinstance(X, np.ndarray) else X.data.nbytes + X.indices.nbytes + X.indptr.nbytes) / 2**20
 open("/proc/self/clear_refs", "w").write("5")
 before = megabytes("VmRSS")
-{large}
+{call}
 print(size, megabytes("VmHWM") - before)
 """
 
 
 def memory(quick: bool) -> list[dict[str, Any]]:
-    """Peak extra memory of one lasso solve, in MiB and in copies of X, for each layout of X."""
+    """Peak extra memory of one solve, in MiB and in copies of X, for each layout of X."""
     rows: list[dict[str, Any]] = []
-    for layout, (order, dtype) in LAYOUTS.items():
-        wide = order in ("csc", "csr")
-        n, d = (500, 4000) if quick else (2000, 20_000)
-        if wide:
-            n, d = (2000, 20_000) if quick else (10_000, 200_000)
-        for name, (importing, solving) in MEMORY_SOLVES.items():
-            call = solving.format(X="X", y="y", lam="lam")
+    for layout, (order, dtype, (n, d), share, penalty) in LAYOUTS.items():
+        if quick:
+            n, d = n // 10, d // 10
+        for (name, kind), (importing, call) in MEMORY_SOLVES.items():
+            if kind != penalty:
+                continue
             script = _MEMORY_SCRIPT.format(
-                importing=importing, order=order, dtype=dtype, n=n, d=d, small=call, large=call
+                importing=importing, order=order, dtype=dtype, n=n, d=d, call=call, share=share
             )
-            row: dict[str, Any] = {"solver": name, "layout": layout, "shape": [n, d]}
+            row: dict[str, Any] = {"solver": name, "layout": f"{layout}, {n} x {d}"}
             try:
                 size, extra = _run(script)
                 row |= {"x_mib": size, "extra_mib": extra, "copies_of_x": extra / size}

@@ -22,7 +22,11 @@ BEGIN, END = "<!-- convex results: begin -->", "<!-- convex results: end -->"
 def section(results: dict[str, Any]) -> str:
     """Return the results as markdown: one table of ratios, then the tables of the cases."""
     cases = results["cases"]
-    parts = [_goals(cases), *(_runs(case["runs"]) for case in cases.values() if "runs" in case)]
+    compared = [case["runs"] for name, case in cases.items() if "runs" in case and name != "scale"]
+    parts = [_goals(cases), *map(_runs, compared)]
+    if "scale" in cases:
+        fresh = [run for run in cases["scale"]["runs"] if "stale" not in run]
+        parts.append(_scale([row for run in fresh for row in run["rows"]]) if fresh else "")
     parts += [_measurement(name, case) for name, case in cases.items() if "runs" not in case]
     parts.append(_environment(next(iter(cases.values()))))
     return "\n\n".join(part for part in parts if part)
@@ -37,7 +41,7 @@ def _goals(cases: dict[str, Any]) -> str:
                     continue
                 rows.append(
                     {
-                        "case": f"`{name}`" + (f", data {run['seed']}" if len(case["runs"]) > 1 else ""),
+                        "case": f"`{name}`" + (f", {run['seed']}" if len(case["runs"]) > 1 else ""),
                         "ours": one["ours"].removeprefix("convex_analysis").strip(", ") or "default",
                         "peer": one["best_peer"],
                         "ratio": round(one["ratio"], 2),
@@ -49,7 +53,8 @@ def _goals(cases: dict[str, Any]) -> str:
                     }
                 )
     columns = {
-        "case": "case", "our run": "ours", "best peer": "peer", "time / best peer's": "ratio", "goal": "goal",
+        "case, data set": "case", "our run": "ours", "best peer": "peer", "time / best peer's": "ratio",
+        "goal": "goal",
         "objective reached": "objective", "met": "met", "as installed / one thread": "threads",
         "time / best of cvxpy": "cvxpy",
     }  # fmt: skip
@@ -79,15 +84,10 @@ def _measurement(name: str, case: dict[str, Any]) -> str:
         return f"### {title}\n\n{goal}\n\n" + markdown(case["rows"], columns | {"remark": "problem"})
     if name == "memory":
         columns = {
-            "layout of X": "layout", "solver": "solver", "X (MiB)": "x_mib", "peak extra (MiB)": "extra_mib",
+            "X": "layout", "solver": "solver", "X (MiB)": "x_mib", "peak extra (MiB)": "extra_mib",
             "copies of X": "copies_of_x", "remark": "problem",
         }  # fmt: skip
-        return "### Peak memory of a lasso solve beyond X\n\n" + markdown(case["rows"], columns)
-    if name == "scale":
-        return (
-            "### Time against features (sparse)\n\n"
-            "![Time against features](../figures/pictures/convex_scale.png)\n\n" + _scale(case["rows"])
-        )
+        return "### Peak memory of a solve beyond X\n\n" + markdown(case["rows"], columns)
     if "rows" in case:
         columns = {key: key for key in case["rows"][0]}
         return f"### {case['title']}\n\n" + markdown(case["rows"], columns)
@@ -103,7 +103,10 @@ def _scale(rows: list[dict[str, Any]]) -> str:
         line[row["solver"]] = statistics.median(row["seconds"]) if row["seconds"] and row["reached"] else None
     solvers = list(dict.fromkeys(row["solver"] for row in rows))
     columns = {"penalty": "penalty", "features": "d"} | {f"{one} (s)": one for one in solvers}
-    return markdown(list(table.values()), columns)
+    return (
+        "### Time against features (sparse, 2000 samples)\n\n"
+        "![Time against features](../figures/pictures/convex_scale.png)\n\n"
+    ) + markdown(list(table.values()), columns)
 
 
 def _environment(case: dict[str, Any]) -> str:
@@ -111,7 +114,7 @@ def _environment(case: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
         f"Measured {case['date']} on {found['processor']}, {found['cores_used']} core(s), "
-        f"{found['threads']} thread(s): {versions}."
+        f"threads as installed: {versions}."
     )
 
 

@@ -46,14 +46,20 @@ def verdicts(rows: list[dict[str, Any]], concave: bool) -> list[dict[str, Any]]:
 
     Our run is the one named, never the best of several. With a concave penalty the objective counts as well:
     it may not be above that of any peer, or, for a run that ends at the first stationary point, of the
-    fastest. ``threads`` is the time as installed over that with one thread.
+    fastest.
     """
     done = [row for row in rows if row["seconds"] and row["reached"]]
     peers = [row for row in done if not row["ours"]]
     interior = [row for row in peers if row["solver"].startswith("cvxpy")]
     found = []
     for own in (row for row in rows if row["goal"] is not None):
-        one: dict[str, Any] = {"ours": own["solver"], "goal": own["goal"], "ratio": None, "met": False}
+        one: dict[str, Any] = {
+            "ours": own["solver"],
+            "goal": own["goal"],
+            "ratio": None,
+            "met": False,
+            "threads": None,
+        }
         found.append(one)
         if own not in done or not peers:
             one["reason"] = "no run of ours, or of a peer, to compare"
@@ -68,9 +74,19 @@ def verdicts(rows: list[dict[str, Any]], concave: bool) -> list[dict[str, Any]]:
             fastest = min(interior, key=lambda row: row["median"])
             one["best_of_cvxpy"] = fastest["solver"]
             one["ratio_to_best_of_cvxpy"] = _ratio(own["seconds"], fastest["seconds"])
-        alone = next((row for row in done if row["solver"] == f"{own['solver']}, one thread"), None)
-        one["threads"] = None if alone is None else _ratio(own["seconds"], alone["seconds"])
     return found
+
+
+def join_one_thread(run: dict[str, Any], alone: dict[str, Any]) -> None:
+    """Put into a run as installed what our own solvers took with one thread."""
+    for row in run["rows"]:
+        same = next((one for one in alone["rows"] if one["solver"] == row["solver"] and one["seconds"]), None)
+        if same is None or not row["seconds"]:
+            continue
+        row["one_thread"] = same["seconds"]
+        for one in run["verdicts"]:
+            if one["ours"] == row["solver"]:
+                one["threads"] = statistics.median(row["seconds"]) / statistics.median(same["seconds"])
 
 
 def _ratio(mine: list[float], theirs: list[float]) -> float:

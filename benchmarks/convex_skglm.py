@@ -16,6 +16,14 @@ def lasso(X: Any, y: Any, lam: float) -> Run:
     return lambda tol: _solver(AndersonCD, tol).solve(X, y, Quadratic(), L1(lam))[0]
 
 
+def huber(X: Any, y: Any, lam: float) -> Run:
+    from skglm.datafits import Huber
+    from skglm.penalties import L1
+    from skglm.solvers import AndersonCD
+
+    return lambda tol: _solver(AndersonCD, tol).solve(X, y, Huber(1.0), L1(lam))[0]
+
+
 def logistic(X: Any, y: Any, lam: float) -> Run:
     from skglm.datafits import Logistic
     from skglm.penalties import L1

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from convex_accuracy import Accuracy, accuracy
-from threadpoolctl import ThreadpoolController
 
 SLOW = 2.0  # seconds; slower solvers are tried at fewer tolerances and timed fewer times
+TOO_SLOW = 15.0  # seconds; a solver that takes longer without the accuracy asked is given up
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,6 @@ class Solver:
     finds_the_best
         Of ours, with a concave penalty: whether no peer's objective may be lower, paths included; else that
         of the peer whose time is compared.
-    threads
-        Whether BLAS has the threads of the installation; else one.
     """
 
     name: str
@@ -47,7 +45,6 @@ class Solver:
     ours: bool = False
     goal: float | None = None
     finds_the_best: bool = True
-    threads: bool = True
 
 
 @dataclass
@@ -104,7 +101,6 @@ def compare(
         say(f"calibrating {solver.name}")
         try:
             run = solver.make()
-            run = run if solver.threads else _one_thread(run)
             row.tolerance, row.accuracy, row.reached, seconds = _calibrate(
                 run, solver, lambda x: accuracy(problem, x), error, target
             )
@@ -135,17 +131,6 @@ def compare(
     return rows
 
 
-def _one_thread(run: Callable[[float], Any]) -> Callable[[float], Any]:
-    """Return the same run with BLAS kept to one thread from outside."""
-    controller = ThreadpoolController()
-
-    def alone(tolerance: float) -> Any:
-        with controller.limit(limits=1, user_api="blas"):
-            return run(tolerance)
-
-    return alone
-
-
 def _calibrate(
     run: Callable[[float], Any],
     solver: Solver,
@@ -167,7 +152,7 @@ def _calibrate(
     k = round(-2 * np.log10(solver.first))
     finest = round(-2 * np.log10(solver.finest))
     run_quietly(run, solver.first)  # compiles
-    while not attempt(k) and k < finest:
+    while not attempt(k) and k < finest and seen[k][1] < TOO_SLOW:
         k = min(k + 2, finest)
     reached = attempt(k)
     if not reached:

@@ -11,6 +11,7 @@ from cyclopts import App
 COMMANDS = {
     "demo": "Recover a mask by l1 and by a concave penalty, with bounds, errors and the certified optimum.",
     "solve": "Solve a concave-penalised problem and report the solution with its certificates.",
+    "path": "Solve along a grid of lam, report each solution, and mark the lam that would be chosen.",
     "certify": "Solve for a mask in [0, 1] and report which theorems hold on the data, with their figures.",
 }
 

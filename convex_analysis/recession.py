@@ -46,7 +46,7 @@ def falling_ray(problem: Problem, x: Vector, intercept: float) -> tuple[Vector, 
     direction, of_intercept
         Shape (n_features,), and the share of the intercept.
     """
-    if np.any(problem.fit.ridge) or problem.group is not None:
+    if not problem.loss.endless or np.any(problem.fit.ridge) or problem.group is not None:
         return None
     counted = problem.row_weights > 0.0
     side = problem.loss.endless_side(problem.y)[counted]

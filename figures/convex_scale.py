@@ -26,8 +26,7 @@ def rows() -> list[dict[str, Any]]:
     cases = json.loads(BENCHMARK.read_text())["cases"] if BENCHMARK.is_file() else {}
     if "scale" not in cases:
         raise FileNotFoundError("No times are stored: run `python benchmarks/convex.py scale`.")
-    found: list[dict[str, Any]] = cases["scale"]["rows"]
-    return found
+    return [row for run in cases["scale"]["runs"] for row in run["rows"]]
 
 
 def draw() -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -68,10 +69,15 @@ def certify(
     with stage("reading the data"):
         stated = statement.stated(any(one is not None for one in (target, estimate, weight_decay)))
         problem = stated.problem
+        if not math.isfinite(problem.loss.smoothness):
+            raise ValueError(
+                "the theorems and branch and bound need a loss of bounded curvature, which "
+                f"{statement.loss} is not: use solve, which bounds what it can."
+            )
         mask = target_mask(target, problem.n_features)
         given = estimate_mask(estimate, problem)
-    with stage("choosing lam on a path"):
-        problem, chosen, last = statement.settled(problem)
+    with stage("choosing lam on a path") as now:
+        problem, chosen, last = statement.settled(problem, now)
     with stage("solving"):
         if given is not None:
             found = given_solution(problem, given, tol)

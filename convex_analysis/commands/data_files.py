@@ -103,7 +103,7 @@ def read_data(x: str, y: str, drop: Sequence[str] = ()) -> tuple[Any, NDArray[An
 def read_labels(y: NDArray[Any], loss: str, source: str) -> tuple[NDArray[np.float64], str]:
     """Return targets as numbers, and how labels were coded in words ("" where nothing was).
 
-    For the logistic loss two labels of any kind become -1 and 1, the second in order being 1.
+    For a loss of two classes two labels of any kind become -1 and 1, the second in order being 1.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def read_labels(y: NDArray[Any], loss: str, source: str) -> tuple[NDArray[np.flo
         If y holds text and the loss wants numbers, or if there are not two labels.
     """
     text = y.dtype.kind not in "biuf"
-    if loss != "logistic":
+    if loss not in ("logistic", "squared-hinge"):
         if text:
             raise ValueError(
                 f"{source}: y holds text (such as {str(y[0])!r}), the {loss} loss wants numbers: use "
@@ -121,7 +121,7 @@ def read_labels(y: NDArray[Any], loss: str, source: str) -> tuple[NDArray[np.flo
     labels = np.unique(y.astype(str) if text else y)
     if labels.size != 2:
         shown = ", ".join(str(label) for label in labels[:5]) + (", ..." if labels.size > 5 else "")
-        raise ValueError(f"{source}: the logistic loss needs two labels; y holds {labels.size}: {shown}.")
+        raise ValueError(f"{source}: the {loss} loss needs two labels; y holds {labels.size}: {shown}.")
     coded = np.where((y.astype(str) if text else y) == labels[1], 1.0, -1.0)
     known = not text and set(labels.tolist()) in ({0, 1}, {-1, 1})
     return coded, "" if known else f"{labels[1]} is 1, {labels[0]} is -1"

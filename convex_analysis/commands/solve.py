@@ -47,8 +47,8 @@ def solve(
 
     with stage("reading the data"):
         stated = statement.stated()
-    with stage("choosing lam on a path"):
-        problem, chosen, last = statement.settled(stated.problem)
+    with stage("choosing lam on a path") as now:
+        problem, chosen, last = statement.settled(stated.problem, now)
     with stage("solving"):
         found = solve_quietly(problem, start if last is None else last, tol, max_iter)
     report = solution_report(stated, problem, found, chosen)

@@ -1,4 +1,4 @@
-"""What both commands do: solve, describe the solution, deliver the report."""
+"""What the commands share: solve, describe the solution, deliver the report."""
 
 from __future__ import annotations
 

@@ -7,43 +7,71 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-FIRST = 1.5  # seconds of silence before the first line
+FIRST = 1.5  # seconds of silence before the first line, or the bar
 LONGEST = 30.0  # between two lines
 
 
+class Stage:
+    """How far a stage is: ``tell(done, of)``."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing, self.done, self.of = doing, 0, 0
+        self._begun = time.perf_counter()
+
+    def tell(self, done: int, of: int) -> None:
+        """Note that so many steps of so many are done."""
+        self.done, self.of = done, of
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self._begun
+
+    def __str__(self) -> str:
+        share = f", {self.done} of {self.of}" if self.of else ""
+        return f"{self.doing} ({self.seconds:.0f} s{share})"
+
+
 @contextmanager
-def stage(doing: str) -> Iterator[None]:
-    """Say what is being done once it has taken a while, then ever less often; nothing if it is quick.
+def stage(doing: str) -> Iterator[Stage]:
+    """Say what is being done once it has taken a while: a bar in a terminal, else lines, ever less often.
 
     Parameters
     ----------
     doing
         What is being done, as "solving".
     """
-    ended = threading.Event()
-    begun = time.perf_counter()
-    live = sys.stderr.isatty()
-
-    def tell() -> None:
-        wait = FIRST
-        while not ended.wait(wait):
-            seconds = time.perf_counter() - begun
-            if live:  # one line that is written over
-                sys.stderr.write(f"\r\x1b[K{doing} ({seconds:.0f} s)")
-                wait = 0.5
-            else:
-                sys.stderr.write(f"convex-analysis: {doing} ({seconds:.0f} s)\n")
-                wait = min(2.0 * wait, LONGEST)
-            sys.stderr.flush()
-        if live and time.perf_counter() - begun >= FIRST:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    watcher = threading.Thread(target=tell, daemon=True)
+    now, ended = Stage(doing), threading.Event()
+    follow = _draw if sys.stderr.isatty() else _write
+    watcher = threading.Thread(target=follow, args=(now, ended), daemon=True)
     watcher.start()
     try:
-        yield
+        yield now
     finally:
         ended.set()
         watcher.join()
+
+
+def _write(now: Stage, ended: threading.Event) -> None:
+    wait = FIRST
+    while not ended.wait(wait):
+        sys.stderr.write(f"convex-analysis: {now}\n")
+        sys.stderr.flush()
+        wait = min(2.0 * wait, LONGEST)
+
+
+def _draw(now: Stage, ended: threading.Event) -> None:
+    if ended.wait(FIRST):
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(now.doing, total=now.of or None)
+        while not ended.wait(0.2):
+            if now.of and len(bar.columns) == len(columns):
+                bar.columns = (*bar.columns, MofNCompleteColumn())
+            bar.update(task, completed=now.done, total=now.of or None)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
+    from convex_analysis.commands.stages import Stage
     from convex_analysis.commands.standard_units import StandardUnits
     from convex_analysis.losses.loss import Vector
     from convex_analysis.problems import Problem
@@ -30,7 +31,8 @@ class Statement:
     y
         Targets or labels: a file, or the name of a column of the CSV file x.
     loss
-        linear, logistic (labels -1 and 1, or 0 and 1) or huber.
+        linear, huber, logistic or squared-hinge (two labels), poisson (counts) or gamma (positive
+        quantities); the theorems of certify do not know the last two.
     penalty
         l1, log, lq, mcp, scad, capped-l1, exponential, arctan or fraction.
     eps
@@ -72,7 +74,7 @@ class Statement:
 
     x: Annotated[str, Parameter(name=["--x", "-x"])]
     y: Annotated[str, Parameter(name=["--y", "-y"])]
-    loss: Literal["linear", "logistic", "huber"] = "linear"
+    loss: Literal["linear", "logistic", "huber", "poisson", "gamma", "squared-hinge"] = "linear"
     penalty: str = "log"
     eps: float | None = None
     gamma: float | None = None
@@ -119,8 +121,15 @@ class Statement:
         except ValueError:
             raise ValueError(f"--lam must be a number or auto, got {self.lam!r}.") from None
 
-    def settled(self, problem: Problem) -> tuple[Problem, str, Vector | None]:
+    def settled(self, problem: Problem, now: Stage) -> tuple[Problem, str, Vector | None]:
         """Return the problem at the lam given, or at the one chosen on a path.
+
+        Parameters
+        ----------
+        problem
+            The problem.
+        now
+            The stage of the command, told how far the path is.
 
         Returns
         -------
@@ -133,28 +142,10 @@ class Statement:
         """
         if self.fixed_lam() is not None:
             return problem, "", None
-        import warnings
+        from convex_analysis.commands.choice import choose
 
-        from convex_analysis.cross_validation import cross_validate
-        from convex_analysis.path import path
-        from convex_analysis.solution import ConvergenceWarning
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the report tells how the last run ended
-            if self.choice in ("ebic", "bic"):
-                along = path(problem, tol=PATH_TOLERANCE)
-                best, by = along.best(self.choice), self.choice.upper()
-            else:
-                warnings.simplefilter("ignore", UserWarning)  # the edge of the grid is told below
-                found = cross_validate(problem, tol=PATH_TOLERANCE)
-                along = found.path
-                one = self.choice == "one-standard-error"
-                best = found.best_within_one_error if one else found.best
-                by = "cross-validation" + (" within one standard error" if one else "")
-        chosen = f"by {by} among {len(along)} values from {along.lams[0]:.4g} to {along.lams[-1]:.4g}"
-        if best.lam == along.lams[-1]:
-            chosen += "; it is the smallest of them: smaller ones may be better, give --lam"
-        return problem.with_lam(best.lam), chosen, best.x
+        found = choose(problem, self.choice, now, tol=PATH_TOLERANCE)
+        return problem.with_lam(found.best.lam), str(found), found.best.x
 
     def stated(self, wants_mask: bool = False) -> Stated:
         """Read the data and state the problem; lam is 0 if it is still to be chosen.

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -133,6 +133,15 @@ class Solver:
         self._step = ConvexStep(problem.normalised(), precision)
         self._moments: MomentsModel | None = None
         self._last: Point | None = None
+        self._scale: tuple[tuple[Any, ...], float, float] | None = None
+
+    def _gradient_scale(self, scaled: Problem) -> tuple[float, float]:
+        """Return the largest gradient at the start and its rounding: the same for every lam on one box."""
+        same = (scaled.fit, scaled.lower, scaled.upper)
+        if self._scale is None or any(a is not b for a, b in zip(self._scale[0], same)):
+            largest = float(np.abs(scaled.gradient_at_start()).max())
+            self._scale = same, largest, scaled.rounding()
+        return self._scale[1:]
 
     def run(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Solution:
         """Solve as `majorize_minimize` does, without its warning and checks."""
@@ -157,9 +166,10 @@ class Solver:
     def _run(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Solution:
         begun = time.perf_counter()
         scaled = problem.normalised()
-        tolerance = max(stop.tol * float(np.abs(scaled.gradient_at_start()).max()), scaled.rounding())
+        largest, rounding = self._gradient_scale(scaled)
+        tolerance, judged = max(stop.tol * largest, rounding), not rounding >= _JUDGED * largest > 0.0
         if MomentsModel.serves(scaled) and stop.callback is None and stop.max_iter > 0:
-            found = self._from_moments(problem, scaled, start, tolerance, begun)
+            found = self._from_moments(problem, scaled, start, tolerance, judged, begun)
             if found is not None:
                 return found
         run = ActiveSet(scaled, self._step.model, self._start(scaled, start), tolerance, stop.refine)
@@ -167,11 +177,17 @@ class Solver:
         self._last = run.point
         return _solution(
             problem, scaled, run.x, run.intercept, run.objective, run.objectives, run.violations,
-            run.intercept_violation, tolerance, run.status, begun,
+            run.intercept_violation, tolerance, run.status, judged, begun,
         )  # fmt: skip
 
     def _from_moments(
-        self, problem: Problem, scaled: Problem, start: str | Vector | None, tolerance: float, begun: float
+        self,
+        problem: Problem,
+        scaled: Problem,
+        start: str | Vector | None,
+        tolerance: float,
+        judged: bool,
+        begun: float,
     ) -> Solution | None:
         """Solve least squares with few columns at the price of their Gram matrix, if that is exact enough."""
         if self._moments is None or self._moments.fit is not scaled.fit:
@@ -190,7 +206,7 @@ class Solver:
         values = [self._moments.objective(scaled, x), found.objective]
         return _solution(
             problem, scaled, found.x, found.intercept, found.objective, values, found.violations, 0.0,
-            tolerance, Status.CONVERGED, begun,
+            tolerance, Status.CONVERGED, judged, begun,
         )  # fmt: skip
 
     def _start(self, problem: Problem, start: str | Vector | None) -> Point:
@@ -247,6 +263,7 @@ def _solution(
     intercept_violation: float,
     tolerance: float,
     status: Status,
+    judged: bool,
     begun: float,
 ) -> Solution:
     """Return what was found in scaled coordinates as a solution in the problem's own."""
@@ -261,7 +278,7 @@ def _solution(
     if falling_ray(problem, own, intercept) is not None:
         status, remedy = Status.NO_MINIMISER, REMEDY.format(endless=problem.loss.endless)
         message = f"{status.value} The coefficients are where the run stopped; {remedy}."
-    elif scaled.rounding() >= _JUDGED * float(np.abs(scaled.gradient_at_start()).max()) > 0.0:
+    elif not judged:
         message = f"{message} {_CANNOT_JUDGE}"
     return Solution(
         x=own,

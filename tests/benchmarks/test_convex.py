@@ -11,7 +11,7 @@ PEERS = ["skglm", "celer", "glum", "scikit", "cvxpy", "scipy"]
 
 
 def run(*arguments, **environment):
-    """Run the program; return what it wrote to stderr."""
+    """Run the program; return what it wrote."""
     ended = subprocess.run(
         [sys.executable, PROGRAM, *map(str, arguments)],
         capture_output=True,
@@ -20,29 +20,30 @@ def run(*arguments, **environment):
         env={**os.environ, **environment},
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
-    return ended.stderr
+    return ended.stdout + ended.stderr
 
 
-def test_a_quick_run_stores_each_case_with_what_reached_the_accuracy(tmp_path):
+def test_a_run_stores_each_piece_and_goes_on_where_it_stopped(tmp_path):
     file = tmp_path / "results.json"
-    run("box-easy", "mcp", "--quick", "--output", file, "--leave-out", *PEERS)
-    run("warm-step", "--quick", "--output", file)
+    words = ("mcp", "warm-step", "--smoke", "--output", file, "--leave-out", *PEERS)
+    said = run(*words, "--minutes", 0)
+    assert "2 of 2 pieces are left" in said
+    assert not file.exists()
+    run(*words)
     stored = json.loads(file.read_text())["cases"]
-    assert set(stored) == {"box-easy", "mcp", "warm-step"}
-    for name in ("box-easy", "mcp"):
-        (case,) = stored[name]["runs"]
-        assert all(row["reached"] and row["seconds"] for row in case["rows"])
-        assert all(one["ratio"] is None for one in case["verdicts"])  # no peer was run: nothing is claimed
-    names = [row["solver"] for row in stored["mcp"]["runs"][0]["rows"]]
-    assert names[:3] == ["convex_analysis", "convex_analysis, one thread", "convex_analysis, refine=False"]
+    assert set(stored) == {"mcp", "warm-step"}
+    (case,) = stored["mcp"]["runs"]
+    assert all(row["reached"] and row["seconds"] for row in case["rows"])
+    assert all(one["ratio"] is None for one in case["verdicts"])  # no peer was run: nothing is claimed
+    assert all(row["one_thread"] for row in case["rows"])
+    names = [row["solver"] for row in case["rows"]]
+    assert names[:2] == ["convex_analysis", "convex_analysis, refine=False"]
     assert max(stored["warm-step"]["warm_seconds"]) > 0.0
     assert {"python", "numpy", "numba"} <= set(stored["mcp"]["environment"]["versions"])
+    assert "1 of" not in run(*words)  # nothing is made twice
 
 
 def test_cases_whose_data_are_missing_are_left_out_with_the_reason(tmp_path):
-    said = run(
-        "riboflavin", "news20", "--quick", "--output", tmp_path / "none.json", CONCAVE_SPARSITY_DATA=""
-    )
-    assert "riboflavin: set CONCAVE_SPARSITY_DATA" in said
-    assert "news20: set CONCAVE_SPARSITY_DATA" in said
+    said = run("riboflavin", "--smoke", "--output", tmp_path / "none.json", CONCAVE_SPARSITY_DATA="")
+    assert "set CONCAVE_SPARSITY_DATA" in said
     assert not (tmp_path / "none.json").exists()

@@ -440,3 +440,81 @@ def test_nothing_is_silent_for_long(capsys, monkeypatch) -> None:
     with stages.stage("reading the data"):
         pass
     assert capsys.readouterr().err == ""
+
+
+def test_the_bar_in_a_terminal_counts(monkeypatch) -> None:
+    import io
+    import time
+
+    from convex_analysis.commands import stages
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(stages, "FIRST", 0.01)
+    monkeypatch.setattr(stages.sys, "stderr", terminal)
+    with stages.stage("following the path") as now:
+        now.tell(3, 8)
+        time.sleep(0.6)
+    assert "following the path" in terminal.getvalue()
+    assert "3/8" in terminal.getvalue()
+
+
+def test_a_path_is_reported_stored_and_drawn_with_the_chosen_lam(folder, capsys) -> None:
+    data = ("--x", folder / "table.csv", "--y", "rate", "--standardize")
+    files = ("-o", folder / "path.csv", "--plot", folder / "path.png", "--json", "-")
+    assert run("path", *data, "--n-lams", 12, *files) == 0
+    told = report(capsys)
+    assert len(told["path"]) == 12
+    assert told["path"][0]["support_size"] == 0
+    assert told["support"] == ["gene1", "gene4", "gene9"]
+    assert told["quantity"] == "EBIC"
+    best = min(told["path"], key=lambda step: step["value"])
+    assert best["lam"] == told["lam_chosen"]
+    with open(folder / "path.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 12
+    (chosen,) = [row for row in rows if row["chosen"] == "1"]
+    assert float(chosen["lam"]) == told["lam_chosen"]
+    assert float(chosen["gene4"]) == pytest.approx(1.0, abs=0.1)  # in its own units
+    assert (folder / "path.png").read_bytes().startswith(b"\x89PNG")
+    assert run("path", *data, "--n-lams", 5, "--choice", "cv") == 0
+    assert "held-out loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("--lam", 0.1), "a path has a grid"),
+        (("--plot", "path.docx"), "--plot must end in .png or .svg or .pdf"),
+        (("-o", "path.npz"), "--output must end in .csv"),
+        (("--smallest", 2.0), "smallest"),
+    ],
+)
+def test_faults_of_a_path_are_one_sentence(folder, capsys, change, words) -> None:
+    assert run("path", "--x", folder / "X.npy", "--y", folder / "y.npy", *change) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
+def test_every_loss_of_the_registry_is_taken(folder, capsys) -> None:
+    from typing import get_args, get_type_hints
+
+    from convex_analysis.commands.statement import Statement
+    from convex_analysis.losses import LOSSES
+
+    assert set(get_args(get_type_hints(Statement)["loss"])) == set(LOSSES)
+    counts = np.random.default_rng(0).poisson(np.exp(0.5 * np.load(folder / "X.npy")[:, 1]))
+    np.save(folder / "counts.npy", counts)
+    data = ("--x", folder / "X.npy", "--y", folder / "counts.npy", "--loss", "poisson")
+    assert run("path", *data, "--n-lams", 8, "--json", "-") == 0
+    assert "1" in report(capsys)["support"]
+    assert run("solve", *data, "--lam", 0.1, "--json", "-") == 0
+    assert report(capsys)["loss"] == "Poisson()"
+    assert run("certify", *data, "--lam", 0.1, "--lower", -1, "--upper", 1) == 1
+    assert "bounded curvature, which poisson is not: use solve" in capsys.readouterr().err
+    data = ("--x", folder / "X.npy", "--y", folder / "labels.npy", "--loss", "squared-hinge")
+    assert run("solve", *data, "--lam", 0.1) == 0
