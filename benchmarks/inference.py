@@ -1,12 +1,15 @@
 """What a ticket saves: seconds of an inference by every route, bytes of its files, peak memory; beside dense.
 
-    python benchmarks/inference.py                 # some minutes; writes figures/results/inference.json
-    python benchmarks/inference.py --smoke         # seconds; the same code over tiny settings
+    python benchmarks/inference.py                 # about six minutes; goes on where it was stopped
+    python benchmarks/inference.py --fresh         # the same from the start
+    python benchmarks/inference.py --smoke         # the same code over tiny settings; nothing is kept
     python benchmarks/inference.py --table         # prints the stored results as markdown
 
-Speed does not depend on which weights are kept, so masks are random ones of the density told: no unit happens
-to be dead, which a learned mask may offer besides. All routes of one case take turns within each round
-(`nets.export.measure`); ratios are medians over the rounds of dense seconds / the route's, with quartiles.
+Every finished row is written to figures/results/inference.json at once. Speed does not depend on which
+weights are kept, so masks are random ones of the density told: no unit happens to be dead, which a learned
+mask may offer besides. All routes of one case take turns within each round (`nets.export.measure`); ratios
+are medians over the rounds of dense seconds / the route's, with quartiles. Memory is the peak of a process of
+its own beyond what the same took with a tiny network.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import pairwise
@@ -106,13 +110,25 @@ def cases(smoke: bool) -> list[Case]:
 
         return make
 
+    def two_of_four() -> tuple[nn.Module, Ticket]:
+        model = mlp(784, 1000, 1000, 10)
+        masks = {}
+        for name, p in model.named_parameters():
+            if p.dim() > 1:
+                places = p.detach().abs().view(len(p), -1, 4).topk(2).indices
+                kept = torch.zeros(len(p), p.shape[1] // 4, 4, dtype=torch.bool).scatter_(2, places, True)
+                masks[name] = kept.view(p.shape)
+        state = {k: v.clone() for k, v in model.state_dict().items()}
+        return model, Ticket(masks, state, {"input_shape": [784], "granularity": "2:4"})
+
     if smoke:
         return [("small, 10%", unstructured((30, 20, 5), 0.1), (1, 9)), ("conv, half", channels(4), (2,))]
     return [
         ("LeNet-300-100, 2%", unstructured((784, 300, 100, 10), 0.02), (1, 8, 32, 128)),
         ("784-1000-1000-10, 10%", unstructured((784, 1000, 1000, 10), 0.1), (1, 8, 32, 128)),
         ("4 x 1000, 10%", unstructured((1000, 1000, 1000, 1000, 1000), 0.1), (1, 8, 32, 128)),
-        ("conv 32-32-64-64, half of the channels", channels(32), (1, 32)),
+        ("784-1000-1000-10, 2:4", two_of_four, (1, 32)),
+        ("conv 32-32-64-64, half of the channels", channels(32), (1, 8, 32, 128)),
     ]
 
 
@@ -128,51 +144,65 @@ def files(model: nn.Module, ticket: Ticket) -> dict[str, int]:
     return sizes
 
 
+#: One process each: peak and present MiB beyond what the same did with a tiny network before.
 MEMORY = """
-import resource, sys, torch
+import gc, resource, sys, warnings
+import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {folder!r})
-import nets, inference, warnings
-warnings.simplefilter("ignore")
+import nets, inference
 from nets.configuration import Training
+warnings.simplefilter("ignore")
 x = torch.randn(2000, 784)
 data = (x, (x[:, 0] > 0).long())
 training = Training(epochs=1, batch_size=100)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-model = inference.mlp(784, {width}, {width}, 2)
-def floor():
-    nets.retrain(None, inference.mlp(784, 4, 2), data, training=training)
-floor()
-before = peak()
-what = {what!r}
-if what == "dense training":
-    nets.retrain(None, model, data, training=training)
-elif what == "search":
-    nets.find_ticket(model, data, "concave", density=0.1, training=training)
-elif what == "retraining":
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def held():
+    gc.collect()
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+def act(what, width):
+    model = inference.mlp(784, width, width, 2)
+    if what == "dense training":
+        return nets.retrain(None, model, data, training=training)
+    if what == "search":
+        return nets.find_ticket(model, data, "concave", density=0.1, training=training)
     ticket = inference.thinned(model, 0.1, (784,))
-    nets.retrain(ticket, model, data, training=training)
-print(peak() - before)
+    if what == "retraining":
+        return nets.retrain(ticket, model, data, training=training)
+    from nets.export.chain import Chain
+    run = Chain(ticket.masked(model)) if what == "sparse inference" else model.eval()
+    with torch.inference_mode():
+        run(x[:32])
+    return run
+
+act({what!r}, 4)
+before, present = peak(), held()
+kept = act({what!r}, {width})
+print((peak() - before) / 1024, (held() - present) / 1024)
 """
 
+MEASURED = ("dense training", "search", "retraining", "dense inference", "sparse inference")
 
-def memory(width: int) -> dict[str, float]:
-    """Return peak MiB beyond a process that trained a tiny network, each in a process of its own."""
-    found = {}
-    folder = str(Path(__file__).resolve().parent)
-    for what in ("dense training", "search", "retraining"):
-        code = MEMORY.format(folder=folder, what=what, width=width)
-        out = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-        found[what] = int(out.stdout.split()[-1]) / 1024
-    return found
+
+def memory(what: str, width: int) -> dict[str, float]:
+    """Return peak and held MiB of a thing done with a network 784-width-width-2, in its own process."""
+    code = MEMORY.format(folder=str(Path(__file__).resolve().parent), what=what, width=width)
+    out = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    peak, held = (float(number) for number in out.stdout.split()[-2:])
+    return {"peak": peak, "held": held}
 
 
 def table(results: dict[str, Any]) -> str:
     """Return the stored results as markdown."""
     lines = []
     routes = [route for route in nets.export.ROUTES if route != "dense"]
-    lines += ["| network | threads | batch | dense, ms | " + " | ".join(routes) + " | fastest |"]
-    lines += ["| --- " * (5 + len(routes)) + "|"]
+    if results["speed"]:
+        lines += ["| network | threads | batch | dense, ms | " + " | ".join(routes) + " | fastest |"]
+        lines += ["| --- " * (5 + len(routes)) + "|"]
     for row in results["speed"]:
         times = {t["route"]: t for t in row["timings"]}
         cells = [
@@ -182,14 +212,15 @@ def table(results: dict[str, Any]) -> str:
         dense = f"{1e3 * times['dense']['seconds']:.3f}"
         first = [row["case"], str(row["threads"]), str(row["batch"]), dense]
         lines.append("| " + " | ".join([*first, *cells, row["best"]]) + " |")
-    kinds = list(next(iter(results["files"].values())))
-    lines += ["", "| network | " + " | ".join(kinds) + " |", "| --- " * (1 + len(kinds)) + "|"]
+    if results["files"]:
+        kinds = list(next(iter(results["files"].values())))
+        lines += ["", "| network | " + " | ".join(kinds) + " |", "| --- " * (1 + len(kinds)) + "|"]
     for case, sizes in results["files"].items():
         lines.append(f"| {case} | " + " | ".join(f"{sizes[kind]:,}" for kind in kinds) + " |")
-    if "memory" in results:
-        lines += ["", "| 784-2000-2000-2, peak MiB | " + " | ".join(results["memory"]) + " |"]
-        lines += ["| --- " * (1 + len(results["memory"])) + "|"]
-        lines += ["| | " + " | ".join(f"{value:.0f}" for value in results["memory"].values()) + " |"]
+    if results["memory"]:
+        lines += ["", "| 784-2000-2000-2, 10% | peak, MiB | held, MiB |", "| --- | --- | --- |"]
+    for what, found in results["memory"].items():
+        lines.append(f"| {what} | {found['peak']:.0f} | {found['held']:.0f} |")
     return "\n".join(lines)
 
 
@@ -197,38 +228,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--fresh", action="store_true", help="forget the rows that are stored")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batches", type=int, nargs="+", help="only these batch sizes")
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.02, help="of a route in a round")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.table:
         print(table(json.loads(arguments.out.read_text(encoding="utf-8"))))
         return
-    torch.manual_seed(0)
-    results: dict[str, Any] = {"environment": environment("cpu"), "speed": [], "files": {}}
-    results["load"] = os.getloadavg()
-    rounds, seconds = (3, 0.001) if arguments.smoke else (arguments.rounds, arguments.seconds)
-    for name, make, batches in cases(arguments.smoke):
-        model, ticket = make()
-        results["files"][name] = files(model, ticket)
-        for threads in arguments.threads:
-            for batch in batches:
-                if arguments.batches and batch not in arguments.batches:
-                    continue
-                told = nets.export.measure(
-                    model, ticket, batch, threads=threads, rounds=rounds, seconds=seconds
-                )
-                print(name, told, sep="\n", flush=True)
-                row = {"case": name, "threads": threads, "batch": batch, "best": told.best}
-                results["speed"].append({**row, "timings": [asdict(t) for t in told.timings]})
+    began = time.perf_counter()
+    results: dict[str, Any] = {"environment": environment("cpu"), "speed": [], "files": {}, "memory": {}}
+    if arguments.out.exists() and not (arguments.fresh or arguments.smoke):
+        results |= json.loads(arguments.out.read_text(encoding="utf-8"))
+
+    def keep() -> None:
         if not arguments.smoke:
             arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    results["memory"] = memory(64 if arguments.smoke else 2000)
-    if not arguments.smoke:
-        arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+    rounds, seconds = (3, 0.001) if arguments.smoke else (arguments.rounds, arguments.seconds)
+    done = {(row["case"], row["threads"], row["batch"]) for row in results["speed"]}
+    for name, make, batches in cases(arguments.smoke):
+        asked = [b for b in batches if not arguments.batches or b in arguments.batches]
+        settings = [(b, t) for t in arguments.threads for b in asked if (name, t, b) not in done]
+        if not settings and name in results["files"]:
+            continue
+        torch.manual_seed(0)
+        model, ticket = make()
+        results["files"][name] = files(model, ticket)
+        told = nets.export.measurements(model, ticket, settings, rounds=rounds, seconds=seconds)
+        for measured in told:
+            print(name, measured, sep="\n", flush=True)
+            row = {"case": name, "threads": measured.threads, "batch": measured.batch, "best": measured.best}
+            row |= {"load": os.getloadavg()[0], "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+            results["speed"].append({**row, "timings": [asdict(t) for t in measured.timings]})
+            keep()
+    for what in MEASURED:
+        if what not in results["memory"]:
+            results["memory"][what] = memory(what, 64 if arguments.smoke else 2000)
+            keep()
     print(table(results))
+    print(f"{time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":

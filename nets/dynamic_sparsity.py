@@ -51,8 +51,7 @@ class GradualPruning(SparseTraining):
         due = _due(loop.step, first, last, self.updates)
         if due is None:
             return
-        n = self.mask.numel()
-        keep = self.count + round((n - self.count) * (1 - due) ** 3)
+        keep = self.count + round((loop.flat.layout.whole - self.count) * (1 - due) ** 3)
         scores = loop.flat.weights.abs().masked_fill_(~self.mask, -torch.inf)
         self.change(loop, select(scores, loop.flat.layout, keep, self.distribution, pooling="mean"))
 

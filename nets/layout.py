@@ -239,6 +239,11 @@ class Layout:
         """Length of the flat vector."""
         return sum(self.sizes)
 
+    @property
+    def whole(self) -> int:
+        """What densities are shares of: the number of weights, or the operations that they do."""
+        return self.total if self.groups is None else self.groups.whole
+
     def count(self, density: float) -> int:
         """Return how many entries a mask of this density keeps: round(density * total), at least 1."""
         if not 0 < density <= 1:

@@ -22,7 +22,7 @@ from nets.data import AnyData, load
 from nets.evaluation import evaluate_if_there
 from nets.flat_model import FlatModel
 from nets.granularity.making import groups_of
-from nets.granularity.names import density_under
+from nets.granularity.names import budget_of, density_under, prunes_units
 from nets.hooks import Hook
 from nets.layout import Layout, maskable
 from nets.masking.sparse_training import SparseTraining
@@ -220,9 +220,10 @@ def find_ticket(
         Share of the maskable weights to keep: exactly round(density * n) are, at granularity "weight". Or one
         by glob pattern over their names, the first match counts: ``{"fc1.*": 0.1, "*": 0.05}``.
     **settings
-        penalty (Penalty or str, default Log(0.02)), rewind, include, exclude, granularity and options, see
-        `nets.search.Wanted`; task, epochs, seed, training, hooks, data_dir, data_seed, device and checkpoint,
-        see `Setup`; and for a training of your own train, steps, loss and batch, see `find_tickets`.
+        penalty (Penalty or str, default Log(0.02)), rewind, include, exclude, granularity, budget and
+        options, see `nets.search.Wanted`; task, epochs, seed, training, hooks, data_dir, data_seed, device,
+        checkpoint: see `Setup`; and for a training of your own train, steps, loss and batch, see
+        `find_tickets`.
 
     Returns
     -------
@@ -493,7 +494,10 @@ def retrain_ticket(
     data = data_of(play) if data is None else data
     width = 1.0
     if ticket is not None and play.control == "small-dense":
-        width = width_for(play.model, data, ticket.kept, play.include, play.exclude)
+        operations = budget_of(play.granularity) == "flops"
+        most = inference_flops(build(play.model, data), data, ticket.masks) if operations else None
+        kept = ticket.kept if most is None else most.sparse
+        width = width_for(play.model, data, kept, play.include, play.exclude, operations=operations)
         ticket = None
     elif ticket is not None and play.control:
         layout = grouped_layout(play, data)
@@ -512,7 +516,7 @@ def grouped_layout(play: Play, data: AnyData) -> Layout | None:
     if play.granularity == "weight":
         return None
     network = build(play.model, data)
-    names = maskable(network, play.include, play.exclude, units=play.granularity == "channel")
+    names = maskable(network, play.include, play.exclude, units=prunes_units(play.granularity))
     layout = Layout.of(network, names)
     return replace(layout, groups=groups_of(play.granularity, network, layout, data))
 

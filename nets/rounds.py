@@ -125,7 +125,7 @@ def in_rounds(
         scores = criterion(search).to(torch.float64)
         if mask is not None:
             scores.masked_fill_(~mask, -torch.inf)
-        following = round(keep**number * search.n)
+        following = round(keep**number * search.layout.whole)
         while pending and search.count(pending[0]) >= following:
             density = pending.pop(0)
             chosen = select(scores, search.layout, search.count(density), distribution, pooling)
@@ -134,6 +134,12 @@ def in_rounds(
             yield search.found(chosen, density, weights=rewound, report=report, fine_tune=tuned)
         if pending:
             mask = select(scores, search.layout, following, distribution, pooling)
+
+
+def refuse_rewinding(rewinding: str) -> None:
+    """Raise ValueError unless a search of one training can do this: rewind weights, or the rate alone."""
+    if rewinding not in REWINDING[:2]:
+        raise ValueError(f"rewinding must be one of {', '.join(REWINDING[:2])}, got {rewinding!r}")
 
 
 def fine_tuning(training: Training, share: float) -> Training:

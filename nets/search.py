@@ -19,7 +19,7 @@ from nets.evaluation import Evaluation, evaluate
 from nets.flat_model import FlatModel
 from nets.granularity.layers import LayerDensities
 from nets.granularity.making import groups_of
-from nets.granularity.names import granularity_name
+from nets.granularity.names import granularity_name, prunes_units, with_budget
 from nets.hooks import Hook
 from nets.layout import Layout
 from nets.masking.course import Entries
@@ -82,7 +82,11 @@ class Wanted:
         Glob patterns of the parameters to mask; see `nets.layout.maskable`.
     granularity : str
         What shares one mask entry: "weight"; "N:M", e.g. "2:4", whose density is N / M whatever is asked;
-        "channel": neurons, channels and attention heads as a whole.
+        "channel": neurons, channels and attention heads as a whole; "channel:flops": the same, and densities
+        are shares of the operations of one inference.
+    budget : str
+        In place of densities: "flops:0.3" keeps units that do at most 0.3 of the masked layers' operations,
+        "weights:0.3" is the density 0.3. Granularity and densities are then as it says.
     options : mapping
         The method's own options.
     """
@@ -93,12 +97,17 @@ class Wanted:
     include: str | Sequence[str] = ()
     exclude: str | Sequence[str] = ()
     granularity: str = "weight"
+    budget: str = ""
     options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.penalty is not None:
             object.__setattr__(self, "penalty", parse_penalty(self.penalty))
         object.__setattr__(self, "granularity", granularity_name(self.granularity))
+        if self.budget:
+            granularity, share = with_budget(self.budget, self.granularity)
+            for name, value in (("granularity", granularity), ("densities", (share,)), ("budget", "")):
+                object.__setattr__(self, name, value)
         object.__setattr__(self, "options", dict(self.options or {}))
         if self.of_layers is not None and self.granularity != "weight":
             raise ValueError(f"densities of layers are for single weights, not for {self.granularity}")
@@ -115,7 +124,7 @@ class Wanted:
     @property
     def units(self) -> bool:
         """Whether whole units share an entry."""
-        return self.granularity == "channel"
+        return prunes_units(self.granularity)
 
     def layout(self, model: nn.Module, names: Layout, data: AnyData | Tensor | None) -> Layout:
         """Return the layout of the masked tensors with what ties their entries to one another."""

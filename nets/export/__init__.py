@@ -5,7 +5,7 @@ Heavy imports (numba, onnx, onnxruntime) happen when a function that needs them 
 
 from nets.export.exchange import onnx, program, torchscript
 from nets.export.files import FORMS, load, save
-from nets.export.speed import ROUTES, Measurement, Timing, measure
+from nets.export.speed import ROUTES, Measurement, Timing, measure, measurements
 
 __all__ = [
     "FORMS",
@@ -14,6 +14,7 @@ __all__ = [
     "Timing",
     "load",
     "measure",
+    "measurements",
     "onnx",
     "program",
     "save",

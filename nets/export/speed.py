@@ -7,7 +7,7 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -133,40 +133,57 @@ def measure(
     ValueError
         If a route is unknown, or the shape of inputs is.
     """
+    return next(
+        measurements(model, ticket, [(batch, threads)], routes=routes, rounds=rounds, seconds=seconds)
+    )
+
+
+def measurements(
+    model: nn.Module,
+    ticket: Ticket,
+    settings: Iterable[tuple[int | Tensor, int | None]],
+    *,
+    routes: Sequence[str] = ROUTES,
+    rounds: int = 15,
+    seconds: float = 0.02,
+) -> Iterator[Measurement]:
+    """Yield what `measure` returns for each batch and number of threads; the network is exported once."""
     odd = sorted(set(routes) - set(ROUTES))
     if odd:
         raise ValueError(f"unknown route {odd[0]!r}; choose among {', '.join(ROUTES)}")
     network = ticket.masked(model).eval()
-    x = example_inputs(ticket, batch, network) if isinstance(batch, int) else torch.as_tensor(batch)
-    threads = torch.get_num_threads() if threads is None else threads
-    maker = _Routes(network, ticket, x, threads)
-    runs: dict[str, Run] = {}
-    notes: dict[str, str] = {}
-    with _threads(threads), torch.inference_mode():
-        wanted = network(x)
+    maker: _Routes | None = None
+    for batch, asked in settings:
+        x = example_inputs(ticket, batch, network) if isinstance(batch, int) else torch.as_tensor(batch)
+        threads = torch.get_num_threads() if asked is None else asked
+        maker = maker or _Routes(network, ticket, x)
+        runs: dict[str, Run] = {}
+        notes: dict[str, str] = {}
+        with _threads(threads), torch.inference_mode():
+            wanted = network(x)
+            for route in ROUTES:
+                if route != "dense" and route not in routes:
+                    continue
+                try:
+                    run = maker.make(route, threads)
+                    far = float((run(x) - wanted).abs().max())
+                    if not far <= ROUNDING * (1.0 + float(wanted.abs().max())):
+                        raise Unavailable(f"its outputs differ by {far:.3g}")
+                    runs[route] = run
+                except (Unavailable, NotAChain, ImportError, ValueError) as error:
+                    notes[route] = str(error)
+            times = _times(runs, x, rounds, seconds)
+        timings = []
         for route in ROUTES:
-            if route != "dense" and route not in routes:
-                continue
-            try:
-                run = maker.make(route)
-                far = float((run(x) - wanted).abs().max())
-                if not far <= ROUNDING * (1.0 + float(wanted.abs().max())):
-                    raise Unavailable(f"its outputs differ by {far:.3g}")
-                runs[route] = run
-            except (Unavailable, NotAChain, ImportError, ValueError) as error:
-                notes[route] = str(error)
-        times = _times(runs, x, rounds, seconds)
-    timings = []
-    for route in ROUTES:
-        if route in runs:
-            ratios = [dense / own for dense, own in zip(times["dense"], times[route])]
-            low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-            timings.append(Timing(route, statistics.median(times[route]), middle, low, high))
-        elif route in notes:
-            timings.append(Timing(route, math.nan, math.nan, math.nan, math.nan, notes[route]))
-    faster = [t for t in timings if not t.note and t.low > 1.0]
-    best = max(faster, key=lambda t: t.speedup).route if faster else "dense"
-    return Measurement(len(x), threads, tuple(timings), best, _without_gradients(runs[best]))
+            if route in runs:
+                ratios = [dense / own for dense, own in zip(times["dense"], times[route])]
+                low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+                timings.append(Timing(route, statistics.median(times[route]), middle, low, high))
+            elif route in notes:
+                timings.append(Timing(route, math.nan, math.nan, math.nan, math.nan, notes[route]))
+        faster = [t for t in timings if not t.note and t.low > 1.0]
+        best = max(faster, key=lambda t: t.speedup).route if faster else "dense"
+        yield Measurement(len(x), threads, tuple(timings), best, _without_gradients(runs[best]))
 
 
 def _times(runs: dict[str, Run], x: Tensor, rounds: int, seconds: float) -> dict[str, list[float]]:
@@ -189,15 +206,15 @@ def _times(runs: dict[str, Run], x: Tensor, rounds: int, seconds: float) -> dict
 class _Routes:
     """Makes the routes of a network, sharing what several need."""
 
-    def __init__(self, network: nn.Module, ticket: Ticket, x: Tensor, threads: int) -> None:
+    def __init__(self, network: nn.Module, ticket: Ticket, x: Tensor) -> None:
         self.network = network
-        self.x = x
-        self.threads = threads
+        self.x = x[: max(2, min(8, len(x)))].clone()
         self._small: nn.Module | None = None
         self._why = ""
+        self._exported: dict[nn.Module, bytes] = {}
         with torch.inference_mode(False), torch.no_grad():
             try:
-                small = shrink(network, ticket, x[:8].clone()).eval()
+                small = shrink(network, ticket, self.x).eval()
             except ValueError as error:
                 self._why = str(error)
             else:
@@ -206,7 +223,7 @@ class _Routes:
                 else:
                     self._why = "every unit is read: nothing can be removed"
 
-    def make(self, route: str) -> Run:
+    def make(self, route: str, threads: int) -> Run:
         """Return how a route runs."""
         if route == "dense":
             return self.network
@@ -218,17 +235,19 @@ class _Routes:
             return _with_csr(self._small or self.network)
         if route == "scipy-csr":
             return _scipy_chain(self._small or self.network)
-        return self._onnx(self._shrunk() if route.endswith("shrunk") else self.network)
+        return self._onnx(self._shrunk() if route.endswith("shrunk") else self.network, threads)
 
     def _shrunk(self) -> nn.Module:
         if self._small is None:
             raise Unavailable(self._why)
         return self._small
 
-    def _onnx(self, network: nn.Module) -> Run:
-        with torch.inference_mode(False), torch.no_grad():
-            x = self.x.clone() if len(self.x) > 1 else self.x.repeat(2, *[1] * (self.x.dim() - 1))
-            session = onnx_session(onnx_bytes(network, x), self.threads)
+    def _onnx(self, network: nn.Module, threads: int) -> Run:
+        if network not in self._exported:
+            with torch.inference_mode(False), torch.no_grad():
+                x = self.x if len(self.x) > 1 else self.x.repeat(2, *[1] * (self.x.dim() - 1))
+                self._exported[network] = onnx_bytes(network, x)
+        session = onnx_session(self._exported[network], threads)
         name = session.get_inputs()[0].name
         return lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])
 

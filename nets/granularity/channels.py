@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from concave_sparsity import density_count, largest
 from nets.granularity.coupling import Coupling, coupling
 from nets.granularity.groups import Groups
+from nets.granularity.names import budget_of
 from nets.layout import Layout
+from nets.models.flops import count_flops
 
 #: How the score of a unit comes from those of its weights.
 POOLINGS = ("sum", "mean", "own")
@@ -21,12 +23,14 @@ POOLINGS = ("sum", "mean", "own")
 class _Block:
     """One weight seen as a matrix of kernels: rows are outputs, columns inputs; units or -1 by both.
 
-    Weights of transposed convolutions lie with their inputs first.
+    Weights of transposed convolutions lie with their inputs first. A kernel costs `price`: its weights, or
+    the multiplications that they do in one inference.
     """
 
     rows: Tensor
     columns: Tensor
     kernel: int
+    price: int
     inputs_first: bool = False
 
     def matrix(self, part: Tensor) -> Tensor:
@@ -43,8 +47,9 @@ class _Block:
 class Channels(Groups):
     """Prune whole units: a weight stays if the unit it belongs to and the unit it reads both stay.
 
-    A density counts weights, as everywhere: of the ranking of all units, the longest head is kept whose
-    weights are no more than the density allows. The best unit of every layer is kept, so no layer dies.
+    A density counts weights, as everywhere, or the operations that they do in one inference: of the ranking
+    of all units, the longest head is kept whose weights (operations) are no more than the density allows. The
+    best unit of every layer is kept, so no layer dies.
 
     The score of a unit is the sum over all weights that go with it, those that compute it and those that read
     it, or for magnitudes, which are sizes, their mean: the sum would say how many weights a unit has. Weights
@@ -58,6 +63,8 @@ class Channels(Groups):
         Its maskable weights.
     x : Tensor
         An input, which the network is tried on.
+    name : str
+        "channel", whose density counts weights, or "channel:flops".
 
     Attributes
     ----------
@@ -72,9 +79,9 @@ class Channels(Groups):
         If a masked tensor is no weight of a layer, or no unit can be removed.
     """
 
-    name = "channel"
-
-    def __init__(self, model: nn.Module, layout: Layout, x: Tensor) -> None:
+    def __init__(self, model: nn.Module, layout: Layout, x: Tensor, name: str = "channel") -> None:
+        self.name = name
+        self.counted = "operations" if budget_of(name) == "flops" else "weights"
         self.coupling: Coupling = coupling(model, layout.names, x)
         layers = {f"{name}.weight".lstrip("."): name for name in self.coupling.outputs}
         for name in layout.names:
@@ -91,18 +98,22 @@ class Channels(Groups):
             )
         self.layout = layout
         self.total = layout.total
+        operations = count_flops(model, x[:1]).layers if self.counted == "operations" else {}
         self.blocks = []
         for name, shape in zip(layout.names, layout.shapes):
             layer, kernel = layers[name], prod(shape[2:])
             rows, columns = self.coupling.outputs[layer], self.coupling.inputs[layer]
+            price = kernel * operations[layer] // (2 * prod(shape)) if operations else kernel
             if layer in self.coupling.transposed:
-                self.blocks.append(_Block(rows, columns, kernel, inputs_first=True))
+                self.blocks.append(_Block(rows, columns, kernel, price, inputs_first=True))
                 continue
             if len(rows) != shape[0]:  # transposed in groups, which have their inputs first
                 rows, columns = columns, rows
             if len(columns) != shape[1]:  # groups: their inputs and outputs are one unit
                 columns = torch.full((shape[1],), -1)
-            self.blocks.append(_Block(rows, columns, kernel))
+            self.blocks.append(_Block(rows, columns, kernel, price))
+        self._layers = self._kinds()
+        self._whole = self.cost(torch.ones(self.units, dtype=torch.bool))
         self._first = self._first_readers(torch.ones(layout.total, dtype=torch.bool))
 
     def _first_readers(self, there: Tensor) -> Tensor:
@@ -116,26 +127,31 @@ class Channels(Groups):
         return first[:-1]
 
     @property
+    def whole(self) -> int:
+        """What a density is a share of: the number of weights, or the operations of one inference."""
+        return self._whole
+
+    @property
     def entries(self) -> int:
         """Number of mask entries: the units."""
         return self.units
 
     def count(self, density: float) -> int:
-        """Return the number of weights kept at most, round(density * n).
+        """Return the number of weights (operations) kept at most, round(density * that of all).
 
         Raises
         ------
         ValueError
             If one unit in every layer has more.
         """
-        count = density_count(density, self.total)
+        count = density_count(density, self.whole)
         self._refuse_too_few(self.best(torch.zeros(self.units)), count)
         return count
 
     def select(
         self, scores: Tensor, count: int, distribution: str = "global", pooling: str = "sum"
     ) -> Tensor:
-        """Keep the units of highest score, as many as have no more than `count` weights between them."""
+        """Keep the units of highest score, as many as have no more than `count` weights (operations)."""
         if distribution != "global":
             raise ValueError(
                 f"channels are shared out globally, distribution {distribution!r} is for single weights"
@@ -153,16 +169,16 @@ class Channels(Groups):
         self._refuse_too_few(self._head(order, low), count)
         while low < high:
             middle = (low + high + 1) // 2
-            fits = self.weights(self._head(order, middle)) <= count
+            fits = self.cost(self._head(order, middle)) <= count
             low, high = (middle, high) if fits else (low, middle - 1)
         return self._head(order, low)
 
     def _refuse_too_few(self, alive: Tensor, count: int) -> None:
-        least = self.weights(alive)
+        least = self.cost(alive)
         if least > count:
             raise ValueError(
-                f"{count} weights are too few for one unit in every layer, which have {least}; ask for a "
-                f"density of at least {least / self.total:.4g}"
+                f"{count} {self.counted} are too few for one unit in every layer, which have {least}; ask "
+                f"for a density of at least {least / self.whole:.4g}"
             )
 
     def _head(self, order: Tensor, kept: int) -> Tensor:
@@ -181,8 +197,40 @@ class Channels(Groups):
 
     def weights(self, alive: Tensor) -> int:
         """Return how many weights a set of units, boolean, shape (units,), leaves."""
+        return self._left(alive, [b.kernel for b in self.blocks])
+
+    def cost(self, alive: Tensor) -> int:
+        """Return how many weights (operations) a set of units leaves: what the density counts."""
+        return self._left(alive, [b.price for b in self.blocks])
+
+    def _left(self, alive: Tensor, prices: list[int]) -> int:
         alive = torch.cat([alive, alive.new_ones(1)]).cpu()
-        return sum(int(alive[b.rows].sum()) * int(alive[b.columns].sum()) * b.kernel for b in self.blocks)
+        parts = zip(self.blocks, prices)
+        return sum(int(alive[b.rows].sum()) * int(alive[b.columns].sum()) * price for b, price in parts)
+
+    def costs(self, alive: Tensor) -> Tensor:
+        """Return how many weights (operations) each unit costs beside those that are there.
+
+        Parameters
+        ----------
+        alive : Tensor
+            Shape (units,), in [0, 1]: how far the units are there.
+
+        Returns
+        -------
+        Tensor
+            Shape (units,), at least 1.
+        """
+        alive = torch.cat([alive, alive.new_ones(1)])
+        costs = torch.zeros_like(alive)
+        for block in self.blocks:
+            rows, columns = (
+                torch.where(units < 0, self.units, units).to(alive.device)
+                for units in (block.rows, block.columns)
+            )
+            costs.index_add_(0, rows, (alive[columns].sum() * block.price).expand(len(rows)))
+            costs.index_add_(0, columns, (alive[rows].sum() * block.price).expand(len(columns)))
+        return costs[:-1].clamp_(min=1.0)
 
     def pool(self, values: Tensor, mean: bool = False) -> Tensor:
         """Return sums or means over the weights that each unit has left, shape (units,); -inf without any."""
@@ -203,7 +251,11 @@ class Channels(Groups):
 
     def gather(self, values: Tensor) -> Tensor:
         """Return the sums over the weights that read each unit, shape (units,)."""
-        return self._sum(values, rows=False)
+        sums = values.new_zeros(self.units + 1)
+        for block, part in zip(self.blocks, self.layout.segments(values)):
+            place = torch.where(block.columns < 0, self.units, block.columns).to(values.device)
+            sums.index_add_(0, place, block.matrix(part).sum((0, 2)))
+        return sums[:-1]
 
     def expand(self, alive: Tensor) -> Tensor:
         """Return the product of the values of both units of every weight, shape (n,).
@@ -247,6 +299,28 @@ class Channels(Groups):
         own = self.gather(values)
         return self.spread(own.masked_fill(self.best(own), torch.inf), torch.inf)
 
+    def priced(self, worth: Tensor, mask: Tensor) -> Tensor:
+        """Return at every weight what the unit that it reads gives for what it costs, laid out as by `share`.
+
+        What a unit gives is its share of the worth of its layer as it stands, the slope of the logarithm of
+        that sum: halving a layer hurts alike wherever, and a layer that grows narrow grows dear. By their
+        bare worth units of one layer after the other would go, down to the last: the estimates of layers
+        differ by orders of magnitude, and each is of one unit's loss while all others stay.
+
+        Parameters
+        ----------
+        worth : Tensor
+            By how much the loss rises without each unit, up to a factor a layer; shape (units,).
+        mask : Tensor
+            The relaxed mask as it stands, shape (n,): what else is there decides what a unit costs.
+        """
+        there = self.own(mask).to(worth.dtype)
+        layer = self._layers.to(worth.device)
+        total = worth.new_zeros(int(layer.max()) + 1).index_add_(0, layer, worth * there)
+        share = worth / total[layer].clamp_(min=torch.finfo(worth.dtype).tiny)
+        own = share / self.costs(there)
+        return self.spread(own.masked_fill(self.best(own), torch.inf), torch.inf)
+
     def threshold(self, values: Tensor, density: float) -> Tensor | None:
         """Return the largest value of a unit that is dropped at a density, shape (); None if none is."""
         own = self.own(values)
@@ -267,7 +341,7 @@ class Channels(Groups):
         if others:
             scores = scores + (~alive).to(scores.dtype)
         drawn = torch.zeros_like(alive)
-        kinds = self._kinds().to(mask.device)
+        kinds = self._layers.to(mask.device)
         for kind in range(int(kinds.max()) + 1):
             members = (kinds == kind).nonzero().flatten()
             drawn[members] = largest(scores[members], int(alive[members].sum()))
@@ -281,12 +355,17 @@ class Channels(Groups):
         return kinds
 
     def refuse(self, mask: Tensor, count: int) -> None:
-        """Raise AssertionError unless the mask consists of whole units and keeps at most `count` weights."""
-        if not torch.equal(self.expand(self.alive(mask)), mask):
+        """Raise AssertionError unless a mask consists of whole units that cost `count` at most."""
+        alive = self.alive(mask)
+        if not torch.equal(self.expand(alive), mask):
             raise AssertionError("the mask keeps units in part")
-        if int(mask.sum()) > count:
-            raise AssertionError(f"the mask keeps {int(mask.sum())} weights, at most {count} may stay")
+        if (cost := self.cost(alive)) > count:
+            raise AssertionError(f"the mask keeps {cost} {self.counted}, at most {count} may stay")
 
-    def report(self, mask: Tensor) -> dict[str, int]:
-        """Return how many units a mask keeps and how many there are."""
-        return {"units_kept": int(self.alive(mask).sum()), "units": self.units}
+    def report(self, mask: Tensor) -> dict[str, float]:
+        """Return how many units a mask keeps and how many there are, and the share of operations if asked."""
+        alive = self.alive(mask)
+        report: dict[str, float] = {"units_kept": int(alive.sum()), "units": self.units}
+        if self.counted == "operations":
+            report["flops_density"] = self.cost(alive) / self.whole
+        return report

@@ -25,6 +25,11 @@ class Groups(ABC):
     total: int
 
     @property
+    def whole(self) -> int:
+        """What a density is a share of: the number of weights, unless the granularity counts otherwise."""
+        return self.total
+
+    @property
     def entries(self) -> int:
         """Number of mask entries that may be trained on their own; here one a weight."""
         return self.total
@@ -90,7 +95,7 @@ class Groups(ABC):
         """Return a relaxed mask, shape (n,), with all that it takes along, so that its mean is a density."""
         return mask
 
-    def report(self, mask: Tensor) -> dict[str, int]:
+    def report(self, mask: Tensor) -> dict[str, float]:
         """Return what there is to tell of a finished mask, e.g. the number of units kept."""
         return {}
 

@@ -12,7 +12,7 @@ from nets.granularity.channels import Channels
 from nets.granularity.groups import Groups
 from nets.granularity.layers import LayerDensities
 from nets.granularity.n_of_m import NOfM
-from nets.granularity.names import n_and_m
+from nets.granularity.names import granularity_kind, n_and_m
 from nets.granularity.slicing import disturbed, refuse_other_outputs, without
 from nets.layout import Layout
 
@@ -45,12 +45,13 @@ def groups_of(
     pair = n_and_m(name)
     if pair is not None:
         return NOfM(*pair, model, layout)
+    assert granularity_kind(name) == "channel"
     if data is None:
         raise ValueError("granularity channel tries the network on inputs: give a batch")
     x = data[:4] if isinstance(data, Tensor) else data.example(4)
     if not isinstance(x, Tensor):
         raise ValueError("granularity channel needs a network of one input tensor; prune by weight or N:M")
-    channels = Channels(model, layout, x)
+    channels = Channels(model, layout, x, name)
     _try_out(model, channels, x)
     return channels
 

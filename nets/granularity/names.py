@@ -1,4 +1,4 @@
-"""The names of granularities: "weight", "N:M" such as "2:4", "channel". This module imports no torch."""
+"""The names of granularities: "weight", "2:4", "channel", "channel:flops". This module imports no torch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ Density = TypeVar("Density")
 #: Kinds, as methods declare them.
 KINDS = ("weight", "n:m", "channel")
 
+#: What the density of whole units is a share of, after a colon: "channel" is "channel:weights".
+BUDGETS = ("weights", "flops")
+
 
 def granularity_name(text: str) -> str:
-    """Return the name in its one spelling: "weight", "channel", or "2:4" without spaces or leading zeros.
+    """Return the name in its one spelling: "weight", "channel", "channel:flops", or "2:4" without spaces.
 
     Raises
     ------
     ValueError
         If it is none.
     """
-    name = text.strip().lower()
-    if name in ("weight", "channel"):
+    name = "".join(text.lower().split())
+    if name in ("weight", "channel", "channel:flops"):
         return name
+    if name == "channel:weights":
+        return "channel"
     match = re.fullmatch(r"(\d+)\s*:\s*(\d+)", name)
     if match is None:
-        raise ValueError(f'granularity must be "weight", "channel" or N:M such as "2:4", got {text!r}')
+        raise ValueError(
+            f'granularity must be "weight", "channel", "channel:flops" or N:M such as "2:4", got {text!r}'
+        )
     n, m = int(match[1]), int(match[2])
     if not 1 <= n < m:
         raise ValueError(f"granularity N:M keeps N of M weights, so it needs 1 <= N < M, got {text!r}")
@@ -33,13 +40,60 @@ def granularity_name(text: str) -> str:
 
 def granularity_kind(name: str) -> str:
     """Return which of `KINDS` a name is of."""
-    return "n:m" if ":" in name else name
+    return "n:m" if n_and_m(name) is not None else name.partition(":")[0]
 
 
 def n_and_m(name: str) -> tuple[int, int] | None:
     """Return (N, M) of a name N:M, None of another."""
-    n, colon, m = name.partition(":")
-    return (int(n), int(m)) if colon else None
+    n, _, m = name.partition(":")
+    return (int(n), int(m)) if m.isdigit() else None
+
+
+def prunes_units(name: object) -> bool:
+    """Tell whether whole units share a mask entry; `name` is a granularity, or something else."""
+    return isinstance(name, str) and granularity_kind(name) == "channel"
+
+
+def budget_of(name: str) -> str:
+    """Return which of `BUDGETS` the density of a granularity is a share of."""
+    return "flops" if name.endswith(":flops") else "weights"
+
+
+def with_budget(text: str, granularity: str = "weight") -> tuple[str, float]:
+    """Return granularity and density of a budget such as "flops:0.3" or "weights:0.1".
+
+    Parameters
+    ----------
+    text : str
+        What is counted, a colon, and the share of it to keep: "flops" counts the operations of the masked
+        layers in one inference, and prunes whole units; "weights" (or "parameters") counts masked weights.
+    granularity : str
+        The granularity asked for besides.
+
+    Raises
+    ------
+    ValueError
+        If it is no budget, or operations are to be saved by single weights.
+    """
+    what, colon, share = "".join(str(text).lower().split()).partition(":")
+    what = {"parameters": "weights"}.get(what, what)
+    try:
+        density = float(share)
+    except ValueError:
+        density = 0.0
+    if not colon or what not in BUDGETS or not 0 < density <= 1:
+        raise ValueError(
+            f'budget must be "flops:SHARE" or "weights:SHARE" with a share in (0, 1], e.g. "flops:0.3", got '
+            f"{text!r}"
+        )
+    granularity = granularity_name(granularity)
+    if what == "weights":
+        return granularity, density
+    if granularity not in ("weight", "channel", "channel:flops"):
+        raise ValueError(
+            f"a budget of operations prunes whole units, not {granularity}: leave granularity out"
+        )
+    return "channel:flops", density
 
 
 def density_under(name: str, density: Density) -> Density | float:

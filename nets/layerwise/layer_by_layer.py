@@ -130,6 +130,8 @@ def prune(
         raise ValueError(
             f'granularity must be "weight", "channel", "head" or N:M such as "2:4", got {granularity!r}'
         ) from None
+    if granularity == "channel:flops":
+        raise ValueError("layer-wise pruning counts weights, not operations: give granularity channel")
     if allocation is None:
         allocation = "global" if solver == "concave" or granularity in ("channel", "head") else "layer"
     if allocation not in ALLOCATIONS:

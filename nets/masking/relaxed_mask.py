@@ -10,6 +10,7 @@ from torch import Tensor
 
 from concave_sparsity import Penalty
 from nets.distributions import select_above, select_nearly
+from nets.granularity.channels import Channels
 from nets.hooks import Hook
 from nets.layout import Layout
 from nets.masking import masked_step
@@ -110,6 +111,7 @@ class RelaxedMask(Hook):
         self.alive = alive
         self.mask = torch.empty(0)
         self._squares = torch.empty(0)
+        self._of_units = torch.empty(0)
         self.curves = Curves(steered=not lam)
 
     def start(self, loop: Course) -> None:
@@ -118,6 +120,8 @@ class RelaxedMask(Hook):
         if self.mask.numel() == 0:
             self.mask = torch.ones_like(flat.weights)
             self._squares = torch.zeros_like(flat.weights)
+        if isinstance(flat.layout.groups, Channels) and self._of_units.numel() == 0:
+            self._of_units = flat.weights.new_zeros(flat.layout.groups.units)
         self.interval = updates_at_least(self.interval, loop.steps)
         self._keep = math.exp(-self.interval / max(self.interval, self.memory * loop.steps))
         self._critical = critical_step(self.penalty)
@@ -129,6 +133,9 @@ class RelaxedMask(Hook):
     def after_backward(self, loop: Course) -> None:
         """Sum the squared gradients of the effective weights and turn them into gradients of the weights."""
         self.steps_averaged += 1.0
+        groups = loop.flat.layout.groups
+        if isinstance(groups, Channels):
+            self._of_units += groups.gather(loop.flat.gradients * loop.flat.weights).square_()
         if not self._in_one_pass:
             loop.flat.scale_gradients(self.mask, self._squares)
 
@@ -151,8 +158,17 @@ class RelaxedMask(Hook):
         return falling_density(share, self.density, begin=self.warm_up, end=self.descent, origin=self.origin)
 
     def curvature(self, loop: Course) -> Tensor:
-        """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,)."""
+        """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,).
+
+        Of a unit it is the root mean square of the loss's slope in its entry, sum theta_i g_i over the
+        weights that read it, all of them together (Molchanov et al., CVPR 2019), as a share of its layer's:
+        squares leave the whole share to one unit where a layer grows narrow, and the others go. It is divided
+        by what the unit costs: under a budget sum c_u m_u the penalty of an entry is lam c_u r(m_u), and the
+        proximal point depends on h_u / (lam c_u) alone.
+        """
         weights, groups = loop.flat.weights, loop.flat.layout.groups
+        if isinstance(groups, Channels):
+            return groups.priced(self._of_units.sqrt(), self.mask)
         h = self._squares.sqrt().mul_(weights).mul_(weights)
         return h if groups is None else groups.share(h)
 
@@ -184,6 +200,7 @@ class RelaxedMask(Hook):
         h = self.curvature(loop)
         scale = math.sqrt(max(self.steps_averaged, 1.0))
         self._squares.mul_(self._keep)
+        self._of_units.mul_(self._keep)
         self.steps_averaged *= self._keep
         target = self.target(loop.share)
         if self.given:
@@ -214,10 +231,11 @@ class RelaxedMask(Hook):
         return self.curves.trace
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the mask and the running sum of squared gradients."""
+        """Return the mask and the running sums of squared gradients."""
         return {
             "mask": self.mask,
             "squares": self._squares,
+            "of_units": self._of_units,
             "count": self.steps_averaged,
             "curves": self.trace,
         }
@@ -225,6 +243,7 @@ class RelaxedMask(Hook):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
         self.mask, self._squares, self.steps_averaged = state["mask"], state["squares"], state["count"]
+        self._of_units = state.get("of_units", torch.empty(0))
         self.curves.load(state["curves"])
 
 

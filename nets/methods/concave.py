@@ -22,7 +22,7 @@ from nets.masking.sparse_training import SparseTraining
 from nets.masking.trained_mask import TrainedMask
 from nets.masking.updates import GradientUpdate, ProximalUpdate, Update
 from nets.methods.method import Method, Option
-from nets.rounds import append_curves
+from nets.rounds import append_curves, refuse_rewinding
 from nets.search import Found, Search
 from nets.training import Loop
 
@@ -49,6 +49,7 @@ OPTIONS = (
     Option("trained", "joint", "gradient and proximal train joint, alternating, or the mask alone"),
     Option("period", 10, "steps of a turn of the alternating training"),
     Option("rounds", 1, "trainings: each extracts a sparser network and rewinds the survivors"),
+    Option("rewinding", "weights", "what goes back: weights, or the learning-rate alone (they stay trained)"),
     Option("preset", "", "named options, for those left at their defaults: paper or paper-steered"),
 )
 
@@ -102,27 +103,32 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
     o = with_preset(search.options)
     if o["rounds"] < 1:
         raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
-
+    refuse_rewinding(o["rewinding"])
     _refuse(search)
 
     def one(density: float) -> Found:
         alive: Tensor | None = None
         origin = 1.0
         trace: dict[str, list[float]] = {}
+        weights: dict[str, Tensor] | None = None
         for number in range(1, o["rounds"] + 1):
             aim = density ** (number / o["rounds"])
-            count = max(search.count(density), round(aim * search.n))
+            count = max(search.count(density), round(aim * search.layout.whole))
             hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
-            loop = _train(search, hook, alive, first=number == 1)
+            loop = _train(search, hook, alive, weights, first=number == 1)
             alive, report = _extract(search, loop, hook, count)
+            weights = search.flat.snapshot() if o["rewinding"] != "weights" else None
             append_curves(trace, hook.trace, loop.steps * (number - 1))
-            origin = int(alive.sum()) / search.n
+            groups = search.layout.groups
+            kept = {} if groups is None else groups.report(alive)
+            origin = kept.get("flops_density", int(alive.sum()) / search.n)
         assert alive is not None
         if o["rounds"] > 1:
             report["rounds"] = o["rounds"]
         if follows(o):
             report["density_follows"] = True
-        return search.found(alive, density, report=report, trace=trace, exact=not follows(o))
+        exact = not follows(o)
+        return search.found(alive, density, weights=weights, report=report, trace=trace, exact=exact)
 
     return search.each(one)
 
@@ -137,7 +143,13 @@ def cost(density: float, epochs: float, options: Mapping[str, Any]) -> float:
     return float(epochs * with_preset(options)["rounds"])
 
 
-def _train(search: Search, hook: RelaxedMask | TrainedMask, alive: Tensor | None, first: bool) -> Loop:
+def _train(
+    search: Search,
+    hook: RelaxedMask | TrainedMask,
+    alive: Tensor | None,
+    weights: dict[str, Tensor] | None,
+    first: bool,
+) -> Loop:
     """Train once: from the initial weights at first, later the survivors from where they are rewound to."""
     hooks: list[Hook] = [] if alive is None else [SparseTraining(alive)]
     training = search.training
@@ -146,7 +158,7 @@ def _train(search: Search, hook: RelaxedMask | TrainedMask, alive: Tensor | None
         training = replace(training, weight_decay=0.0)
     if first and not alone:
         return search.train(hook, training=training)
-    weights = search.rewound()
+    weights = search.rewound() if weights is None else weights
     return search.train(*hooks, hook, weights=weights, training=training, start=search.rewind)
 
 

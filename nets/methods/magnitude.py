@@ -12,7 +12,7 @@ from nets.distributions import select
 from nets.masking.course import Course
 from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
-from nets.rounds import Snapshot
+from nets.rounds import Snapshot, refuse_rewinding
 from nets.search import Found, Search
 
 
@@ -30,9 +30,12 @@ class Magnitude(SparseTraining):
 
 def find(search: Search) -> Iterable[Found]:
     """Train the dense network once; every density is a cut of the same trained weights."""
+    refuse_rewinding(search.options["rewinding"])
     snapshot = Snapshot(search.rewind)
     search.train(*([snapshot] if search.rewind else []))
     rewound = snapshot.weights if search.rewind else search.initial
+    if search.options["rewinding"] != "weights":
+        rewound = search.flat.snapshot()
     scores = criteria.magnitude(search)
     for density in search.densities:
         count, distribution = search.count(density), search.options["distribution"]
@@ -49,6 +52,7 @@ METHOD = Method(
     cost=lambda density, epochs, options: epochs,
     options=(
         Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+        Option("rewinding", "weights", "what goes back: weights, or the learning-rate alone"),
     ),
     chain=True,
     granularities=("weight", "n:m", "channel"),

@@ -22,7 +22,9 @@ def flow_mask(setting: Scoring, density: float) -> Tensor:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
     mask = torch.ones_like(setting.flat.weights, dtype=torch.bool)
     for k in range(1, rounds + 1):
-        count = setting.count(density) if k == rounds else round(density ** (k / rounds) * setting.n)
+        count = (
+            setting.count(density) if k == rounds else round(density ** (k / rounds) * setting.layout.whole)
+        )
         scores = synflow(setting, mask).masked_fill_(~mask, -torch.inf)
         mask = select(scores, setting.layout, count)
     return mask

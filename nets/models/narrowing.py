@@ -1,4 +1,4 @@
-"""The widest network of an architecture whose maskable weights are no more than a ticket keeps."""
+"""The widest network of an architecture whose maskable weights or operations are no more than a ticket's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 from nets.data import AnyData
 from nets.layout import Layout, maskable
 from nets.models.building import ModelSpec, build
+from nets.models.flops import count_flops
 from nets.models.registry import Architecture
 from nets.registry import models
 
@@ -25,11 +26,13 @@ def maskable_weights(model: nn.Module, include: Sequence[str] = (), exclude: Seq
 def width_for(
     model: ModelSpec,
     data: AnyData,
-    weights: int,
+    most: int,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    *,
+    operations: bool = False,
 ) -> float:
-    """Return the width at which a network has as many maskable weights as possible, but at most `weights`.
+    """Return the width at which a network has as many maskable weights as possible, but at most `most`.
 
     Parameters
     ----------
@@ -37,10 +40,12 @@ def width_for(
         A model's name, or a factory with a parameter `width`.
     data : Dataset or Stream
         Gives the shape of the inputs and the number of classes.
-    weights : int
+    most : int
         Maskable weights at most, e.g. what a ticket keeps.
     include, exclude : sequence of str
         See `nets.layout.maskable`.
+    operations : bool
+        Count the operations of one inference instead of the weights.
 
     Raises
     ------
@@ -51,20 +56,24 @@ def width_for(
     def size(width: float) -> int:
         # on the meta device: shapes without numbers
         with torch.device("meta"):
-            return maskable_weights(_made(model, data, width), include, exclude)
+            made = _made(model, data, width)
+        if operations:
+            return count_flops(made, data.example(1)).dense
+        return maskable_weights(made, include, exclude)
 
+    what = "operations" if operations else "weights"
     low, high = 1e-9, 1.0
     smallest = size(low)
-    if smallest > weights:
+    if smallest > most:
         raise ValueError(
-            f"no dense network of this architecture is as small as {weights} weights: even with the fewest "
+            f"no dense network of this architecture is as small as {most} {what}: even with the fewest "
             f"units a layer it has {smallest}; ask for a larger density"
         )
-    if size(high) <= weights:
+    if size(high) <= most:
         return high
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if size(middle) <= weights else (low, middle)
+        low, high = (middle, high) if size(middle) <= most else (low, middle)
     return low
 
 

@@ -35,6 +35,6 @@ def test_a_small_case_goes_into_the_table(inference):
     told = nets.export.measure(model, ticket, 1, routes=("shrunk", "chain"), rounds=2, seconds=0.001)
     row = {"case": name, "threads": 1, "batch": 1, "best": told.best}
     results = {"speed": [{**row, "timings": [asdict(t) for t in told.timings]}], "files": {name: sizes}}
-    text = inference.table({**results, "memory": {"search": 3.0}})
+    text = inference.table({**results, "memory": {"search": {"peak": 3.0, "held": 1.0}}})
     assert f"| {name} | 1 | 1 |" in text
     assert f"{sizes['packed']:,}" in text

@@ -37,6 +37,14 @@ def test_every_route_runs_and_the_best_is_one_of_them(batch):
     assert "<- fastest" in str(told)
 
 
+def test_several_settings_are_measured_one_after_another():
+    model, ticket = mlp()
+    told = list(
+        nets.export.measurements(model, ticket, [(1, 1), (3, 1)], routes=("chain",), rounds=2, seconds=0.001)
+    )
+    assert [(m.batch, m.threads) for m in told] == [(1, 1), (3, 1)]
+
+
 def test_nothing_slower_is_chosen(monkeypatch):
     from nets.export import speed
 

@@ -18,6 +18,7 @@ from nets.granularity.making import groups_of
 from nets.layout import Layout, maskable
 from nets.methods import method, method_names
 from nets.models import build
+from nets.models.flops import count_flops
 from nets.models.vision_transformer import vit_lite
 from nets.playing import find_ticket, find_tickets, play, retrain
 from nets.tickets import Ticket
@@ -29,7 +30,9 @@ MODELS = {"lenet-300-100": (1, 8, 8), "resnet-20": (3, 8, 8), "vit-lite": (1, 8,
 
 def grouped(model, shape):
     layout = Layout.of(model, maskable(model))
-    return Layout(layout.names, layout.shapes, Channels(model, layout, torch.randn(1, *shape)))
+    channels = Channels(model, layout, torch.randn(1, *shape))
+    channels.model_and_shape = model, shape
+    return Layout(layout.names, layout.shapes, channels)
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -96,6 +99,39 @@ def test_scores_are_sums_over_what_computes_and_what_reads_a_unit():
     torch.testing.assert_close(columns[:, 1 - best], second.view(3, 2, 36)[:, 1 - best].sum().expand(3, 36))
 
 
+@given(seed=st.integers(0, 99))
+@settings(max_examples=5)
+def test_operations_are_those_that_one_inference_does(layout, seed):
+    model, shape = layout.groups.model_and_shape
+    counted = Channels(model, layout, torch.randn(1, *shape), "channel:flops")
+    scores = torch.rand(layout.total, generator=torch.Generator().manual_seed(seed))
+    mask = counted.select(scores, counted.count(0.5))
+    operations = count_flops(model, shape, layout.split(mask)).sparse_layers
+    assert 2 * counted.cost(counted.alive(mask)) == sum(operations.values())
+    assert counted.cost(counted.alive(mask)) <= 0.5 * counted.whole + 1
+    assert counted.report(mask)["flops_density"] == counted.cost(counted.alive(mask)) / counted.whole
+
+
+@pytest.mark.parametrize("name", ["channel", "channel:flops"])
+def test_what_a_unit_costs_is_what_is_saved_without_it(name):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5), nn.Linear(5, 3))
+    layout = Layout.of(model, maskable(model))
+    channels = Channels(model, layout, torch.randn(1, 1, 8, 8), name)
+    alive = torch.tensor([True, False, True, True, False, True, True, True, False])
+    costs = channels.costs(alive.to(torch.float64))
+    for unit in range(9):
+        there, gone = alive.clone(), alive.clone()
+        there[unit], gone[unit] = True, False
+        assert costs[unit] == channels.cost(there) - channels.cost(gone)
+    worth = torch.rand(9, dtype=torch.float64)
+    priced = channels.own(channels.priced(worth, channels.spread(alive.to(torch.float64))))
+    there = worth * alive
+    share = torch.cat([worth[:4] / there[:4].sum(), worth[4:] / there[4:].sum()])
+    for_sale = ~channels.best(share / costs)
+    torch.testing.assert_close(priced[for_sale], (share / costs)[for_sale])
+    assert priced[~for_sale].isinf().all()
+
+
 def test_too_small_a_density_says_the_smallest(layout):
     with pytest.raises(ValueError, match=r"too few for one unit in every layer.*density of at least"):
         layout.groups.count(1e-4)
@@ -155,6 +191,28 @@ def test_every_method_that_claims_channels_finds_them(name, blobs, conv_net):
     assert one.metadata["units"] == 6 + 12
     assert one.metadata["units_kept"] == int(channels.sum() + neurons.sum())
     assert all(torch.equal(one.masks[key], other.masks[key]) for key in one.masks)
+
+
+@pytest.mark.parametrize("name", ["concave", "gmp", "magnitude", "synflow", "l0"])
+def test_a_budget_of_operations(name, blobs, conv_net):
+    ticket = find_ticket(conv_net(), blobs, name, budget="flops:0.4", training=TRAINING, penalty=Log(0.1))
+    assert ticket.metadata["granularity"] == "channel:flops"
+    assert 0.15 < ticket.metadata["flops_density"] <= 0.4
+    assert count_flops(conv_net(), (1, 8, 8), ticket.masks).share == pytest.approx(
+        ticket.metadata["flops_density"], abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", ["concave", "magnitude"])
+def test_the_learning_rate_alone_goes_back(name, blobs, conv_net):
+    shared = {"density": 0.4, "training": TRAINING, "granularity": "channel"}
+    rewound = find_ticket(conv_net(), blobs, name, **shared)
+    kept = find_ticket(conv_net(), blobs, name, options={"rewinding": "learning-rate"}, **shared)
+    assert all(torch.equal(kept.masks[key], mask) for key, mask in rewound.masks.items())
+    assert torch.equal(rewound.weights["conv.weight"], conv_net().state_dict()["conv.weight"])
+    assert not torch.equal(kept.weights["conv.weight"], rewound.weights["conv.weight"])
+    with pytest.raises(ValueError, match="rewinding must be one of weights, learning-rate, got 'no'"):
+        find_ticket(conv_net(), blobs, name, options={"rewinding": "no"}, **shared)
 
 
 @pytest.mark.parametrize("name", ["imp", "gmp", "concave"])

@@ -8,6 +8,7 @@ from torch import nn
 
 from nets.data import Dataset
 from nets.models import ARCHITECTURES, build
+from nets.models.flops import count_flops
 from nets.models.narrowing import maskable_weights, width_for
 from nets.models.width import scaled
 
@@ -42,6 +43,15 @@ def test_a_slightly_wider_network_would_not_fit(weights):
 def test_a_network_that_cannot_be_narrow_enough_says_so():
     with pytest.raises(ValueError, match="even with the fewest units a layer it has 795"):
         width_for("lenet-300-100", data(28, 1), 794)
+
+
+def test_operations_are_counted_instead_of_weights():
+    inputs = data(32, 1)
+    whole = count_flops(build("lenet-5", inputs), (1, 32, 32)).dense
+    width = width_for("lenet-5", inputs, whole // 5, operations=True)
+    assert 0.15 * whole < count_flops(build("lenet-5", inputs, width=width), (1, 32, 32)).dense <= whole // 5
+    with pytest.raises(ValueError, match="as small as 100 operations"):
+        width_for("lenet-5", inputs, 100, operations=True)
 
 
 def narrowable(input_shape, n_classes, width=1.0):
