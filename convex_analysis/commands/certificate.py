@@ -41,12 +41,15 @@ def certificate_report(
     """
     report = solution_report(stated, case.problem, found, chosen)
     report.title = "Certificate"
-    report.sentence = report.data["fitted"] = stated.sentence
+    report.data["fitted"] = stated.sentence
     _tell_global_bound(report, found, verdicts, best)
     if case.target is not None:
         facts, data = _distance(case)
         report.facts += facts
         report.data["target"] = data
+    report.data["theorems"] = [verdict.to_dict() for verdict in verdicts]
+    if case.problem.loss.quadratic:  # the curvature of a linear model is constant: nothing to say
+        verdicts = [verdict for verdict in verdicts if verdict.theorem != "T12"]
     vacuous = sum(_says_nothing(verdict, case.problem.n_features) for verdict in verdicts)
     counts = {status: sum(v.status == status for v in verdicts) for status in ("holds", "applies", "FAILS")}
     others = len(verdicts) - sum(counts.values())
@@ -56,11 +59,23 @@ def certificate_report(
     if counts["applies"]:
         told += f", {counts['applies']} apply with nothing to measure"
     report.facts.append(("theorems", told))
+    report.sentence = f"{_verdict(report.data['suboptimality_bound'], found, counts)} {stated.sentence}"
     rows, details = _rows(verdicts, case.problem.n_features)
     columns = ("", "theorem", "here", "why, or what was measured")
     report.tables.append(Table("Theorems", columns, rows, details=details))
-    report.data["theorems"] = [verdict.to_dict() for verdict in verdicts]
     return report
+
+
+def _verdict(bound: float, found: Solution, counts: dict[str, int]) -> str:
+    """Return what is certified, in a sentence."""
+    if counts["FAILS"]:
+        return f"{counts['FAILS']} of the theorems fail on these data, which is a fault of this program."
+    size = f"The point keeps {found.support.size} of {found.x.size} entries"
+    if not math.isfinite(bound) or bound >= found.objective * (1.0 - 1e-9):
+        return f"{size}; how far it is from the global minimum is not known."
+    if bound <= 1e-6 * max(1.0, abs(found.objective)):
+        return f"{size} and is the global minimum, to within {max(bound, 0.0):.1g}: proved."
+    return f"{size}; no point has an objective that is smaller by more than {bound:.3g}: proved."
 
 
 def _says_nothing(verdict: Verdict, n_features: int) -> bool:

@@ -21,6 +21,7 @@ def certify(
     max_iter: int = 1000,
     global_seconds: float = 5.0,
     weight_decay: float | None = None,
+    theorems: Annotated[bool, Parameter(name="--theorems", negative="")] = False,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     html: Path | None = None,
     json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -51,6 +52,8 @@ def certify(
     weight_decay
         Decay of the weights that the mask multiplies (T11); with --estimate and --theta, a mask and
         weights trained together with this decay are examined (T17).
+    theorems
+        Print the table of all theorems too; pages and JSON always have it.
     output
         File for the solution: npz (x, intercept) or CSV (intercept, names and entries of the support).
     html
@@ -58,12 +61,12 @@ def certify(
     json
         File for the report as JSON; - for standard output.
     """
-    from convex_analysis import theorems
     from convex_analysis.commands.certificate import certificate_report
     from convex_analysis.commands.global_bound import check_seconds, global_bound
     from convex_analysis.commands.masks import estimate_mask, given_solution, target_mask
     from convex_analysis.commands.solving import deliver, solve_quietly, store_solution
     from convex_analysis.commands.stages import stage
+    from convex_analysis.theorems import ALL, Case
 
     check_seconds(global_seconds)
     with stage("reading the data"):
@@ -90,7 +93,7 @@ def certify(
     if target == "rounded":
         mask = (found.x > 0.5).astype(float)
     trained = given is not None and statement.theta is not None
-    case = theorems.Case(
+    case = Case(
         problem,
         mask,
         found,
@@ -99,7 +102,7 @@ def certify(
         weight_decay=weight_decay,
     )
     verdicts = []
-    for theorem in theorems.ALL:
+    for theorem in ALL:
         with stage(f"examining {theorem.name}"):
             verdicts.append(theorem.examine(case))
     report = certificate_report(case, stated, found, chosen, verdicts, best)
@@ -107,6 +110,6 @@ def certify(
     if output is not None:
         store_solution(output, stated, found)
         written.append(output)
-    deliver(report, html, json, written)
+    deliver(report, html, json, written, tables=theorems)
     failed = any(verdict.status == "FAILS" for verdict in verdicts)
     return 2 if failed or not (found.converged or given is not None) else 0

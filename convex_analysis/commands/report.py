@@ -44,8 +44,8 @@ class Report:
     data: dict[str, Any] = field(default_factory=dict)
     sentence: str = ""
 
-    def show(self, console: Console) -> None:
-        """Print in the terminal."""
+    def show(self, console: Console, *, tables: bool = True) -> None:
+        """Print in the terminal, with the tables or without."""
         from rich import box
         from rich.markup import escape
         from rich.table import Table as RichTable
@@ -57,7 +57,7 @@ class Report:
         for label, value in self.facts:
             grid.add_row(f"[dim]{escape(label)}[/dim]", escape(text(value)))
         console.print(grid)
-        for table in self.tables:
+        for table in self.tables if tables else ():
             shown = RichTable(title=escape(table.title), title_justify="left", box=box.SIMPLE_HEAD)
             for column in table.columns:
                 shown.add_column(escape(column))

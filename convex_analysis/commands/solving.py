@@ -102,7 +102,9 @@ def solution_report(stated: Stated, problem: Problem, found: Solution, chosen: s
     return Report("Solution", facts, [largest] if support.size else [], data)
 
 
-def deliver(report: Report, html: Path | None, json: Path | None, written: list[Path]) -> None:
+def deliver(
+    report: Report, html: Path | None, json: Path | None, written: list[Path], *, tables: bool = True
+) -> None:
     """Write the files asked for, and show the report in the terminal unless JSON goes there.
 
     Parameters
@@ -113,6 +115,8 @@ def deliver(report: Report, html: Path | None, json: Path | None, written: list[
         Where it goes besides.
     written
         Files that were written before; all are named on standard error.
+    tables
+        Whether the terminal shows the tables too; the page has them in any case.
     """
     if html is not None:
         write(html, report.html())
@@ -127,7 +131,12 @@ def deliver(report: Report, html: Path | None, json: Path | None, written: list[
         return
     from rich.console import Console
 
-    report.show(Console())
+    console = Console()
+    report.show(console, tables=tables)
+    if not tables and report.tables:
+        console.print(
+            "--theorems lists what each theorem says here, --html FILE.html with its numbers.", style="dim"
+        )
 
 
 def store_solution(file: Path, stated: Stated, found: Solution) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -33,9 +34,12 @@ def plan_table(plan: Plan, root: Path) -> Table:
     epochs: Counter[tuple[str, str, str]] = Counter()
     for job in plan.jobs:
         epochs[job.play.data, job.play.model, job.play.method] += job.epochs  # type: ignore[assignment]
-    table = Table(title=f"{len(plan.runs)} runs in {root}", title_justify="left", show_footer=True)
+    table = Table(
+        title=f"{len(plan.runs)} runs in {root}", title_justify="left", show_footer=True, box=box.SIMPLE_HEAD
+    )
+    longest = {name: max(len(key[i]) for key in rows) for i, name in enumerate(("data", "model", "method"))}
     for heading, footer in (("data", ""), ("model", ""), ("method", "all")):
-        table.add_column(heading, footer, overflow="fold")
+        table.add_column(heading, footer, overflow="fold", min_width=min(25, longest[heading]))
     totals = sum(rows.values(), Counter())
     for heading in ("runs", "done", "to do"):
         table.add_column(heading, str(totals[heading]), justify="right")

@@ -156,7 +156,13 @@ def test_compilation_is_no_part_of_the_time_for_the_global_minimum(folder, tmp_p
 def test_certify_in_the_terminal_with_the_rounded_solution(folder, capsys) -> None:
     data = ("--x", folder / "X.npy", "--y", folder / "y.npy", "--lam", "auto")
     assert run("certify", *data, "--target", "rounded") == 0
+    short = capsys.readouterr().out
+    assert "does not apply" not in short
+    assert "--theorems lists" in short
+    assert short.splitlines()[1].startswith("The point keeps ")
+    assert run("certify", *data, "--target", "rounded", "--theorems") == 0
     shown = capsys.readouterr().out
+    assert "T12" not in shown  # nothing to say of a linear model
     for word in (
         "T1",
         "holds",
@@ -322,11 +328,13 @@ def test_solve_and_certify_fit_the_same_model_unless_told(folder, capsys) -> Non
     )
     assert run("certify", *data) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert shown.startswith("Certificate Fitted signed regression coefficients")
+    assert shown.startswith("Certificate The point keeps ")
+    assert "proved. Fitted signed regression coefficients" in shown
     assert "above the global minimum" in shown
     assert run("certify", *data, "--problem", "mask") == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert shown.startswith("Certificate Fitted a mask over fixed weights")
+    assert shown.startswith("Certificate The point keeps ")
+        assert "proved. Fitted a mask over fixed weights")
     assert "at most -0" not in shown
 
 
