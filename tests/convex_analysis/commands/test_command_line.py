@@ -334,7 +334,7 @@ def test_solve_and_certify_fit_the_same_model_unless_told(folder, capsys) -> Non
     assert run("certify", *data, "--problem", "mask") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.startswith("Certificate The point keeps ")
-        assert "proved. Fitted a mask over fixed weights")
+    assert "proved. Fitted a mask over fixed weights" in shown
     assert "at most -0" not in shown
 
 
