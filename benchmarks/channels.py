@@ -69,6 +69,7 @@ class Case:
 
 
 CASES = {
+    "digits, conv-2": Case("digits", "conv-2", 0.5, 1_500, 10, (0.2, 0.05), seeds=5),
     "mnist, lenet-5": Case("mnist", "lenet-5", 1.0, 4_000, 3, (0.1,)),
     "mnist, lenet-300-100": Case("mnist", "lenet-300-100", 1.0, 4_000, 3, (0.05,)),
     "cifar10, conv-2": Case("cifar10", "conv-2", 0.25, 4_000, 3, (0.1,)),

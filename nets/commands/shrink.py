@@ -45,12 +45,12 @@ def shrink(
     small = shrunk(whole, read, x)
     before, after = (sum(p.numel() for p in m.parameters()) for m in (whole, small))
     console = Console()
-    for name, layer in small.named_modules():
-        old = dict(whole.named_modules())[name]
-        weight, was = getattr(layer, "weight", None), getattr(old, "weight", None)
-        if weight is not None and was is not None and weight.dim() > 1:
-            text = " x ".join(map(str, was.shape)) + " -> " + " x ".join(map(str, weight.shape))
-            console.print(f"{name}: {text if weight.shape != was.shape else 'kept whole'}", highlight=False)
+    own = dict(whole.named_parameters())
+    for name, weight in small.named_parameters():
+        was = own[name].shape
+        if len(was) > 1:
+            text = " x ".join(map(str, was)) + " -> " + " x ".join(map(str, weight.shape))
+            console.print(f"{name}: {text if weight.shape != was else 'kept whole'}", highlight=False)
     console.print(f"{before:,} parameters before, {after:,} after", highlight=False)
     target = out or ticket.with_name(ticket.stem + ".small.pt2")
     console.print(f"written to {program(small, None, target, x=x)}", highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
 import nets
 from nets.configuration import Training
@@ -76,6 +77,56 @@ def test_unusual_networks_shrink_too(name, networks):
     x = torch.randn(5, 1, 8, 8)
     torch.testing.assert_close(small(x), ticket.apply(model)(x), rtol=1e-5, atol=1e-6)
     assert parameters(small) < parameters(model)
+
+
+class Recurrent(nn.Module):
+    """Linear layers around an LSTM, whose own units cannot be taken apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.cells = nn.Linear(8, 12), nn.LSTM(12, 10, batch_first=True)
+        self.hidden, self.out = nn.Linear(10, 14), nn.Linear(14, 3)
+
+    def forward(self, x):
+        states, _ = self.cells(torch.relu(self.first(x)))
+        return self.out(torch.relu(self.hidden(states[:, -1])))
+
+
+class Upwards(nn.Module):
+    """Grouped and transposed convolutions, and one that is both."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.grouped = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1, groups=4)
+        self.up, self.norm = nn.ConvTranspose2d(16, 12, 2, stride=2), nn.BatchNorm2d(12)
+        self.both, self.out = nn.ConvTranspose2d(12, 12, 2, groups=3), nn.Conv2d(12, 2, 1)
+
+    def forward(self, x):
+        x = self.norm(self.up(torch.relu(self.grouped(torch.relu(self.first(x))))))
+        return self.out(torch.relu(self.both(torch.relu(x)))).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "whole"),
+    [
+        (Recurrent, (5, 8), {"first.weight", "cells.weight_ih_l0", "cells.weight_hh_l0"}),
+        (Upwards, (1, 6, 6), set()),
+    ],
+)
+def test_grouped_and_transposed_convolutions_shrink_and_what_is_not_coupled_stays(kind, shape, whole):
+    torch.manual_seed(0)
+    model = disturbed(kind()).double().eval()
+    layout = Layout.of(model, maskable(model, units=True))
+    channels = Channels(model, layout, torch.randn(1, *shape, dtype=torch.float64))
+    scores = torch.rand(channels.units, generator=torch.Generator().manual_seed(1))
+    mask = channels.expand(channels.choose(scores, channels.count(0.5)))
+    told = {"granularity": "channel", "input_shape": list(shape)}
+    ticket = Ticket({name: m.clone() for name, m in layout.split(mask).items()}, model.state_dict(), told)
+    small = shrink(model, ticket)
+    x = torch.randn(4, *shape, dtype=torch.float64)
+    torch.testing.assert_close(small(x), ticket.masked(model)(x), rtol=1e-9, atol=1e-9)
+    own = {name: p.shape for name, p in model.named_parameters() if p.dim() > 1}
+    assert {name for name, p in small.named_parameters() if p.shape == own.get(name)} == whole
 
 
 def test_heads_are_gone():

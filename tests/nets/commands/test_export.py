@@ -58,9 +58,9 @@ def test_onnx(ticket, capsys):
 def test_shrink(ticket, capsys):
     lottery("shrink", ticket)
     told = capsys.readouterr().out
-    assert "1: 300 x 16 -> 150 x 16" in told
-    assert "3: 100 x 300 -> 100 x 150" in told
-    assert "5: kept whole" in told
+    assert "1.weight: 300 x 16 -> 150 x 16" in told
+    assert "3.weight: 100 x 300 -> 100 x 150" in told
+    assert "5.weight: kept whole" in told
     small = torch.export.load(ticket.parent / "my.first.small.pt2").module()
     x = torch.randn(3, 1, 4, 4)
     whole = Ticket.load(ticket).apply(build("lenet-300-100", (1, 4, 4), 3)).eval()
