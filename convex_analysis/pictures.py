@@ -2,22 +2,92 @@
 
 from __future__ import annotations
 
+import io
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from concave_sparsity.plot_style import in_style, look, new_axes
+from concave_sparsity.plot_style import WIDTH, in_style, look, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from convex_analysis.cross_validation import CrossValidation
+    from convex_analysis.losses.loss import Vector
     from convex_analysis.path import Path
     from convex_analysis.theorems.verdict import Verdict
 
 #: Coefficients named in the picture of a path, at most.
 NAMED = 8
+
+#: Bars in the picture of a solution, at most.
+BARS = 20
+
+
+@in_style
+def picture(draw: Callable[[Axes], object], kind: str = "png", height: float = 4.0) -> bytes:
+    """Return what a function draws on new axes as the content of a file, without a display.
+
+    Parameters
+    ----------
+    draw
+        Called with the axes.
+    kind
+        "png", "svg" or "pdf".
+    height
+        In inches.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    draw(figure.subplots())
+    content = io.BytesIO()
+    figure.savefig(content, format=kind)
+    return content.getvalue()
+
+
+@in_style
+def draw_coefficients(
+    ax: Axes,
+    lams: Vector,
+    coefficients: Vector,
+    kept: NDArray[np.intp],
+    names: Sequence[str] | None = None,
+    lam: float | None = None,
+    told: str = "",
+) -> None:
+    """Draw coefficients against lam: the largest of those kept in colour and by name, the others grey.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    lams, coefficients
+        The grid, shape (k,), and the coefficients, shape (n_features, k).
+    kept
+        Indices of those to name, the most important first.
+    names
+        Names of the features.
+    lam, told
+        The lam chosen, and by what.
+    """
+    leading = kept[:NAMED]
+    for j in np.setdiff1d(np.flatnonzero((coefficients != 0.0).any(axis=1)), leading):
+        ax.plot(lams, coefficients[j], color="#bbbbbb", linewidth=0.8, zorder=1)
+    for number, j in enumerate(leading):
+        label = str(names[j]) if names is not None else f"{j}"
+        ax.plot(lams, coefficients[j], **look(number, marker=False), label=label, zorder=2)
+    if lam is not None:
+        ax.axvline(lam, color="#555555", linestyle=(0, (4, 2)), label=f"{told}: {lam:.3g}")
+    if (lams > 0).all():
+        ax.set_xscale("log")
+    ax.invert_xaxis()
+    ax.set_xlabel("λ, from strong to weak")
+    ax.set_ylabel("coefficient")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 @in_style
@@ -30,27 +100,42 @@ def draw_path(path: Path, ax: Axes | None, names: list[str] | None, criterion: s
     except ValueError:  # nothing on this path can be judged
         best = None
     size = np.abs(coefficients).max(axis=1)
-    chosen = np.flatnonzero(best.x if best is not None else size)
-    leading = chosen[np.argsort(-size[chosen], kind="stable")][:NAMED]
-    others = np.setdiff1d(np.flatnonzero(size), leading)
-    for j in others:
-        ax.plot(path.lams, coefficients[j], color="#bbbbbb", linewidth=0.8, zorder=1)
-    for number, j in enumerate(leading):
-        label = str(names[j]) if names is not None else f"{j}"
-        ax.plot(path.lams, coefficients[j], **look(number, marker=False), label=label, zorder=2)
-    if best is not None:
-        ax.axvline(
-            best.lam, color="#555555", linestyle=(0, (4, 2)), label=f"{criterion.upper()}: {best.lam:.3g}"
-        )
-    if (path.lams > 0).all():
-        ax.set_xscale("log")
-    ax.invert_xaxis()
-    ax.set_xlabel("λ, from strong to weak")
-    ax.set_ylabel("coefficient")
-    told = f"{chosen.size} of {path.problem.n_features} coefficients are not zero"
-    ax.set_title(told + (f" where {criterion.upper()} is best" if best is not None else " somewhere"))
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    kept = np.flatnonzero(best.x if best is not None else size)
+    kept = kept[np.argsort(-size[kept], kind="stable")]
+    told = criterion.upper()
+    draw_coefficients(ax, path.lams, coefficients, kept, names, None if best is None else best.lam, told)
+    shown = f"{kept.size} of {path.problem.n_features} coefficients are not zero"
+    ax.set_title(shown + (f" where {told} is best" if best is not None else " somewhere"))
     return ax
+
+
+@in_style
+def draw_solution(ax: Axes, coefficients: Vector, names: Sequence[str], target: Vector | None = None) -> None:
+    """Draw the largest coefficients by name, and beside them the target, where there is one.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    coefficients
+        Shape (n_features,).
+    names
+        Names of the features.
+    target
+        Shape (n_features,).
+    """
+    size = np.abs(coefficients) if target is None else np.maximum(np.abs(coefficients), np.abs(target))
+    shown = np.flatnonzero(size)
+    shown = shown[np.argsort(-size[shown], kind="stable")][:BARS]
+    rows = np.arange(shown.size)
+    ax.barh(rows, coefficients[shown], color=look(0)["color"], label="found")
+    if target is not None:
+        ax.plot(target[shown], rows, **{**look(1), "linestyle": "none"}, label="target")
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set_yticks(rows, [str(names[int(j)]) for j in shown])
+    ax.invert_yaxis()
+    ax.set_xlabel("coefficient" if target is None else "entry of the mask")
+    ax.set_title(f"the {shown.size} largest of {coefficients.size}" if shown.size else "nothing is kept")
 
 
 @in_style

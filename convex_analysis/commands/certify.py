@@ -64,7 +64,7 @@ def certify(
     from convex_analysis.commands.certificate import certificate_report
     from convex_analysis.commands.global_bound import check_seconds, global_bound
     from convex_analysis.commands.masks import estimate_mask, given_solution, target_mask
-    from convex_analysis.commands.solving import deliver, solve_quietly, store_solution
+    from convex_analysis.commands.solving import deliver, solution_picture, solve_quietly, store_solution
     from convex_analysis.commands.stages import stage
     from convex_analysis.theorems import ALL, Case
 
@@ -110,6 +110,8 @@ def certify(
     if output is not None:
         store_solution(output, stated, found)
         written.append(output)
+    if html is not None:
+        report.pictures.append(solution_picture(stated, found, case.target))
     deliver(report, html, json, written, tables=theorems)
     failed = any(verdict.status == "FAILS" for verdict in verdicts)
     return 2 if failed or not (found.converged or given is not None) else 0

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from convex_analysis.commands.report import Report
     from convex_analysis.commands.statement import Stated
 
-_DRAWN = 10  # features named in the picture
-
 
 def path(
     statement: Statement,
@@ -153,31 +151,18 @@ def _store(file: Path, stated: Stated, found: Choice) -> None:
 
 def _draw(file: Path, stated: Stated, found: Choice) -> None:
     """Draw the coefficients against lam, the chosen lam as a line, the features kept there by name."""
-    import io
-
     import numpy as np
-    from matplotlib.figure import Figure
 
     from convex_analysis.commands.report import write
+    from convex_analysis.pictures import draw_coefficients, picture
 
-    lams = found.along.lams
-    coefficients = np.array([stated.in_own_units(solution)[0] for solution in found.along])
-    kept = found.best.support
-    own = stated.in_own_units(found.best)[0]
-    named = kept[np.argsort(-np.abs(own[kept]), kind="stable")][:_DRAWN]
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
-    axis = figure.subplots()
-    for j in np.flatnonzero((coefficients != 0.0).any(axis=0)):
-        if j not in named:
-            axis.plot(lams, coefficients[:, j], color="#bbbbbb", linewidth=0.7)
-    for j in named:
-        axis.plot(lams, coefficients[:, j], linewidth=1.6, label=stated.names[j])
-    axis.axvline(found.best.lam, color="black", linestyle="--", linewidth=1.0, label=f"chosen by {found.by}")
-    if (lams > 0.0).all():
-        axis.set_xscale("log")
-    axis.invert_xaxis()
-    axis.set(xlabel="lam", ylabel="coefficient")
-    axis.legend(fontsize=8, frameon=False)
-    picture = io.BytesIO()
-    figure.savefig(picture, format=file.suffix[1:], dpi=160)
-    write(file, picture.getvalue())
+    coefficients = np.array([stated.in_own_units(solution)[0] for solution in found.along]).T
+    own, kept = stated.in_own_units(found.best)[0], found.best.support
+    kept = kept[np.argsort(-np.abs(own[kept]), kind="stable")]
+    content = picture(
+        lambda ax: draw_coefficients(
+            ax, found.along.lams, coefficients, kept, stated.names, found.best.lam, found.by
+        ),
+        file.suffix[1:],
+    )
+    write(file, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import math
@@ -43,6 +44,8 @@ class Report:
     tables: list[Table] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     sentence: str = ""
+    pictures: list[tuple[str, bytes]] = field(default_factory=list)
+    """What each shows, in a sentence, and its PNG; for the page."""
 
     def show(self, console: Console, *, tables: bool = True) -> None:
         """Print in the terminal, with the tables or without."""
@@ -79,6 +82,9 @@ class Report:
         for label, value in self.facts:
             parts.append(f"<dt>{html.escape(label)}</dt><dd>{html.escape(text(value))}</dd>")
         parts.append("</dl>")
+        for told, png in self.pictures:
+            source = base64.b64encode(png).decode()
+            parts.append(f"<img alt='{html.escape(told, quote=True)}' src='data:image/png;base64,{source}'>")
         parts += [_html_table(table) for table in self.tables]
         parts.append("</main></body></html>\n")
         return "\n".join(parts)
@@ -170,7 +176,8 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem}dt{color:
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #ddd;vertical-align:top}
 tr.detail td{border-bottom:1px solid #ddd;padding-top:0}tr.detail summary{color:#595959;cursor:pointer}
-pre{white-space:pre-wrap;font-size:.85rem}
+pre{white-space:pre-wrap;font-size:.85rem}img{max-width:100%;height:auto;background:#fff}
+dd{overflow-wrap:anywhere}@media(max-width:600px){dl{display:block}dt{margin-top:.4rem}}
 .holds{color:#00614a;font-weight:600}.applies{color:#004e8a;font-weight:600}
 .does-not-apply,.vacuous{color:#6b5200}.fails{color:#a30000;font-weight:700}
 @media(prefers-color-scheme:dark){body{color:#e8e8e8;background:#161616}dt,tr.detail summary{color:#a8a8a8}

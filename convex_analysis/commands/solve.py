@@ -42,7 +42,13 @@ def solve(
     json
         File for the report as JSON; - for standard output.
     """
-    from convex_analysis.commands.solving import deliver, solution_report, solve_quietly, store_solution
+    from convex_analysis.commands.solving import (
+        deliver,
+        solution_picture,
+        solution_report,
+        solve_quietly,
+        store_solution,
+    )
     from convex_analysis.commands.stages import stage
 
     with stage("reading the data"):
@@ -56,5 +62,7 @@ def solve(
     if output is not None:
         store_solution(output, stated, found)
         written.append(output)
+    if html is not None:
+        report.pictures.append(solution_picture(stated, found))
     deliver(report, html, json, written)
     return 0 if found.converged else 2

@@ -102,6 +102,16 @@ def solution_report(stated: Stated, problem: Problem, found: Solution, chosen: s
     return Report("Solution", facts, [largest] if support.size else [], data)
 
 
+def solution_picture(stated: Stated, found: Solution, target: Vector | None = None) -> tuple[str, bytes]:
+    """Return what the picture of a solution shows, and the picture."""
+    from convex_analysis.pictures import draw_solution, picture
+
+    x, _ = stated.in_own_units(found)
+    height = 1.2 + 0.2 * min(20, max(1, found.support.size))
+    drawn = picture(lambda ax: draw_solution(ax, x, stated.names, target), height=height)
+    return "the largest coefficients" + ("" if target is None else ", beside the target"), drawn
+
+
 def deliver(
     report: Report, html: Path | None, json: Path | None, written: list[Path], *, tables: bool = True
 ) -> None:

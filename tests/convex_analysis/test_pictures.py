@@ -6,6 +6,7 @@ import pytest
 
 from concave_sparsity import Log
 from convex_analysis import MaskProblem, RegressionProblem, cross_validate, majorize_minimize, path, theorems
+from convex_analysis.pictures import draw_solution, picture
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,14 @@ def test_a_verdict_shows_bound_and_truth_or_why_there_is_none():
     ax = theorems.T4.check(problem, None, None).plot()
     assert ax.texts
     plt.close(ax.figure)
+
+
+def test_a_solution_shows_its_largest_coefficients_beside_the_target():
+    x, target = np.array([0.0, 0.9, -0.2, 0.0]), np.array([0.0, 1.0, 0.0, 1.0])
+    names = ["a", "b", "c", "d"]
+    shown = []
+    content = picture(lambda ax: (draw_solution(ax, x, names, target), shown.append(ax)))
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    (ax,) = shown
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "d", "c"]
+    assert [bar.get_width() for bar in ax.patches] == [0.9, 0.0, -0.2]
