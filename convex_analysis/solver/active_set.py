@@ -83,7 +83,8 @@ class ActiveSet:
     tolerance
         Stationarity at which to stop.
     refine
-        Whether to search for a better minimum around stationary points.
+        Whether to exchange entries of the support around stationary points, besides moves of single
+        coordinates.
     """
 
     def __init__(
@@ -97,10 +98,9 @@ class ActiveSet:
         self._final = 0.3 * tolerance
         straight = self.regulariser.straight
         # On other models than the objective's own the search would be worth nothing.
-        self.search = (
-            refine and not straight and self.fit.quadratic and isinstance(self.regulariser, Separable)
-        )
-        self.searched: tuple[int, bytes] | None = None
+        self.search = not straight and self.fit.quadratic and isinstance(self.regulariser, Separable)
+        self.refine = refine
+        self.searched: dict[bool, tuple[int, bytes]] = {}  # where was searched, without and with exchanges
         self._entry: Vector | None = None
         self.violations = np.empty(problem.n_features)
         self.intercept_violation = 0.0
@@ -156,7 +156,14 @@ class ActiveSet:
     def _settled(self) -> bool:
         if self.stationarity > self.tolerance or self.n_iter == 0:
             return False
-        return not (self.search and self._outside_newcomers().size)
+        if not self.search:
+            return True
+        # Exchanges come last, from the point where moves of single coordinates end: never above it.
+        exchanged = not self.refine or self._pattern(self._working_point()) == self.searched.get(True)
+        return exchanged and not self._outside_newcomers().size
+
+    def _working_point(self) -> Vector:
+        return self.x[self.model.working.columns]
 
     def _progress(self, stop: Stop) -> Progress:
         x = self.x * self.problem.units
@@ -212,7 +219,8 @@ class ActiveSet:
         share = 0.1 if new.size or self.search else 1e-3
         tolerance = max(share * worst, self._final)
         if self.fit.quadratic:
-            return self._quadratic_step(tolerance, complete, few, min(_MANY, max_steps))
+            settled = not new.size and self.stationarity <= self.tolerance
+            return self._quadratic_step(tolerance, complete, few, settled, min(_MANY, max_steps))
         penalty = self.regulariser.on(W)
         old, low, high = self.x[W], self.lower[W], self.upper[W]
         found = reweight(model, penalty, self.gradient[W], old, low, high, tolerance, _MANY)
@@ -234,7 +242,9 @@ class ActiveSet:
             candidates = np.union1d(candidates, missing)
         return self.regulariser.complete(candidates), complete
 
-    def _quadratic_step(self, tolerance: float, complete: bool, few: bool, max_steps: int) -> bool:
+    def _quadratic_step(
+        self, tolerance: float, complete: bool, few: bool, settled: bool, max_steps: int
+    ) -> bool:
         """Step on a model that is exact: look at near columns, search around, tighten, then move.
 
         Parameters
@@ -245,6 +255,8 @@ class ActiveSet:
             Whether every violating column is in the working set.
         few
             Whether there were few violating columns.
+        settled
+            Whether the point is stationary, and no column would enter by a move of its own.
         max_steps
             Largest number of steps; each is noted with its exact objective.
         """
@@ -272,25 +284,20 @@ class ActiveSet:
                 continue
             if not complete:
                 break
-            if self.search and few and self._pattern(found.x) != self.searched:
-                assert isinstance(penalty, Separable)
-                if self._allowed == np.inf:
-                    self._allowed = _REFINING * self._work
-                scale, rest = abs(self.objective), self._allowed - self._work
-                exact = model.exact(trace.predictor)
-                search = LocalSearch(exact, penalty, low, high, scale, tolerance, rest)
-                better = search.run(found.x, found.gradient, left)
-                self.searched = self._pattern(better.x)
-                self._work += search.work + float(self.model.working.size) ** 2
-                self.search = self._work < self._allowed
-                if (better.x != found.x).any() and trace.accept(better.x):
+            if self.search and few:
+                better = self._searched(found, penalty, tolerance, left, trace, exchanges=False)
+                if better is not None:
                     found = better
                     continue
-            if self.search and few:
                 eager = self._newcomers(outside, gradient)
                 if eager.size:
                     found = self._enlarge(found, outside[eager], gradient[eager], trace.predictor)
                     continue
+                if self.refine and settled:
+                    better = self._searched(found, penalty, tolerance, left, trace, exchanges=True)
+                    if better is not None:
+                        found = better
+                        continue
             if tolerance <= self._final or not self._newton_is_cheap(found.x):
                 break
             tolerance = self._final
@@ -298,6 +305,26 @@ class ActiveSet:
             return False
         self._look(trace.x, self.fit.predictor(trace.x), self.intercept)
         return True
+
+    def _searched(
+        self, found: Reweighting, penalty: Regulariser, tolerance: float, left: int, trace: _Trace, *,
+        exchanges: bool,
+    ) -> Reweighting | None:  # fmt: skip
+        """Search around a point; None where that was done already, is too dear, or found nothing better."""
+        if not self.search or self._pattern(found.x) == self.searched.get(exchanges):
+            return None
+        assert isinstance(penalty, Separable)
+        if self._allowed == np.inf:
+            self._allowed = _REFINING * self._work
+        W = self.model.working.columns
+        scale, rest = abs(self.objective), self._allowed - self._work
+        exact = self.model.exact(trace.predictor)
+        search = LocalSearch(exact, penalty, self.lower[W], self.upper[W], scale, tolerance, rest)
+        better = search.run(found.x, found.gradient, left, exchanges)
+        self.searched[exchanges] = self._pattern(better.x)
+        self._work += search.work + float(self.model.working.size) ** 2
+        self.search = self._work < self._allowed
+        return better if (better.x != found.x).any() and trace.accept(better.x) else None
 
     def _pattern(self, x: Vector) -> tuple[int, bytes]:
         return self.model.working.size, np.sign(x).tobytes()

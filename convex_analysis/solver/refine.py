@@ -79,7 +79,7 @@ class LocalSearch:
         self.movable = (self.curvature > 0.0) & (lower < upper)
         self.may_vanish = (lower <= 0.0) & (upper >= 0.0) & self.movable
 
-    def run(self, x: Vector, gradient: Vector, max_steps: int) -> Reweighting:
+    def run(self, x: Vector, gradient: Vector, max_steps: int, exchanges: bool) -> Reweighting:
         """Return a point at least as good, and the decreases that led to it.
 
         Parameters
@@ -88,10 +88,12 @@ class LocalSearch:
             A stationary point on the working set and the gradient of the quadratic there, shape (p,).
         max_steps
             Largest number of reweighting steps in one repair, and of exchanges.
+        exchanges
+            Whether to exchange entries, or to move single coordinates only.
         """
         found = self._settle(Reweighting(x, gradient), max_steps)
         for _ in range(max_steps):
-            if self.work > self.allowance:
+            if not exchanges or self.work > self.allowance:
                 break
             exchanged = self._exchange(found.x, found.gradient)
             if exchanged is None:

@@ -76,8 +76,8 @@ def majorize_minimize(
         Largest number of steps. A step minimises a quadratic model of the loss plus the penalty on a working
         set, by reweighted l1, and never raises the objective.
     refine
-        Whether to go on from the first stationary point to better minima: moves of one coordinate, and
-        exchanges of an entry of the support.
+        Whether to go on to better minima by exchanges of an entry of the support for another column. Without,
+        the run ends at a stationary point that few moves of a single coordinate, or none, would improve.
     callback
         Called after each step with a `Progress`; the run stops where it returns True.
     time_limit
