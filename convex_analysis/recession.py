@@ -20,7 +20,7 @@ _LARGEST_PROGRAMME = 1_000_000
 
 REMEDY = (
     "{endless}, and far out the penalty does not hold the coefficients: bound them (lower, upper), add "
-    "a ridge, or take a penalty that grows without limit (l1, log); leave out an intercept that runs away"
+    "a ridge, or take a penalty that grows without limit (l1, log)"
 )
 
 
@@ -32,7 +32,7 @@ def falling_ray(problem: Problem, x: Vector, intercept: float) -> tuple[Vector, 
     with some of them positive, and ``a_i'd + b = 0`` for the others: a direction of recession. The penalty
     does not hold it if its slope along the ray, far out, is below the loss's. Only coordinates that are not
     zero, or are not penalised, move: away from zero, where the box is open. A ridge holds them, and groups
-    are not looked at.
+    are not looked at. An intercept that runs away alone is no such ray: the infimum is met to rounding.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def falling_ray(problem: Problem, x: Vector, intercept: float) -> tuple[Vector, 
     rising = np.where(x > 0.0, True, free & (x == 0.0)) & np.isposinf(problem.upper)
     falling = np.where(x < 0.0, True, free & (x == 0.0)) & np.isneginf(problem.lower)
     support = np.flatnonzero(x)
-    if (rising | falling)[support].all() and side.all():
+    if support.size and (rising | falling)[support].all() and side.all():
         ray = x, intercept if problem.fit_intercept else 0.0
         if _falls(problem, x, intercept, *ray, counted, side):
             return ray
@@ -76,7 +76,7 @@ def _by_programme(
     side: Vector,
 ) -> tuple[Vector, float] | None:
     """Return the direction of largest total margin among those of recession, by a linear programme."""
-    if columns.size * side.size > _LARGEST_PROGRAMME or not (columns.size or problem.fit_intercept):
+    if not columns.size or columns.size * side.size > _LARGEST_PROGRAMME:
         return None
     from scipy.optimize import linprog
 

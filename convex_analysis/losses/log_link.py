@@ -46,7 +46,7 @@ class Poisson(LogLink):
     name = "poisson"
     unimodal_curvature = True
     smallest = "that are not negative"
-    endless = "in some direction of these features (or of the intercept) all counts are zero"
+    endless = "in some direction of these features all counts are zero"
 
     def _possible(self, y: Vector) -> Any:
         return y >= 0.0

@@ -135,7 +135,9 @@ class ActiveSet:
             if rise > _SLACK * abs(objective):
                 self._look(before.x, before.z, before.intercept, before.gradient)
                 moved, self._made = False, []
-            self.objectives += [*self._made[:-1], self.objective]
+            # A round that only looks for exchanges, and finds none, is no step.
+            if moved or self.n_iter == 0 or stationarity > self.tolerance:
+                self.objectives += [*self._made[:-1], self.objective]
             self.n_iter = len(self.objectives) - 1
             if stop.callback is not None and stop.callback(self._progress(stop)):
                 self.status = Status.STOPPED
@@ -159,11 +161,10 @@ class ActiveSet:
         if not self.search:
             return True
         # Exchanges come last, from the point where moves of single coordinates end: never above it.
-        exchanged = not self.refine or self._pattern(self._working_point()) == self.searched.get(True)
-        return exchanged and not self._outside_newcomers().size
-
-    def _working_point(self) -> Vector:
-        return self.x[self.model.working.columns]
+        to_exchange = self.refine and np.count_nonzero(self.x) > 1
+        if to_exchange and self._pattern(self.x[self.model.working.columns]) != self.searched.get(True):
+            return False
+        return not self._outside_newcomers().size
 
     def _progress(self, stop: Stop) -> Progress:
         x = self.x * self.problem.units

@@ -92,11 +92,11 @@ def test_counts_of_zero_in_a_direction_have_no_minimiser(penalty, lam, fit_inter
     assert found.status is Status.NO_MINIMISER
 
 
-def test_no_counts_at_all_and_one_class_alone_let_the_intercept_run_away():
+def test_an_intercept_that_runs_away_alone_meets_the_infimum_to_rounding():
     for loss, y in (("poisson", np.zeros(4)), ("logistic", np.ones(4))):
         _, found = solved(X, y, loss=loss, penalty=L1(), lam=0.01, fit_intercept=True)
-        assert found.status is Status.NO_MINIMISER
-        assert solved(X[1:], y[1:], loss=loss, penalty=L1(), lam=0.01)[1].converged
+        assert found.converged
+        assert found.objective <= 1e-12
 
 
 @pytest.mark.parametrize(("penalty", "lam"), [(L1(), 0.01), (Log(0.1), 0.01), (Fraction(0.1), 0.01)])
