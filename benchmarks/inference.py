@@ -146,7 +146,7 @@ def files(model: nn.Module, ticket: Ticket) -> dict[str, int]:
 
 #: One process each: peak and present MiB beyond what the same did with a tiny network before.
 MEMORY = """
-import gc, resource, sys, warnings
+import ctypes, gc, resource, sys, warnings
 import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {folder!r})
@@ -162,6 +162,7 @@ def peak():
 
 def held():
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back to the system (glibc)
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 
 def act(what, width):
