@@ -30,7 +30,7 @@ from nets.layerwise.sites import find_sites
 NAME, PENALTY = "lenet-300-100 on mnist", Log(0.1)
 #: Inputs of a row, rows, and what is kept (brute force) or lam (global minimum).
 BRUTE: tuple[tuple[int, int, int], ...] = ((12, 60, 3), (12, 60, 6))
-GLOBAL: tuple[tuple[int, int, float], ...] = ((24, 20, 0.01), (40, 15, 0.01), (60, 10, 0.02))
+GLOBAL: tuple[tuple[int, int, float], ...] = ((24, 20, 0.003), (24, 20, 0.01), (40, 5, 0.01), (60, 3, 0.01))
 NODES = 2000
 
 Matrix = NDArray[np.float64]

@@ -150,10 +150,26 @@ SHOWN = {
     "lenet-5 on mnist": ("accuracy", "LeNet-5 on MNIST, test accuracy in %"),
     ENCODER: ("cosine, other packages", "all-MiniLM-L6-v2, cosine to the dense embeddings"),
 }
+#: Columns of that table: solver and allocation.
+COLUMNS = {
+    "dense": ("dense", "layer"),
+    "concave": ("concave", "global"),
+    "concave, as much in each layer": ("concave", "layer"),
+    "ALPS, our allocation": ("alps", "global"),
+    "ALPS": ("alps", "layer"),
+    "l1": ("l1", "layer"),
+    "SparseGPT refitted, our allocation": ("sparsegpt+refit", "global"),
+    "SparseGPT, refitted": ("sparsegpt+refit", "layer"),
+    "SparseGPT": ("sparsegpt", "layer"),
+    "Wanda": ("wanda", "layer"),
+    "magnitude": ("magnitude", "layer"),
+}
+#: Those that the README shows.
+FEW = ("dense", "concave", "ALPS, our allocation", "ALPS", "SparseGPT, refitted", "magnitude")
 
 
-def network_table() -> str:
-    """Return what networks keep without retraining: ours by default, rivals with one density a layer."""
+def network_table(columns: Sequence[str] = tuple(COLUMNS), gaps: bool = True) -> str:
+    """Return what networks keep without retraining, by some of `COLUMNS`; lines with gaps may be left out."""
     rows = _stored("networks")
     lines = []
     for subject, (metric, name) in SHOWN.items():
@@ -162,28 +178,18 @@ def network_table() -> str:
         for density in sorted({r["density"] for r in ours}, reverse=True):
             line = [name, f"{100 * density:g}%"]
             seeds = {r["seed"] for r in ours if r["density"] == density}
-            for method in (
-                "dense",
-                "concave",
-                "l1",
-                "alps",
-                "sparsegpt+refit",
-                "sparsegpt",
-                "wanda",
-                "magnitude",
-            ):
+            for method, allocation in (COLUMNS[column] for column in columns):
                 found = [
                     r["scores"][metric]
                     for r in mine
                     if r["seed"] in seeds
-                    and r["method"] == method
+                    and (r["method"], r["allocation"]) == (method, allocation)
                     and (method == "dense" or r["density"] == density)
-                    and r["allocation"] == ("global" if method == "concave" else "layer")
                 ]
                 line.append(_level(found, metric == "accuracy") if len(found) == len(seeds) else "")
-            lines.append(line)
-    heads = ["network", "kept", "dense", "concave", "l1", "ALPS", "SparseGPT, refitted", "SparseGPT", "Wanda"]
-    return _lines([*heads, "magnitude"], lines)
+            if gaps or all(line):
+                lines.append(line)
+    return _lines(["network", "kept", *columns], lines)
 
 
 def rows_table() -> str:

@@ -77,8 +77,10 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
         stored.read("paper_algorithm"), "digits"
     ),
+    ("README.md", "layerwise"): lambda: layerwise.network_table(layerwise.FEW, gaps=False),
     ("docs/layerwise.md", "allocations"): layerwise.allocation_table,
     ("docs/layerwise.md", "networks"): layerwise.network_table,
+    ("docs/layerwise.md", "rows"): layerwise.rows_table,
     ("docs/layerwise.md", "units"): layerwise.units_table,
     ("docs/concave_masks.md", "mechanism"): lambda: mechanism.table(stored.read("mechanism")),
     ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
