@@ -12,6 +12,7 @@ from nets import Play
 from nets.jobs import jobs
 from nets.report import write_report
 from nets.report.gathering import gather
+from nets.report.sections import SECTIONS
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.folder import RunFolder
@@ -234,7 +235,7 @@ def test_sorting_filtering_and_silence_in_a_browser(root, tmp_path, browser):
     page = opened(browser, write_report(root, tmp_path / "report.html"))
     by = "css selector"
     assert page.title == f"Lottery tickets in {root.name}"
-    assert len(page.find_elements(by, "section")) == 8
+    assert len(page.find_elements(by, "section")) == len(SECTIONS) + 1
     charts = page.find_elements(by, "main svg[role=img]")
     assert len(charts) >= 5
     assert all(chart.is_displayed() and chart.size["height"] > 100 for chart in charts)
