@@ -26,11 +26,23 @@ if TYPE_CHECKING:
     from convex_analysis.path import Path as Path
     from convex_analysis.path import lam_grid
     from convex_analysis.path import path as path
-    from convex_analysis.problems import CopyWarning, MaskProblem, Problem, RegressionProblem
+    from convex_analysis.problems import (
+        CopyWarning,
+        MaskProblem,
+        MultiResponseProblem,
+        Problem,
+        RegressionProblem,
+    )
     from convex_analysis.solution import ConvergenceWarning as ConvergenceWarning
     from convex_analysis.solution import Solution, Status
     from convex_analysis.solver.run import majorize_minimize
     from convex_analysis.solver.run import solve as solve
+    from convex_analysis.statistics import (
+        effective_degrees_of_freedom,
+        nested_cross_validate,
+        refit,
+        stability_selection,
+    )
 
 _MODULE_OF = {
     "ConcaveClassifier": "convex_analysis.estimators",
@@ -45,18 +57,23 @@ _MODULE_OF = {
     "GlobalSolution": "convex_analysis.global_minimum",
     "GlobalStatus": "convex_analysis.global_minimum",
     "MaskProblem": "convex_analysis.problems",
+    "MultiResponseProblem": "convex_analysis.problems",
     "Problem": "convex_analysis.problems",
     "RegressionProblem": "convex_analysis.problems",
     "Solution": "convex_analysis.solution",
     "Status": "convex_analysis.solution",
     "chord_envelope": "convex_analysis.certificate",
     "dual_value": "convex_analysis.duality",
+    "effective_degrees_of_freedom": "convex_analysis.statistics",
     "global_minimum": "convex_analysis.global_minimum",
     "CrossValidation": "convex_analysis.cross_validation",
     "Path": "convex_analysis.path",
     "cross_validate": "convex_analysis.cross_validation",
     "lam_grid": "convex_analysis.path",
+    "nested_cross_validate": "convex_analysis.statistics",
     "path": "convex_analysis.path",
+    "refit": "convex_analysis.statistics",
+    "stability_selection": "convex_analysis.statistics",
     "majorize_minimize": "convex_analysis.solver.run",
     "solve": "convex_analysis.solver.run",
 }
@@ -76,15 +93,20 @@ __all__ = [
     "GlobalStatus",
     "GridEdgeWarning",
     "MaskProblem",
+    "MultiResponseProblem",
     "Problem",
     "RegressionProblem",
     "Solution",
     "Status",
     "chord_envelope",
     "dual_value",
+    "effective_degrees_of_freedom",
     "global_minimum",
     "lam_grid",
     "majorize_minimize",
+    "nested_cross_validate",
+    "refit",
+    "stability_selection",
     "theorems",
 ]
 

@@ -11,6 +11,7 @@ from convex_analysis.convex_step import ConvexStep
 from convex_analysis.duality import best_dual_point, point_value, zero_dual_point
 from convex_analysis.losses.loss import Vector
 from convex_analysis.separable_bound import separable_bound
+from convex_analysis.stacked_design import StackedDesign
 from convex_analysis.threads import one_thread
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class Certificate:
             )  # fmt: skip
             best = max(best, envelope.dual + constant)
         bound = max(self._objective - best, 0.0)
-        small = not problem.design.sparse and problem.X.size <= _SEPARABLE_ENTRIES
+        stacked = isinstance(problem.design, StackedDesign)
+        small = not (stacked or problem.design.sparse) and problem.X.size <= _SEPARABLE_ENTRIES
         if bound > 0.0 and small:
             bound = min(bound, separable_bound(problem, self._x, self._intercept).gap)
         return bound

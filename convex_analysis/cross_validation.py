@@ -306,17 +306,15 @@ def cross_validate(
     status = whole.status if _is_cut(whole.status) else Status.CONVERGED
     if progress is not None:
         progress(1, folds + 1)
-    fold = _folds(problem, folds, np.random.default_rng(seed))
+    fold = deal_folds(problem, folds, np.random.default_rng(seed))
 
     def fit(times: NDArray[np.float64]) -> Path:
-        return solve_grid(problem.with_sample_weight(times * problem.row_weights), grid, "zero", stop())
+        part = problem.with_sample_weight(times * problem.sample_weight)
+        return solve_grid(part, grid, "zero", stop())
 
     def judge(found: Path, test: NDArray[np.intp]) -> Vector:
-        weights = problem.row_weights[test]
-        losses = [
-            weights @ problem.loss.value(problem.predictor(one.x, one.intercept)[test], problem.y[test])
-            for one in found
-        ]
+        weights = problem.sample_weight[test]
+        losses = [weights @ problem.sample_losses(one.x, one.intercept)[test] for one in found]
         return np.array(losses) / float(weights.sum())  # never zero: a fold holds samples with weight
 
     def go_on(results: list[tuple[Vector, Path]]) -> bool:
@@ -326,7 +324,7 @@ def cross_validate(
     told = None if progress is None else (lambda done, count: progress(done + 1, count + 1))
     results: list[tuple[Vector, Path]] = []
     if status is Status.CONVERGED:
-        results = held_out(parts, fit, judge, problem.n_samples, n_jobs, told, go_on)
+        results = held_out(parts, fit, judge, problem.sample_weight.size, n_jobs, told, go_on)
     finished = [(losses, found) for losses, found in results if not _is_cut(found.status)]
     for one in [whole, *(found for _, found in finished)]:
         if not _is_cut(one.status):
@@ -350,15 +348,16 @@ def _is_cut(status: Status) -> bool:
     return status in (Status.STOPPED, Status.TIME_LIMIT)
 
 
-def _folds(problem: Problem, folds: int, rng: np.random.Generator) -> Any:
+def deal_folds(problem: Problem, folds: int, rng: np.random.Generator) -> Any:
     """Return each row's fold: dealt out in turn after a shuffle, class by class where there are two.
 
     Rows without weight are in no fold (-1): they change nothing.
     """
-    counted = np.flatnonzero(problem.row_weights)
+    counted = np.flatnonzero(problem.sample_weight)
     order = counted[rng.permutation(counted.size)]
-    if np.unique(problem.y[counted]).size == 2:
-        order = order[np.argsort(problem.y[order], kind="stable")]
-    fold = np.full(problem.n_samples, -1, dtype=np.intp)
+    kinds = problem.strata()
+    if kinds is not None:
+        order = order[np.argsort(kinds[order], kind="stable")]
+    fold = np.full(problem.sample_weight.size, -1, dtype=np.intp)
     fold[order] = np.arange(counted.size) % folds
     return fold

@@ -126,6 +126,25 @@ class DataFit:
             curvature = np.maximum(curvature, _STRAIGHT * slopes / (1.0 + np.abs(z)))
         return self.row_weights * curvature
 
+    def metric(self, z: Vector) -> Vector:
+        """Return what `hessian_product` needs of the predictors z, shape (n_samples,)."""
+        loss = self.loss
+        curvature = loss.curvature(z, self.y) if loss.responses > 1 else loss.second_derivative(z, self.y)
+        return self.row_weights * curvature
+
+    def hessian_product(self, metric: Vector, v: Vector) -> Vector:
+        """Return the Hessian of the losses in the predictors, times v: ``metric v``, unless responses couple.
+
+        With coupled responses it is ``diag(h) - h h' / sum(h)`` of each sample, h its entries of the metric.
+        """
+        if self.loss.responses == 1:
+            return metric * v
+        h = metric.reshape(self.loss.responses, -1)
+        weighted = h * v.reshape(h.shape)
+        total = np.maximum(h.sum(axis=0), np.finfo(np.float64).tiny)
+        product: Vector = (weighted - h * (weighted.sum(axis=0) / total)).ravel()
+        return product
+
     def best_intercept(self, z: Vector, start: float | None = None) -> float:
         """Minimise over b at predictors z without intercept, by safeguarded Newton steps; 0 without one.
 
@@ -256,6 +275,13 @@ class DataFit:
         """Return the fit with another linear term; what was computed from the data is kept."""
         return self._changed(linear=linear)
 
+    def with_ridge(self, ridge: Vector | None) -> Self:
+        """Return the fit with another ridge term; what was computed from the data is kept."""
+        other = self._changed(ridge=ridge)
+        for name in ("coordinate_curvature", "_scaled"):
+            other.__dict__.pop(name, None)
+        return other
+
     def with_row_weights(self, row_weights: Vector) -> DataFit:
         """Return the fit with other row weights; nothing computed is kept."""
         design, y, loss = self.design, self.y, self.loss
@@ -263,12 +289,11 @@ class DataFit:
 
     def scaled(self, units: Vector) -> Self:
         """Return the fit in coordinates ``x_j / units_j``."""
-        scale = units if self.design.scale is None else self.design.scale * units
         other = copy.copy(self)
         for name in _OF_COLUMNS:
             other.__dict__.pop(name, None)
         return other._changed(
-            design=Design(self.design.X, scale),
+            design=self.design.scaled(units),
             ridge=None if self.ridge is None else self.ridge * units * units,
             linear=None if self.linear is None else self.linear * units,
         )

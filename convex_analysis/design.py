@@ -43,6 +43,13 @@ class Design:
         self._double = X.dtype == np.float64
         self._by_columns = not self.sparse and bool(X.flags.f_contiguous)
 
+    def scaled(self, units: Vector) -> Design:
+        """Return the design in coordinates ``x_j / units_j``."""
+        return Design(self.X, self._times(units))
+
+    def _times(self, units: Vector) -> Vector:
+        return units if self.scale is None else self.scale * units
+
     def matvec(self, x: Vector) -> Vector:
         """Return ``A x``, shape (n_samples,); only the columns where x is not zero are read."""
         support = np.flatnonzero(x)

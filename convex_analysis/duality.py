@@ -9,7 +9,9 @@ from scipy.linalg import pinvh
 from scipy.linalg.lapack import dpotrf, dpotri
 
 from convex_analysis.losses.loss import Vector
+from convex_analysis.solver.stacked_set import StackedSet
 from convex_analysis.solver.working_set import WorkingSet
+from convex_analysis.stacked_design import StackedDesign
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -158,8 +160,7 @@ def feasible_dual_point(
     point = DualPoint(nu, correlation)
     free = np.flatnonzero(unbounded & (weights == 0.0))
     if problem.fit_intercept or free.size:
-        row_curvature = problem.row_weights * problem.loss.second_derivative(z, problem.y)
-        point = _project(problem, weights, point, row_curvature, free)
+        point = _project(problem, weights, point, problem.fit.metric(z), free)
     if unbounded.any():
         outward = np.where(open_above, point.correlation, 0.0)
         outward = np.maximum(outward, np.where(open_below, -point.correlation, 0.0))
@@ -205,7 +206,11 @@ def _project(
     size, constant = free.size, int(problem.fit_intercept)
     gram = np.empty((size + constant, size + constant))
     if size:
-        columns = WorkingSet(design, centred=False, precision=np.float64)
+        columns = (
+            StackedSet(design, problem.loss.responses > 1)
+            if isinstance(design, StackedDesign)
+            else WorkingSet(design, centred=False, precision=np.float64)
+        )
         columns.add(free, metric)
         gram[:size, :size] = columns.gram[:size, :size]
     if constant:
@@ -216,7 +221,8 @@ def _project(
     for _ in range(2):  # the second pass removes the rounding of the first
         products = np.append(design.restricted_rmatvec(free, moved), [moved.sum()] * constant)
         share = inverse @ products
-        moved = moved - metric * (design.restricted_matvec(free, share[:size]) + share[size:].sum())
+        step = design.restricted_matvec(free, share[:size]) + share[size:].sum()
+        moved = moved - problem.fit.hessian_product(metric, step)
     slack = _slack(problem, moved - nu)
     exact = weights == 0.0
     exact[free] = True

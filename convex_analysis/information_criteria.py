@@ -19,7 +19,7 @@ MOST_PARAMETERS = 0.5
 
 def effective_samples(problem: Problem) -> int:
     """Return the number of samples that have weight: a row of weight zero is no row."""
-    return int(np.count_nonzero(problem.row_weights))
+    return int(np.count_nonzero(problem.sample_weight))
 
 
 def deviance(problem: Problem, solution: Solution) -> float:
@@ -27,12 +27,14 @@ def deviance(problem: Problem, solution: Solution) -> float:
 
     With f the weighted mean loss (a ridge term is none): ``n log(2 f)`` for losses of a residual whose scale
     is not known (linear, Huber), with the variance of the noise estimated by ``2 f``, the weighted mean
-    squared residual; ``2 n f`` for the other losses.
+    squared residual; ``2 n f`` for the other losses. Several responses share one variance.
     """
     n = effective_samples(problem)
+    responses = problem.design.n_samples // problem.sample_weight.size
     fit = problem.fit.loss_value(problem.predictor(solution.x, solution.intercept))
     if problem.loss.quadratic or isinstance(problem.loss, Huber):
-        return n * log(max(2.0 * fit, float(np.finfo(np.float64).tiny)))
+        size = n * responses
+        return size * log(max(2.0 * fit / responses, float(np.finfo(np.float64).tiny)))
     return 2.0 * n * fit
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems.validation import check_weights
+from convex_analysis.stacked_design import StackedDesign
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -48,7 +49,9 @@ def convex_step(
     scale = problem.design.scale
     scaled = x if scale is None else cvxpy.multiply(scale, x)
     offset = 0.0 if problem.offset is None else problem.offset
-    losses = problem.loss.expression(problem.X @ scaled + offset + b, problem.y)
+    stacked = isinstance(problem.design, StackedDesign)
+    predictor = problem.design.columns(np.arange(problem.n_features)) @ x if stacked else problem.X @ scaled
+    losses = problem.loss.expression(predictor + offset + b, problem.y)
     finite = np.isfinite(weights)
     charged = np.where(finite, weights, 0.0)
     objective = problem.row_weights @ losses

@@ -14,7 +14,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 
 from convex_analysis.cross_validation import SELECTIONS, Fold, chosen_index, held_out, warn_at_edge
-from convex_analysis.estimators.linear_model import ConcaveLinearModel, linear_predictor, quietly
+from convex_analysis.estimators.linear_model import ConcaveLinearModel, Fitted, linear_predictor, quietly
 from convex_analysis.losses.loss import Vector
 from convex_analysis.parameters import Folds, Function, Nothing, Number, Numbers, Rule, Word
 from convex_analysis.path import follow, lam_of_zero
@@ -31,7 +31,7 @@ CHOICE_RULES: dict[str, tuple[Rule, ...]] = {
     "n_jobs": (Number(integer=True), Nothing()),
 }
 
-Solutions = tuple[Solution, ...]
+Solutions = tuple[Fitted, ...]
 # From the solutions of each target, and the samples to judge them on with their weights, to losses of
 # shape (n_alphas, n_quantities).
 Judge = Callable[[list[Solutions], NDArray[np.intp], Vector | None], Vector]
@@ -74,7 +74,7 @@ class AlphaChoice(ConcaveLinearModel):
         weights: tuple[Vector | None, Vector | None],
         judge: Judge,
         passed: dict[str, Any],
-    ) -> tuple[list[Solution], NDArray[np.float64]]:
+    ) -> tuple[list[Fitted], NDArray[np.float64]]:
         """Choose alpha and solve on all samples.
 
         Parameters
@@ -82,7 +82,7 @@ class AlphaChoice(ConcaveLinearModel):
         data
             X as validated and y as given.
         problems
-            One for regression and two classes, else one a class; without penalty and alpha.
+            One, or one a class where each is fitted against the rest; without penalty and alpha.
         labels
             What the folds are made from.
         weights
@@ -106,9 +106,10 @@ class AlphaChoice(ConcaveLinearModel):
         extra = dict(routed.scorer.score) if self.scoring is not None else {}
 
         def along(problem: Any) -> Solutions:
+            at = [self._at(problem, alpha) for alpha in alphas]
             with quietly():
-                stop = Stop(self.tol, self.max_iter)
-                return follow([self._at(problem, alpha) for alpha in alphas], self.start, stop)
+                found = follow(at, self.start, Stop(self.tol, self.max_iter))
+            return tuple(Fitted.of(problem, one) for one in found)
 
         def fit(times: NDArray[np.float64]) -> list[Solutions]:
             kept = times if trained is None else times * trained
@@ -131,13 +132,13 @@ class AlphaChoice(ConcaveLinearModel):
         self.alphas_, self.alpha_ = alphas, float(alphas[chosen])
         final = [along(problem) for problem in problems]
         self._keep_path(final, X.dtype)
-        runs = [solution for _, found in results for target in found for solution in target]
-        warn_once([*(one[chosen] for one in final), *runs])
+        runs = [one.solution for _, found in results for target in found for one in target]
+        warn_once([*(one[chosen].solution for one in final), *runs])
         return [one[chosen] for one in final], table
 
     def _keep_path(self, final: list[Solutions], dtype: Any) -> None:
         """Keep the coefficients along alpha, without the axis of targets where there is one."""
-        coef = np.array([[one.x for one in path] for path in final]).astype(dtype, copy=False)
+        coef = np.array([[one.coef for one in path] for path in final]).astype(dtype, copy=False)
         intercept = np.array([[one.intercept for one in path] for path in final])
         single = len(final) == 1
         self.coef_path_ = coef[0] if single else coef.swapaxes(0, 1)
@@ -208,8 +209,10 @@ class AlphaChoice(ConcaveLinearModel):
 
 
 def path_predictor(X: Any, path: Solutions) -> Vector:
-    """Return the linear predictors of each solution, shape (n_samples, n_alphas)."""
-    return linear_predictor(X, np.array([one.x for one in path]), np.array([one.intercept for one in path]))
+    """Return linear predictors, shape (n_samples, n_alphas), or (n_samples, n_alphas, k) of k responses."""
+    coef, intercept = np.array([one.coef for one in path]), np.array([one.intercept for one in path])
+    flat = linear_predictor(X, coef.reshape(-1, coef.shape[-1]), intercept.ravel())
+    return flat.reshape(-1, *intercept.shape)
 
 
 def weighted_mean(values: Vector, weights: Vector | None) -> Vector:

@@ -18,18 +18,24 @@ from convex_analysis.estimators.penalties import PenaltyLike
 
 
 class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
-    """Logistic regression with a concave penalty; more than two classes are fitted one against the rest.
+    """Logistic regression with a concave penalty; multinomial for more than two classes.
 
     Minimises ``sum_i s_i log(1 + exp(-y_i (x_i'w + b))) + alpha sum_j factor_j r(|w_j|)`` over
-    ``lower <= w <= upper`` for each class, with sample weights s that sum to one.
+    ``lower <= w <= upper``, with sample weights s that sum to one; for more than two classes
+    ``-sum_i s_i log softmax(W x_i + b)`` of each sample's class, plus the penalty of all entries of W.
 
     Parameters
     ----------
     alpha
-        Strength of the penalty, not negative. With ``penalty="l1"`` and two classes the model is
+        Strength of the penalty, not negative. With ``penalty="l1"`` the model is
         ``sklearn.linear_model.LogisticRegression(l1_ratio=1, C=1 / (n_samples * alpha))``.
     penalty, penalty_parameters, l2, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
         As in `ConcaveRegressor`.
+    multi_class
+        "multinomial", or "ovr": more than two classes are fitted one against the rest.
+    shared_support
+        With more than two multinomial classes: whether the penalty acts on the norm of each feature's
+        coefficients, ``r(||w_.j||)``, so that a feature stays or goes for all classes. No bounds then.
     class_weight
         Weights of the classes: a dict by label, or "balanced", inversely to how often they occur.
     warm_start
@@ -43,9 +49,9 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         Coefficients.
     intercept_ : array of shape (1,) or (n_classes,)
         Intercepts.
-    n_iter_ : array of shape (1,) or (n_classes,)
+    n_iter_ : array of shape (1,), or (n_classes,) with "ovr"
         Majorize-minimize steps of each fit.
-    stationarity_ : array of shape (1,) or (n_classes,)
+    stationarity_ : array of shape (1,), or (n_classes,) with "ovr"
         First-order violation of each fit.
     status_ : tuple of Status
         How each fit ended.
@@ -73,6 +79,8 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         start: str | None = None,
         tol: float = 1e-8,
         max_iter: int = 1000,
+        multi_class: str = "multinomial",
+        shared_support: bool = False,
         class_weight: Any = None,
         warm_start: bool = False,
     ) -> None:
@@ -87,6 +95,8 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         self.start = start
         self.tol = tol
         self.max_iter = max_iter
+        self.multi_class = multi_class
+        self.shared_support = shared_support
         self.class_weight = class_weight
         self.warm_start = warm_start
 
@@ -115,15 +125,14 @@ class ConcaveClassifier(LogisticPrediction, ConcaveLinearModel):
         self._check_parameters()
         X, y = self._read(X, y)
         weights = read_weights(sample_weight, X.shape[0])
-        targets = self._binary_targets(self._read_labels(y, weights))
-        weights = self._with_class_weight(y, weights)
-        last = self._last_coefficients((len(targets), X.shape[1]))
-        starts = [None] * len(targets) if last is None else last
-        self._keep(
-            [
-                self._solve(self._at(self._problem(X, target, "logistic", weights), float(self.alpha)), start)
-                for target, start in zip(targets, starts)
-            ],
-            X.dtype,
-        )
+        encoded = self._read_labels(y, weights)
+        problems = self._problems(X, encoded, self._with_class_weight(y, weights))
+        of_each = self.classes_.size if self.classes_.size > 2 else 1
+        last = self._last_coefficients((of_each, X.shape[1]))
+        starts = [None] * of_each if last is None else last
+        if len(problems) < of_each:
+            starts = [last]
+        alpha = float(self.alpha)
+        found = [self._solve(self._at(one, alpha), start) for one, start in zip(problems, starts)]
+        self._keep(found, X.dtype)
         return self

@@ -16,11 +16,7 @@ from convex_analysis.estimators.alpha_choice import (
     weighted_mean,
 )
 from convex_analysis.estimators.linear_model import SHARED_RULES, read_weights
-from convex_analysis.estimators.logistic_prediction import (
-    LogisticPrediction,
-    of_second_class,
-    one_against_the_rest,
-)
+from convex_analysis.estimators.logistic_prediction import LogisticPrediction, of_second_class
 from convex_analysis.estimators.penalties import PenaltyLike
 from convex_analysis.losses.loss import Vector
 
@@ -44,6 +40,8 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         What alpha is chosen by in place of the held-out loss: a name or a function, as in scikit-learn.
     n_jobs
         Folds solved at the same time, as in scikit-learn.
+    multi_class, shared_support
+        As in `ConcaveClassifier`.
     class_weight
         As in `ConcaveClassifier`; held-out samples are judged by their own weights alone.
     penalty, penalty_parameters, l2, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
@@ -91,6 +89,8 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         start: str | None = None,
         tol: float = 1e-8,
         max_iter: int = 1000,
+        multi_class: str = "multinomial",
+        shared_support: bool = False,
         class_weight: Any = None,
     ) -> None:
         self.alphas = alphas
@@ -110,6 +110,8 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         self.start = start
         self.tol = tol
         self.max_iter = max_iter
+        self.multi_class = multi_class
+        self.shared_support = shared_support
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, **params: Any) -> Self:
@@ -148,17 +150,17 @@ class ConcaveClassifierCV(LogisticPrediction, AlphaChoice):
         rows = X.tocsr() if hasattr(X, "tocsr") else X
 
         def judge(found: list[Solutions], test: NDArray[np.intp], weights: Vector | None) -> Vector:
-            scores = np.stack([path_predictor(rows[test], path) for path in found], axis=2)
+            each = [path_predictor(rows[test], path) for path in found]
+            scores = each[0] if each[0].ndim == 3 else np.stack(each, axis=2)
             truth = encoded[test]
-            binary = len(found) == 1
-            shares = of_second_class(scores[:, :, 0]) if binary else one_against_the_rest(scores)
+            shares = of_second_class(scores[:, :, 0]) if scores.shape[2] == 1 else self._shares(scores)
             own = np.take_along_axis(shares, truth[:, None, None], axis=2)[:, :, 0]
             smallest = np.finfo(np.float64).tiny
             log_loss = weighted_mean(-np.log(np.maximum(own, smallest)), weights)
             right = weighted_mean((shares.argmax(axis=2) == truth[:, None]).astype(np.float64), weights)
             return np.column_stack((log_loss, right))
 
-        problems = [self._problem(X, one, "logistic", trained) for one in self._binary_targets(encoded)]
+        problems = self._problems(X, encoded, trained)
         passed = params if groups is None else {**params, "groups": groups}
         solutions, table = self._choose_alpha((rows, y), problems, encoded, (trained, weights), judge, passed)
         self.scores_, self.accuracy_path_ = -table[:, :, 0], table[:, :, -1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -32,7 +32,7 @@ from convex_analysis.parameters import (
     Word,
     check_parameters,
 )
-from convex_analysis.problems import RegressionProblem
+from convex_analysis.problems import MultiResponseProblem, Problem, RegressionProblem
 from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver.run import majorize_minimize
 from convex_analysis.solver_parameters import STARTS, STEPS, TOLERANCE
@@ -49,6 +49,8 @@ SHARED_RULES: dict[str, tuple[Rule, ...]] = {
     "tol": (TOLERANCE,),
     "max_iter": (STEPS,),
     "warm_start": (Flag(),),
+    "shared_support": (Flag(),),
+    "multi_class": (Word(("multinomial", "ovr")),),
     "class_weight": (Word(("balanced",)), Kind((Mapping,), "a dict of weights by class"), Nothing()),
 }
 ALPHA_RULE: dict[str, tuple[Rule, ...]] = {"alpha": (Number(low=0),)}
@@ -56,6 +58,21 @@ LOSS_RULE: dict[str, tuple[Rule, ...]] = {
     "loss": (Word(("linear", "huber", "poisson", "gamma")), Kind((Loss,), "a convex_analysis.losses.Loss"))
 }
 _NESTED = "penalty__"
+
+
+class Fitted(NamedTuple):
+    """A solution with its coefficients, shape (n_features,) or (k, n_features), and its intercept(s)."""
+
+    solution: Solution
+    coef: Vector
+    intercept: Any
+
+    @classmethod
+    def of(cls, problem: Problem, solution: Solution) -> Fitted:
+        """Return a problem's solution in the shape that estimators show."""
+        if isinstance(problem, MultiResponseProblem):
+            return cls(solution, *problem.coefficients(solution.x))
+        return cls(solution, solution.x, solution.intercept)
 
 
 class _SparseName(str):
@@ -116,27 +133,32 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> None:
         check_parameters(type(self).__name__, self.get_params(deep=False), self._rules)
 
-    def _problem(self, X: Any, y: Any, loss: str | Loss, sample_weight: Any) -> RegressionProblem:
-        """State the problem, without its penalty."""
+    def _problem(self, X: Any, y: Any, loss: str | Loss, sample_weight: Any) -> Problem:
+        """State the problem, without its penalty; several responses together."""
         penalty_at(self.penalty, self.penalty_parameters, 1.0)  # a wrong name is said before X is looked at
-        return RegressionProblem(
-            X,
-            y,
-            loss=loss,
-            lower=self.lower,
-            upper=self.upper,
-            penalty_factor=self.penalty_factor,
-            sample_weight=sample_weight,
-            fit_intercept=self.fit_intercept,
-            ridge=float(self.l2),
-        )
+        parts = {
+            "loss": loss,
+            "lower": self.lower,
+            "upper": self.upper,
+            "penalty_factor": self.penalty_factor,
+            "sample_weight": sample_weight,
+            "fit_intercept": self.fit_intercept,
+            "ridge": float(self.l2),
+        }
+        if (y.ndim == 2 and y.shape[1] > 1) or loss == "multinomial":
+            return MultiResponseProblem(X, y, shared_support=bool(self.shared_support), **parts)
+        return RegressionProblem(X, y.ravel(), **parts)
 
     def _at(self, problem: Any, alpha: float) -> Any:
         """Return a problem at an alpha."""
         return problem_at(problem, self.penalty, self.penalty_parameters, alpha)
 
-    def _solve(self, problem: Any, start: Vector | None) -> Solution:
-        """Solve from a vector if there is one; a stop before the tolerance becomes an estimator's warning."""
+    def _solve(self, problem: Any, start: Vector | None) -> Fitted:
+        """Solve from coefficients if there are some; an early stop becomes an estimator's warning."""
+        if start is not None and isinstance(problem, MultiResponseProblem):
+            start = problem.point(start, np.asarray(self.intercept_, dtype=np.float64))
+        elif start is not None:
+            start = start.ravel()
         with quietly():
             found = majorize_minimize(
                 problem, self.start if start is None else start, self.tol, self.max_iter
@@ -147,7 +169,7 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        return found
+        return Fitted.of(problem, found)
 
     def _last_coefficients(self, shape: tuple[int, ...]) -> Any:
         """Return the coefficients of the last fit where they are wanted and fit, else None."""

@@ -1,4 +1,4 @@
-"""What the classifiers share: labels, scores, probabilities, one class against the rest."""
+"""What the classifiers share: labels, scores, probabilities, and how more than two classes are fitted."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from convex_analysis.estimators.linear_model import linear_predictor
+from convex_analysis.estimators.linear_model import Fitted, linear_predictor
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solution import Solution, Status
 
 
 class LogisticPrediction(ClassifierMixin):  # type: ignore[misc]
-    """Scores, probabilities and labels of a linear classifier fitted one class against the rest."""
+    """Scores, probabilities and labels of a linear classifier."""
+
+    multi_class: str
 
     classes_: NDArray[Any]
     coef_: Vector
@@ -40,9 +43,16 @@ class LogisticPrediction(ClassifierMixin):  # type: ignore[misc]
         return labels
 
     def predict_proba(self, X: Any) -> Vector:
-        """Return probabilities, shape (n_samples, n_classes): one against the rest, scaled to sum to one."""
+        """Return probabilities, shape (n_samples, n_classes).
+
+        The softmax of the scores, or with ``multi_class="ovr"`` each class's own, scaled to sum to one.
+        """
         scores = self.decision_function(X)
-        return of_second_class(scores) if scores.ndim == 1 else one_against_the_rest(scores)
+        return of_second_class(scores) if scores.ndim == 1 else self._shares(scores)
+
+    def _shares(self, scores: Vector) -> Vector:
+        """Return probabilities from linear predictors of more than two classes (last axis)."""
+        return one_against_the_rest(scores) if self.multi_class == "ovr" else np.asarray(softmax(scores, -1))
 
     def predict_log_proba(self, X: Any) -> Vector:
         """Return the logarithms of the probabilities, shape (n_samples, n_classes)."""
@@ -86,19 +96,23 @@ class LogisticPrediction(ClassifierMixin):  # type: ignore[misc]
                 )
         return encoded
 
-    def _binary_targets(self, encoded: NDArray[np.intp]) -> list[Vector]:
-        """Return targets -1 and 1: of the second class for two, else of each class against the rest."""
+    def _problems(self, X: Any, encoded: NDArray[np.intp], weights: Vector | None) -> list[Any]:
+        """State the problems: of the second class for two, else of all, or of each against the rest."""
+        if self.classes_.size > 2 and self.multi_class == "multinomial":
+            return [self._problem(X, encoded, "multinomial", weights)]
         classes = [1] if self.classes_.size == 2 else range(self.classes_.size)
-        return [np.where(encoded == k, 1.0, -1.0) for k in classes]
+        targets = [np.where(encoded == k, 1.0, -1.0) for k in classes]
+        return [self._problem(X, target, "logistic", weights) for target in targets]
 
-    def _keep(self, found: Sequence[Solution], dtype: Any) -> None:
-        """Keep the solutions, one a target."""
-        self.solutions_ = tuple(found)
-        self.coef_ = np.array([one.x for one in found]).astype(dtype, copy=False)
-        self.intercept_ = np.array([one.intercept for one in found])
-        self.n_iter_ = np.array([one.n_iter for one in found])
-        self.stationarity_ = np.array([one.stationarity for one in found])
-        self.status_ = tuple(one.status for one in found)
+    def _keep(self, found: Sequence[Fitted], dtype: Any) -> None:
+        """Keep the solutions, one a problem."""
+        solutions = [one.solution for one in found]
+        self.solutions_ = tuple(solutions)
+        self.coef_ = np.vstack([one.coef for one in found]).astype(dtype, copy=False)
+        self.intercept_ = np.hstack([one.intercept for one in found])
+        self.n_iter_ = np.array([one.n_iter for one in solutions])
+        self.stationarity_ = np.array([one.stationarity for one in solutions])
+        self.status_ = tuple(one.status for one in solutions)
 
 
 def of_second_class(scores: Vector) -> Vector:

@@ -13,6 +13,7 @@ from convex_analysis.estimators.linear_model import (
     LOSS_RULE,
     SHARED_RULES,
     ConcaveLinearModel,
+    Fitted,
     linear_predictor,
     read_weights,
 )
@@ -27,22 +28,32 @@ class LinearPrediction(RegressorMixin):  # type: ignore[misc]
 
     loss: str | Loss
     coef_: Vector
-    intercept_: float
+    intercept_: Any
     n_iter_: int
     stationarity_: float
     status_: Status
     solution_: Solution
+    _one_column: bool = False  # y in fit had the shape (n_samples, 1)
 
     def predict(self, X: Any) -> Vector:
-        """Return the predictions, shape (n_samples,): means, where the loss has a link (`Loss.mean`)."""
+        """Return predictions of the shape of y in fit: means, where the loss has a link (`Loss.mean`)."""
         z = linear_predictor(self._read_for_prediction(X), self.coef_, self.intercept_)
         return loss_named(self.loss).mean(z)
 
-    def _keep(self, solutions: Sequence[Solution], dtype: Any) -> None:
-        """Keep the solution (of the one target)."""
-        found = solutions[0]
+    def __sklearn_tags__(self) -> Any:
+        """Add to scikit-learn's tags that y may have several columns."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _keep(self, fits: Sequence[Fitted], dtype: Any) -> None:
+        """Keep the solution (of the one problem)."""
+        found = fits[0].solution
         self.solution_ = found
-        self.coef_, self.intercept_ = found.x.astype(dtype, copy=False), found.intercept
+        coef, self.intercept_ = fits[0].coef.astype(dtype, copy=False), fits[0].intercept
+        self.coef_ = coef
+        if self._one_column and coef.ndim == 1:
+            self.coef_, self.intercept_ = coef[None], np.array([self.intercept_])
         self.n_iter_, self.stationarity_, self.status_ = found.n_iter, found.stationarity, found.status
 
 
@@ -79,6 +90,11 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
     start
         Where the run starts: None for the solver's own choice, "l1", "zero", "dense" or "multi" (see
         `majorize_minimize`).
+    shared_support
+        With targets of shape (n_samples, k), which are fitted together: whether the penalty acts on the norm
+        of each feature's k coefficients, ``r(||w_.j||)``, so that a feature stays or goes for all targets
+        (with ``penalty="l1"``: ``sklearn.linear_model.MultiTaskLasso(alpha)``; no bounds then), or on
+        each coefficient.
     tol
         Stationarity asked for, relative to the largest gradient at zero.
     max_iter
@@ -89,9 +105,9 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
 
     Attributes
     ----------
-    coef_ : array of shape (n_features,)
+    coef_ : array of shape (n_features,), or (k, n_features) for k targets
         Coefficients, in the precision of X; exactly zero off the support, inside the bounds to the last bit.
-    intercept_ : float
+    intercept_ : float, or array of shape (k,)
         Intercept, 0.0 without one.
     n_iter_ : int
         Majorize-minimize steps.
@@ -135,6 +151,7 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
         penalty_factor: Any = None,
         fit_intercept: bool = True,
         start: str | None = None,
+        shared_support: bool = True,
         tol: float = 1e-8,
         max_iter: int = 1000,
         warm_start: bool = False,
@@ -149,6 +166,7 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
         self.penalty_factor = penalty_factor
         self.fit_intercept = fit_intercept
         self.start = start
+        self.shared_support = shared_support
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
@@ -161,7 +179,7 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
         X
             Data, shape (n_samples, n_features), dense or scipy sparse (CSC is used as it is).
         y
-            Targets, shape (n_samples,).
+            Targets, shape (n_samples,) or (n_samples, k).
         sample_weight
             Weight of each sample, not negative; a weight of 2 equals a row that occurs twice.
 
@@ -176,8 +194,10 @@ class ConcaveRegressor(LinearPrediction, ConcaveLinearModel):
             If the solver stopped before ``tol``; the message gives both figures.
         """
         self._check_parameters()
-        X, y = self._read(X, y, y_numeric=True)
+        X, y = self._read(X, y, y_numeric=True, multi_output=True)
         weights = read_weights(sample_weight, X.shape[0])
         problem = self._at(self._problem(X, y, self.loss, weights), float(self.alpha))
-        self._keep([self._solve(problem, self._last_coefficients((X.shape[1],)))], X.dtype)
+        self._one_column = y.ndim == 2 and y.shape[1] == 1
+        last = self._last_coefficients((*y.shape[1:], X.shape[1]))
+        self._keep([self._solve(problem, last)], X.dtype)
         return self

@@ -44,7 +44,8 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         What alpha is chosen by in place of the held-out loss: a name or a function, as in scikit-learn.
     n_jobs
         Folds solved at the same time, as in scikit-learn.
-    penalty, penalty_parameters, l2, loss, lower, upper, penalty_factor, fit_intercept, start, tol, max_iter
+    penalty, penalty_parameters, l2, loss, lower, upper, penalty_factor, fit_intercept, start
+    shared_support, tol, max_iter
         As in `ConcaveRegressor`.
 
     Attributes
@@ -91,6 +92,7 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         penalty_factor: Any = None,
         fit_intercept: bool = True,
         start: str | None = None,
+        shared_support: bool = True,
         tol: float = 1e-8,
         max_iter: int = 1000,
     ) -> None:
@@ -110,6 +112,7 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         self.penalty_factor = penalty_factor
         self.fit_intercept = fit_intercept
         self.start = start
+        self.shared_support = shared_support
         self.tol = tol
         self.max_iter = max_iter
 
@@ -121,7 +124,7 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
         X
             Data, shape (n_samples, n_features), dense or scipy sparse.
         y
-            Targets, shape (n_samples,).
+            Targets, shape (n_samples,) or (n_samples, k).
         sample_weight
             Weight of each sample, not negative, in training and in held-out losses.
         groups
@@ -142,8 +145,10 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
             If the best alpha is the smallest of the grid.
         """
         self._check_parameters()
-        X, y = self._read(X, y, y_numeric=True)
+        X, y = self._read(X, y, y_numeric=True, multi_output=True)
         y = np.asarray(y, dtype=np.float64)
+        self._one_column = y.ndim == 2 and y.shape[1] == 1
+        y = y[:, 0] if self._one_column else y
         loss = loss_named(self.loss)
         weights = read_weights(sample_weight, X.shape[0])
         rows = X.tocsr() if hasattr(X, "tocsr") else X
@@ -152,13 +157,18 @@ class ConcaveRegressorCV(LinearPrediction, AlphaChoice):
 
         def judge(found: list[Solutions], test: NDArray[np.intp], weights: Vector | None) -> Vector:
             z = path_predictor(rows[test], found[0])
-            coded = np.broadcast_to(problem.y[test][:, None], z.shape)  # labels as the loss wants them
-            losses = weighted_mean(loss.value(z, coded), weights)
-            return np.column_stack((losses, weighted_mean((loss.mean(z) - y[test][:, None]) ** 2, weights)))
+            # Labels of one target as its loss wants them.
+            coded = np.broadcast_to((problem.y if y.ndim == 1 else y)[test][:, None], z.shape)
+            losses, squares = loss.value(z, coded), (loss.mean(z) - y[test][:, None]) ** 2
+            if z.ndim == 3:
+                losses, squares = losses.sum(axis=2), squares.mean(axis=2)
+            return np.column_stack((weighted_mean(losses, weights), weighted_mean(squares, weights)))
 
         passed = params if groups is None else {**params, "groups": groups}
         solutions, table = self._choose_alpha((rows, y), [problem], y, (weights, weights), judge, passed)
         self.scores_ = -table[:, :, 0]
         self.loss_path_, self.mse_path_ = table[:, :, -2], table[:, :, -1]
         self._keep(solutions, X.dtype)
+        if self._one_column:
+            self.coef_path_, self.intercept_path_ = self.coef_path_[:, None], self.intercept_path_[:, None]
         return self

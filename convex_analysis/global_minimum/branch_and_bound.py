@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,6 @@ from convex_analysis.global_minimum.relaxation import Relaxation
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
-    from convex_analysis.global_minimum.progress import Progress
     from convex_analysis.problems.problem import Problem
 
 # A box is split between its middle and the relaxation's solution, at least a tenth from either end.
@@ -99,7 +99,7 @@ class Search:
         root = Batch.of([Node(bound, 0, lower, upper, self.incumbent.x[self.free], 0, curvature)])
         self._solve(root, self._minorant(root))
 
-    def run(self, max_nodes: int, deadline: float, progress: Progress) -> None:
+    def run(self, max_nodes: int, deadline: float, tell: Callable[[Search], None]) -> None:
         """Search on until nothing is left or a limit is met.
 
         Parameters
@@ -108,14 +108,14 @@ class Search:
             Largest number of relaxations solved.
         deadline
             Time, as of `time.perf_counter`, after which to stop.
-        progress
-            Told where the search stands.
+        tell
+            Called with the search after each step.
         """
         while self.heap and self.n_nodes + 1 < max_nodes and time.perf_counter() < deadline:
             if self.heap[0].bound >= self.cutoff:
                 break
             self._expand(Batch.of(self._take(max_nodes - self.n_nodes)))
-            progress.update(self)
+            tell(self)
 
     def _take(self, room: int) -> list[Node]:
         """Pop the best nodes, as many as pay in one call and as there is room for children."""

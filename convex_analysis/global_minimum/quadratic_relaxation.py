@@ -23,7 +23,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 class QuadraticRelaxation(Relaxation):
-    """Relaxation of a problem with a quadratic loss; an intercept is minimised out.
+    """Relaxation of a problem with a quadratic loss, perhaps with a ridge; an intercept is minimised out.
 
     The data fit is ``|factor x - target|^2 / 2`` with the triangular factor of the weighted and
     centred design (the design itself, if it has fewer rows than columns). What weighting, centring and
@@ -59,6 +59,13 @@ class QuadraticRelaxation(Relaxation):
                 A = A - s @ A
                 y = y - s @ y
         factor, target = root[:, None] * A, root * y
+        self._rank = min(A.shape) - int(problem.fit_intercept)
+        self.base = problem.penalty_value(offset)
+        if problem.ridge is not None:  # rows of the factor: curvature that the envelope may borrow
+            rows = np.diag(np.sqrt(problem.ridge[free]))[problem.ridge[free] > 0.0]
+            self._rank = min(A.shape[0] - int(problem.fit_intercept) + len(rows), free.size)
+            factor, target = np.vstack((factor, rows)), np.append(target, np.zeros(len(rows)))
+            self.base += problem.fit.separable_value(offset)
         self.unit = 4.0 * _EPS * (problem.n_samples + problem.n_features)
         self.level = level
         self.norms: Vector = np.sqrt(np.einsum("ij,ij->j", factor, factor))
@@ -66,7 +73,6 @@ class QuadraticRelaxation(Relaxation):
         rounded = problem.design.scale is not None and problem.fit_intercept
         raw = np.sqrt(problem.squared_norms[free]) if rounded else np.zeros(free.size)
         self.spread: Vector = np.maximum(self.norms, _EPS * raw / self.unit)
-        self._rank = min(A.shape) - int(problem.fit_intercept)
         self.triangular = factor.shape[0] > free.size + 1
         if self.triangular:
             whole = np.asarray(np.linalg.qr(np.column_stack((factor, target)), mode="r"))
@@ -75,7 +81,6 @@ class QuadraticRelaxation(Relaxation):
         self.target: Vector = np.ascontiguousarray(target)
         self.gram = np.ascontiguousarray(self.factor.T @ self.factor)
         self.gram = 0.5 * (self.gram + self.gram.T)
-        self.base = problem.penalty_value(offset)
         self.scale = problem.lam * problem.penalty_factor[free]
         self._share = share
 

@@ -39,9 +39,10 @@ def global_minimum(
     envelope), which leaves a convex problem with weighted l1 for the library's kernel; its dual value
     bounds the box from below. The best box is split where the chord is furthest from the penalty. For
     linear models the bounds are sharpened by the data fit's own curvature, lent to the chord
-    as in theory.md, T2: ``r(t) - t >= c t (1 - t)``. Boxes shrink by reduced costs and by first-order
-    conditions within a gap-safe sphere. The best point comes from majorize-minimize, started at
-    solutions of the relaxations.
+    as in theory.md, T2: ``r(t) - t >= c t (1 - t)``; a ridge term adds to it, so that the penalty is
+    relaxed together with its share of the ridge, as in perspective relaxations. Boxes shrink by reduced costs
+    and by first-order conditions within a gap-safe sphere. The best point comes from majorize-minimize,
+    started at solutions of the relaxations.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def global_minimum(
         incumbent = Incumbent(problem, precision=0.01 * gap)
         incumbent.begin()
         search = _start(problem, incumbent, gap, max_nodes)
-        search.run(max_nodes, deadline, display)
+        search.run(max_nodes, deadline, display.update)
         display.update(search, last=True)
     return _result(problem, search, gap, begun)
 
@@ -110,7 +111,12 @@ def _relaxation(problem: Problem, free: np.ndarray, fixed: Vector) -> Relaxation
 
 
 def _check(problem: Problem, gap: float, max_nodes: int, time_limit: float | None) -> None:
-    problem.require_plain("global_minimum")
+    problem.require_plain("global_minimum", ridge=True)
+    if problem.ridge is not None and not (problem.loss.quadratic and problem.n_features <= _LARGEST_GRAM):
+        raise ValueError(
+            f"global_minimum knows a ridge term with the linear loss and at most {_LARGEST_GRAM} features: "
+            "leave it out."
+        )
     if not (np.isfinite(gap) and gap > 0):
         raise ValueError(f"gap must be a positive finite number, got {gap!r}.")
     if max_nodes < 1:

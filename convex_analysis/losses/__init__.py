@@ -7,6 +7,7 @@ from convex_analysis.losses.linear import Linear
 from convex_analysis.losses.log_link import Gamma, Poisson
 from convex_analysis.losses.logistic import Logistic
 from convex_analysis.losses.loss import Loss
+from convex_analysis.losses.multinomial import Multinomial
 from convex_analysis.losses.squared_hinge import SquaredHinge
 
 LOSSES: dict[str, type[Loss]] = {
@@ -23,4 +24,15 @@ def loss_named(loss: str | Loss) -> Loss:
     return LOSSES[loss]()
 
 
-__all__ = ["LOSSES", "Gamma", "Huber", "Linear", "Logistic", "Loss", "Poisson", "SquaredHinge", "loss_named"]
+__all__ = [
+    "LOSSES",
+    "Gamma",
+    "Huber",
+    "Linear",
+    "Logistic",
+    "Loss",
+    "Multinomial",
+    "Poisson",
+    "SquaredHinge",
+    "loss_named",
+]

@@ -21,6 +21,8 @@ class Loss(ABC):
     name: str
     quadratic: bool = False
     """True where ``second_derivative`` is 1 everywhere: the Gram matrix then never changes."""
+    responses: int = 1
+    """Number of linear predictors of a sample that the loss couples."""
     unimodal_curvature: bool = False
     """True where ``second_derivative`` rises, then falls (or does only one of them) as z grows: T12 holds."""
 

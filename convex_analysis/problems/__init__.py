@@ -5,6 +5,7 @@ from __future__ import annotations
 from convex_analysis.problems.mask import MaskProblem
 from convex_analysis.problems.problem import Problem
 from convex_analysis.problems.regression import RegressionProblem
+from convex_analysis.problems.responses import MultiResponseProblem
 from convex_analysis.problems.validation import CopyWarning
 
-__all__ = ["CopyWarning", "MaskProblem", "Problem", "RegressionProblem"]
+__all__ = ["CopyWarning", "MaskProblem", "MultiResponseProblem", "Problem", "RegressionProblem"]

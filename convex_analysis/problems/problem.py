@@ -134,6 +134,11 @@ class Problem:
         return self.fit.row_weights
 
     @property
+    def sample_weight(self) -> Vector:
+        """Weight of each sample divided by their sum: `row_weights`, once a sample if it has several rows."""
+        return self.fit.row_weights
+
+    @property
     def loss(self) -> Loss:
         """The loss phi."""
         return self.fit.loss
@@ -272,6 +277,15 @@ class Problem:
         """Return the weighted mean loss plus the ridge term at x."""
         return self.fit.value(self.predictor(x, intercept), np.asarray(x, dtype=np.float64))
 
+    def sample_losses(self, x: Vector, intercept: float = 0.0) -> Vector:
+        """Return the loss of each sample at x, one entry a sample."""
+        losses: Vector = self.loss.value(self.predictor(x, intercept), self.y)
+        return losses
+
+    def strata(self) -> Vector | None:
+        """Return the class of each sample, for folds that have their share of each; None without classes."""
+        return self.y if np.unique(self.y[self.row_weights > 0.0]).size == 2 else None
+
     def gradient(self, x: Vector, intercept: float = 0.0) -> Vector:
         """Return the gradient of the data fit in x, shape (n_features,)."""
         rows = self.fit.rows(self.predictor(x, intercept))
@@ -353,6 +367,7 @@ class Problem:
                 "which has one entry a group."
             )
         unknown = {
+            "several responses": self.sample_weight.size < self.n_samples,
             "a ridge term": self.ridge is not None and not ridge,
             "an offset": self.offset is not None and not offset,
             f"the {self.loss.name} loss, whose curvature is unbounded": not np.isfinite(self.loss.smoothness),

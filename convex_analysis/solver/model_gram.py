@@ -15,7 +15,9 @@ from convex_analysis.kernels.group_descent import add_rows, face_hessian, group_
 from convex_analysis.losses.loss import Vector
 from convex_analysis.regulariser import Grouped, Regulariser
 from convex_analysis.solver.scratch_memory import Owner, borrow
+from convex_analysis.solver.stacked_set import StackedSet
 from convex_analysis.solver.working_set import WorkingSet
+from convex_analysis.stacked_design import StackedDesign
 
 # Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
 # as _GROWTH * n_features / size new columns of the Gram matrix.
@@ -27,6 +29,13 @@ _MANY = 500
 BENT_EPOCHS = 8  # on a model that may not be convex
 _GROUP_EPOCHS = 10  # of block descent between two Newton steps
 _GROUP_ROUNDS = 200
+
+
+def working_set(fit: DataFit, precision: DTypeLike) -> WorkingSet | StackedSet:
+    """Return an empty working set of the kind that the design needs."""
+    if isinstance(fit.design, StackedDesign):
+        return StackedSet(fit.design, fit.loss.responses > 1, fit.ridge)
+    return WorkingSet(fit.design, fit.fit_intercept, precision, fit.ridge)
 
 
 class GramModel:
@@ -47,7 +56,7 @@ class GramModel:
 
     def __init__(self, fit: DataFit, precision: DTypeLike = np.float32) -> None:
         self.fit = fit
-        self.working = WorkingSet(fit.design, fit.fit_intercept, precision, fit.ridge)
+        self.working = working_set(fit, precision)
         self._scratch = self._kernel_scratch(0)
 
     def update(self, new: Indices, z: Vector) -> None:

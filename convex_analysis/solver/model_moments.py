@@ -14,6 +14,7 @@ from convex_analysis.kernels.gram_descent import minimise
 from convex_analysis.kernels.stationarity import box_violations
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solver.working_set import WorkingSet
+from convex_analysis.stacked_design import StackedDesign
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -58,7 +59,13 @@ class MomentsModel:
     def serves(problem: Problem) -> bool:
         """Whether a problem is of the kind solved here."""
         few = problem.n_features <= min(_LARGEST, problem.n_samples)
-        return few and problem.fit.quadratic and problem.is_convex and problem.group is None
+        return (
+            few
+            and not isinstance(problem.design, StackedDesign)
+            and problem.fit.quadratic
+            and problem.is_convex
+            and problem.group is None
+        )
 
     def solve(self, problem: Problem, start: Vector, tolerance: float) -> Found | None:
         """Solve a problem with this fit; None where rounding leaves the point short of the tolerance."""

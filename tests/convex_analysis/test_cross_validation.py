@@ -6,7 +6,7 @@ from scipy import sparse
 
 from concave_sparsity import MCP, Log
 from convex_analysis import ConvergenceWarning, RegressionProblem, Status, cross_validate, path
-from convex_analysis.cross_validation import _folds
+from convex_analysis.cross_validation import deal_folds
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 15))
@@ -20,7 +20,7 @@ def test_held_out_losses(weighted, form):
     problem = RegressionProblem(form(X), Y, penalty=Log(0.5), sample_weight=weight, fit_intercept=True)
     found = cross_validate(problem, n_lams=5, folds=4, seed=3, tol=1e-10)
     assert found.losses.shape == (4, 5)
-    fold = _folds(problem, 4, np.random.default_rng(3))
+    fold = deal_folds(problem, 4, np.random.default_rng(3))
     for k in range(4):
         kept, out = fold != k, fold == k
         part = RegressionProblem(
@@ -48,7 +48,7 @@ def test_a_seed_fixes_everything_and_folds_are_stratified():
     problem = RegressionProblem(X, y, loss="logistic", penalty=Log(0.5))
     one, other = (cross_validate(problem, n_lams=4, folds=5, seed=7) for _ in range(2))
     np.testing.assert_array_equal(one.losses, other.losses)
-    fold = _folds(problem, 5, np.random.default_rng(7))
+    fold = deal_folds(problem, 5, np.random.default_rng(7))
     assert [int((y[fold == k] > 0).sum()) for k in range(5)] == [2] * 5
 
 

@@ -58,7 +58,7 @@ def test_is_a_thin_layer_over_the_solver(cancer) -> None:
 
 def test_many_classes_one_against_the_rest(iris) -> None:
     X, y = iris
-    model = ConcaveClassifier(0.01, penalty="log").fit(X, y)
+    model = ConcaveClassifier(0.01, penalty="log", multi_class="ovr").fit(X, y)
     assert model.coef_.shape == (3, 4)
     assert model.intercept_.shape == model.n_iter_.shape == model.stationarity_.shape == (3,)
     assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"]
@@ -75,8 +75,36 @@ def test_many_classes_one_against_the_rest(iris) -> None:
     assert model.score(X, y) > 0.9
 
 
+def test_many_classes_together_as_in_scikit_learn(iris) -> None:
+    X, y = iris
+    model = ConcaveClassifier(0.05, penalty="l1", tol=1e-10).fit(X, y)
+    peer = LogisticRegression(
+        l1_ratio=1.0, C=1.0 / (0.05 * y.size), solver="saga", tol=1e-11, max_iter=100_000
+    ).fit(X, y)
+    assert model.coef_.shape == peer.coef_.shape
+    assert model.intercept_.shape == peer.intercept_.shape
+    assert model.n_iter_.shape == model.stationarity_.shape == (1,)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-6)
+    np.testing.assert_allclose(model.intercept_, peer.intercept_, atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-6)
+    np.testing.assert_array_equal(model.predict(X), peer.predict(X))
+    warm = ConcaveClassifier(0.05, penalty="log", warm_start=True).fit(X, y)
+    first = warm.coef_
+    assert warm.fit(X, y).n_iter_[0] <= 1
+    np.testing.assert_allclose(warm.coef_, first, atol=1e-6)
+    shared = ConcaveClassifier(0.02, penalty="mcp", shared_support=True).fit(X, y)
+    kept = shared.coef_ != 0.0
+    np.testing.assert_array_equal(kept.any(axis=0), kept.all(axis=0))
+    assert 0 < kept.any(axis=0).sum() < 4
+    together = (
+        model.score(X, y),
+        ConcaveClassifier(0.05, penalty="l1", multi_class="ovr").fit(X, y).score(X, y),
+    )
+    assert together[0] >= together[1]
+
+
 def test_probabilities_stay_finite_where_every_class_is_excluded() -> None:
-    model = ConcaveClassifier().fit(np.eye(3), ["a", "b", "c"])
+    model = ConcaveClassifier(multi_class="ovr").fit(np.eye(3), ["a", "b", "c"])
     model.coef_ = np.array([[-1e4, 0, 0], [-2e4, 0, 0], [-3e4, 0, 0]])
     probabilities = model.predict_proba([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     assert np.isfinite(probabilities).all()

@@ -5,13 +5,13 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.linear_model import GammaRegressor, Lasso, PoissonRegressor
+from sklearn.linear_model import GammaRegressor, Lasso, MultiTaskLasso, PoissonRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from concave_sparsity import L1, MCP, Log
-from convex_analysis import ConcaveRegressor, RegressionProblem, Status, majorize_minimize
+from convex_analysis import ConcaveRegressor, ConcaveRegressorCV, RegressionProblem, Status, majorize_minimize
 from convex_analysis.losses import Huber
 
 
@@ -202,3 +202,23 @@ def test_losses_with_a_link_predict_means(data, loss, peer) -> None:
     ours = ConcaveRegressor(0.0, l2=0.1, loss=loss).fit(X, y, weights)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-4)
+
+
+def test_several_targets_together() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 8))
+    Y = X[:, :2] @ rng.standard_normal((2, 3)) + 0.2 * rng.standard_normal((60, 3)) + [1.0, 2.0, 3.0]
+    model = ConcaveRegressor(0.2, penalty="l1", tol=1e-11).fit(X, Y)
+    peer = MultiTaskLasso(0.2, tol=1e-12).fit(X, Y)
+    assert model.coef_.shape == (3, 8)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-7)
+    np.testing.assert_allclose(model.predict(X), peer.predict(X), atol=1e-6)
+    apart = ConcaveRegressor(0.2, penalty="mcp", shared_support=False).fit(X, Y)
+    for k in range(3):
+        alone = ConcaveRegressor(0.2, penalty="mcp").fit(X, Y[:, k])
+        np.testing.assert_allclose(apart.coef_[k], alone.coef_, atol=1e-5)
+    chosen = ConcaveRegressorCV(n_alphas=8, cv=3, penalty="mcp").fit(X, Y)
+    assert chosen.coef_path_.shape == (8, 3, 8)
+    assert chosen.intercept_path_.shape == (8, 3)
+    assert chosen.mse_path_.shape == (8, 3)
+    np.testing.assert_array_equal((chosen.coef_ != 0.0).all(axis=0), np.arange(8) < 2)

@@ -318,3 +318,30 @@ def test_where_the_infimum_is_not_attained_the_bound_is_finite_all_the_same():
     solution = global_minimum(problem, gap=1e-4)
     assert solution.status == "optimal"
     assert -1e-4 <= solution.lower_bound <= solution.objective <= 1e-4
+
+
+@pytest.mark.parametrize("penalty", [Log(0.1), MCP(0.5), CappedL1(0.4)], ids=repr)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_a_ridge_is_curvature_of_rows_added_to_the_data(penalty, fit_intercept):
+    rng = np.random.default_rng(2)
+    n, d = 8, 10
+    X = rng.standard_normal((n, d))
+    y = 2.0 * X[:, 0] - X[:, 3] + 0.3 * rng.standard_normal(n)
+    ridge = np.where(np.arange(d) == 5, 0.0, rng.uniform(0.05, 0.3, d))
+    parts = {"penalty": penalty, "lower": -3.0, "upper": 3.0}
+    problem = RegressionProblem(X, y, lam=0.2, ridge=ridge, fit_intercept=fit_intercept, **parts)
+    found = global_minimum(problem, gap=1e-5)
+    assert found.status == "optimal"
+    if not fit_intercept:
+        rows = np.vstack([X, np.sqrt(n * np.diag(ridge))])
+        share = n / (n + d)
+        added = RegressionProblem(rows, np.append(y, np.zeros(d)), lam=0.2 * share, **parts)
+        other = global_minimum(added, gap=1e-5 * share)
+        assert found.objective == pytest.approx(other.objective / share, abs=2e-5)
+    assert found.objective == pytest.approx(problem.objective(found.x, found.intercept), abs=1e-12)
+    for _ in range(200):
+        x = found.x + rng.standard_normal(d) * 10.0 ** rng.uniform(-3, 0)
+        x = np.clip(np.where(rng.random(d) < 0.5, x, found.x), -3.0, 3.0)
+        assert problem.objective(x, problem.best_intercept(x)) >= found.lower_bound
+    with pytest.raises(ValueError, match="a ridge term with the linear loss"):
+        global_minimum(RegressionProblem(X, np.sign(y), loss="logistic", ridge=0.1, lower=-1.0, upper=1.0))
