@@ -217,7 +217,7 @@ class ActiveSet:
         if not W.size:  # nothing can move
             return False
         worst = float(self.violations.max())
-        share = 0.1 if new.size or self.search else 1e-3
+        share = 0.1 if new.size or not self.regulariser.straight else 1e-3
         tolerance = max(share * worst, self._final)
         if self.fit.quadratic:
             settled = not new.size and self.stationarity <= self.tolerance
