@@ -1,6 +1,6 @@
 """What `nets.Masking` costs in a plain loop: its step beside the dense step of the same network, as a ratio.
 
-    python benchmarks/own_loop.py                   # CPU; a minute or two
+    python benchmarks/own_loop.py                   # CPU; four minutes
     python benchmarks/own_loop.py --device cuda     # on a GPU, eager and compiled
     python benchmarks/own_loop.py --smoke           # seconds; the same code over tiny settings
 
@@ -9,7 +9,7 @@ of them take turns in one process, block by block: dense, under `nets.Masking` (
 the middle of its training, where the target density still falls) and under `Ticket.hold`. Each block is
 compared with the dense block of its turn, and the median of these ratios is told. A block holds whole
 intervals between two updates of the mask. Inputs are noise: the time does not depend on them. Results go to
-figures/results/own-loop-DEVICE.json.
+figures/results/own-loop-DEVICE.json, and their table is printed as README.md has it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,8 @@ def adamw(parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
 
 CASES = (
     Case("lenet-300-100, batch 128, SGD", images("lenet-300-100", 128, (1, 28, 28)), sgd, 100, 21),
-    Case("conv-2, batch 128, SGD", images("conv-2", 128, (3, 32, 32)), sgd, 10, 7),
-    Case("transformer, 16 x 64 words, AdamW", text, adamw, 20, 11),
+    Case("conv-2, batch 128, SGD", images("conv-2", 128, (3, 32, 32)), sgd, 10, 5),
+    Case("transformer, 16 x 64 words, AdamW", text, adamw, 20, 9),
 )
 SMOKE = (Case("lenet-300-100, batch 8, SGD", images("lenet-300-100", 8, (1, 8, 8)), sgd, 10, 2),)
 
@@ -159,6 +159,18 @@ def measure(case: Case, device: str, compiled: bool, now: Callable[[], float]) -
     }
 
 
+def table(steps: Mapping[str, Any]) -> str:
+    """Return the figures as a table in Markdown: medians, the quartiles of the ratios in brackets."""
+    lines = ["| step | dense, ms | search / dense | fixed mask / dense |", "| --- | --- | --- | --- |"]
+    for label, found in steps.items():
+        cells = [f"{found['milliseconds']['dense']:.2f}"]
+        for kind in KINDS[1:]:
+            low, high = found["quartiles"][kind]
+            cells.append(f"{found['over_dense'][kind]:.2f} ({low:.2f} to {high:.2f})")
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _wait(device: str) -> None:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
@@ -194,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 report["steps"][label] = found
                 ratios = "  ".join(f"{kind} {ratio:.3f}" for kind, ratio in found["over_dense"].items())
                 print(f"{label}: dense {found['milliseconds']['dense']:.3f} ms;  {ratios}", flush=True)
+    print(table(report["steps"]))
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"own-loop-{name}.json"

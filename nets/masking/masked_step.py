@@ -7,32 +7,50 @@ as often as the unmasked step takes with torch's calls.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nets.flat_model import FlatModel
 from nets.masking.course import Course
+from nets.masking.shadow import Shadow
+
+TYPES = (torch.float32, torch.float64)
 
 
 def in_one_pass(loop: Course) -> bool:
-    """Return whether `step` can act: our own loop, SGD with momentum, a processor, float32 or float64."""
+    """Return whether `step` can act: SGD with momentum, a processor, float32 or float64.
+
+    In a loop of the user's the optimiser must be torch's own and at its defaults besides.
+    """
+    flat, optimiser = loop.flat, loop.optimiser
+    if isinstance(flat, Shadow):
+        groups = [optimiser.param_groups[i] for i in set(flat.places)]
+        return type(optimiser) is torch.optim.SGD and all(map(_usual, groups)) and flat.plain()
     return (
-        isinstance(loop.flat, FlatModel)
-        and isinstance(loop.optimiser, torch.optim.SGD)
-        and loop.optimiser.param_groups[0]["momentum"] > 0
-        and loop.flat.parameter.device.type == "cpu"
-        and loop.flat.parameter.dtype in (torch.float32, torch.float64)
+        isinstance(flat, FlatModel)
+        and isinstance(optimiser, torch.optim.SGD)
+        and optimiser.param_groups[0]["momentum"] > 0
+        and flat.parameter.device.type == "cpu"
+        and flat.parameter.dtype in TYPES
     )
 
 
-def step(loop: Course, mask: Tensor, squares: Tensor) -> None:
-    """Step the optimiser on the weights theta of which the network sees theta * mask; zero the gradients.
+def _usual(group: Mapping[str, Any]) -> bool:
+    """Return whether a group of SGD asks for what the pass does."""
+    special = ("dampening", "maximize", "differentiable", "foreach", "fused")
+    return group["momentum"] > 0 and not isinstance(group["lr"], Tensor) and not any(map(group.get, special))
+
+
+def step(loop: Course, mask: Tensor, squares: Tensor | None = None) -> None:
+    """Step the optimiser on the weights theta of which the network sees theta * mask.
 
     The same as, up to rounding, ``squares += gradients**2; gradients *= mask``, the step of the optimiser,
-    ``gradients = 0`` and ``effective = weights * mask``. The momentum stays in the optimiser's state.
+    and ``effective = weights * mask``. The momentum stays in the optimiser's state. In our own loop gradients
+    are zeroed; in a user's they stay, and the optimiser leaves the masked parameters out.
 
     Parameters
     ----------
@@ -40,18 +58,46 @@ def step(loop: Course, mask: Tensor, squares: Tensor) -> None:
         With gradients of the effective weights; `in_one_pass` holds for it.
     mask : Tensor
         Shape (n,).
-    squares : Tensor
-        Running sum of squared gradients of the effective weights, shape (n,), changed in place.
+    squares : Tensor, optional
+        Running sum of squared gradients of the effective weights, shape (n,), changed in place. Without, of
+        networks that see theta itself: it is kept zero outside the mask.
     """
-    from nets.masking.kernels import masked_sgd
+    from nets.masking.kernels import held_sgd, masked_sgd
 
-    flat, group = loop.flat, loop.optimiser.param_groups[0]
-    assert isinstance(flat, FlatModel)
-    state = loop.optimiser.state[flat.parameter]
+    flat, optimiser = loop.flat, loop.optimiser
+    if isinstance(flat, FlatModel):
+        momenta, rates = _momenta(optimiser, flat.parameter), _rates(optimiser.param_groups[0], mask)
+        vectors = (flat.gradients_of_all, flat.parameter, momenta, flat.effective, mask, squares)
+        arguments: list[Any] = [*_arrays(*vectors), *rates, True]
+        masked_sgd(*arguments)
+        return
+    assert isinstance(flat, Shadow)
+    for p, place, (theta, *others) in flat.pieces(mask) if squares is None else flat.pieces(mask, squares):
+        if p.grad is None:
+            continue
+        gradient, momenta = _arrays(p.grad, _momenta(optimiser, p))
+        rates = _rates(optimiser.param_groups[place], mask)
+        if squares is None:
+            arguments = [gradient, theta, momenta, others[1], *rates]
+            held_sgd(*arguments)
+        else:
+            arguments = [gradient, theta, momenta, *others, *rates, False]
+            masked_sgd(*arguments)
+    flat.stepped()
+
+
+def _momenta(optimiser: torch.optim.Optimizer, p: nn.Parameter) -> Tensor:
+    state = optimiser.state[p]
     if state.get("momentum_buffer") is None:
-        state["momentum_buffer"] = torch.zeros_like(flat.parameter)
-    vectors = (flat.gradients_of_all, flat.parameter, state["momentum_buffer"], flat.effective, mask, squares)
-    kind: Any = np.float32 if mask.dtype == torch.float32 else np.float64
-    rates = (kind(group[name]) for name in ("lr", "momentum", "weight_decay"))
-    arguments: list[Any] = [*(v.detach().numpy() for v in vectors), *rates, group["nesterov"]]
-    masked_sgd(*arguments)
+        state["momentum_buffer"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
+    momenta: Tensor = state["momentum_buffer"]
+    return momenta
+
+
+def _rates(group: Mapping[str, Any], like: Tensor) -> tuple[Any, ...]:
+    kind: Any = np.float32 if like.dtype == torch.float32 else np.float64
+    return *(kind(group[name]) for name in ("lr", "momentum", "weight_decay")), bool(group["nesterov"])
+
+
+def _arrays(*tensors: Any) -> list[Any]:
+    return [tensor.detach().view(-1).numpy() for tensor in tensors]

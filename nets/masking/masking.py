@@ -20,6 +20,7 @@ from nets.granularity.layers import LayerDensities
 from nets.granularity.names import density_under, granularity_name
 from nets.hooks import Hook
 from nets.layout import maskable, plain, tied, unwrapped
+from nets.masking import masked_step
 from nets.masking.course import Entries, MaskHook
 from nets.masking.shadow import Shadow
 from nets.masking.sparse_training import SparseTraining
@@ -125,7 +126,8 @@ class Steps(Entries):
         self.step = 0
         self._per_epoch = steps_per_epoch or 0
         self.flat.optimiser = optimiser
-        self._group = places[id(self.flat.parameters[0])]
+        self.flat.places = [places[id(p)] for p in self.flat.parameters]
+        self._group = self.flat.places[0]
         self._peak = peak(optimiser.param_groups[self._group])
         _ACTING[optimiser] = weakref.ref(self)
         self._handles = [
@@ -246,6 +248,8 @@ class Steps(Entries):
             if not self._skipped:
                 for hook in self._hooks:
                     hook.after_backward(self)  # type: ignore[arg-type]
+                for hook in self._hooks:
+                    hook.take_step(self)  # type: ignore[arg-type]
             self.flat.enter()
         return None if closure is None else (arguments, named)
 
@@ -658,8 +662,21 @@ class Hold(Steps):
 class _Zeros(SparseTraining):
     """Besides, sets pruned weights to zero after every step, whatever the optimiser mixes."""
 
+    _taken = False
+
+    def after_backward(self, loop: Any) -> None:
+        self._taken = masked_step.in_one_pass(loop)
+        if not self._taken:
+            super().after_backward(loop)
+
+    def take_step(self, loop: Any) -> bool:
+        if self._taken:
+            masked_step.step(loop, self._factor)
+        return self._taken
+
     def after_step(self, loop: Any) -> None:
-        loop.flat.show(self._factor)
+        if not self._taken:
+            loop.flat.show(self._factor)
 
 
 def peak(group: Mapping[str, Any]) -> float:

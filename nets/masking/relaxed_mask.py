@@ -72,6 +72,8 @@ class RelaxedMask(Hook):
 
     #: Steps that the sum of squared gradients stands for; it decays with them.
     steps_averaged: float = 0.0
+    _in_one_pass = False
+    _buffers: tuple[Tensor, Tensor] | None = None
 
     def __init__(
         self,
@@ -126,7 +128,6 @@ class RelaxedMask(Hook):
         self._keep = math.exp(-self.interval / max(self.interval, self.memory * loop.steps))
         self._critical = critical_step(self.penalty)
         self._table = proximal_table(self.penalty, self._critical).to(flat.weights)
-        self._in_one_pass = masked_step.in_one_pass(loop)
         flat.separate()
         flat.show(self.mask)
 
@@ -136,6 +137,7 @@ class RelaxedMask(Hook):
         groups = loop.flat.layout.groups
         if isinstance(groups, Channels):
             self._of_units += groups.gather(loop.flat.gradients * loop.flat.weights).square_()
+        self._in_one_pass = masked_step.in_one_pass(loop)
         if not self._in_one_pass:
             loop.flat.scale_gradients(self.mask, self._squares)
 
@@ -157,7 +159,7 @@ class RelaxedMask(Hook):
         """Return the density wanted when `share` of the training is done."""
         return falling_density(share, self.density, begin=self.warm_up, end=self.descent, origin=self.origin)
 
-    def curvature(self, loop: Course) -> Tensor:
+    def curvature(self, loop: Course, out: Tensor | None = None) -> Tensor:
         """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,).
 
         Of a unit it is the root mean square of the loss's slope in its entry, sum theta_i g_i over the
@@ -169,7 +171,7 @@ class RelaxedMask(Hook):
         weights, groups = loop.flat.weights, loop.flat.layout.groups
         if isinstance(groups, Channels):
             return groups.priced(self._of_units.sqrt(), self.mask)
-        h = self._squares.sqrt().mul_(weights).mul_(weights)
+        h = torch.sqrt(self._squares, out=out).mul_(weights).mul_(weights)
         return h if groups is None else groups.share(h)
 
     def final(self, loop: Course) -> Tensor:
@@ -197,7 +199,9 @@ class RelaxedMask(Hook):
         return self.trace["lam"][-1] if self.trace["lam"] else 0.0
 
     def _update(self, loop: Course) -> None:
-        h = self.curvature(loop)
+        if self._buffers is None:  # memory that is fresh at every update costs more than the arithmetic
+            self._buffers = torch.empty_like(self._squares), torch.empty_like(self._squares)
+        h = self.curvature(loop, self._buffers[0])
         scale = math.sqrt(max(self.steps_averaged, 1.0))
         self._squares.mul_(self._keep)
         self._of_units.mul_(self._keep)
@@ -208,7 +212,7 @@ class RelaxedMask(Hook):
                 return
             middle = torch.full((), self.given / self._critical * scale, dtype=h.dtype, device=h.device)
         else:
-            found = price_threshold(loop, h, target)
+            found = price_threshold(loop, h, target, self._buffers[1])
             if found is None:
                 return
             middle = found.clamp(min=torch.finfo(h.dtype).tiny)
@@ -223,7 +227,8 @@ class RelaxedMask(Hook):
         if groups is not None and whole is not None:
             shown = groups.show(self.mask.masked_fill_(whole, 1.0))
         lam = middle.mean() * (self._critical / scale)
-        self.curves.append(loop.step, target, lam, shown.mean(), shown.round().mean())
+        above = torch.count_nonzero(shown > 0.5) / shown.numel()
+        self.curves.append(loop.step, target, lam, shown.mean(), above.to(lam.dtype))
 
     @property
     def trace(self) -> dict[str, list[float]]:
@@ -302,10 +307,15 @@ def table_places(ratio: Tensor) -> Tensor:
     return bits.sub_(first + 1).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
 
 
-def price_threshold(loop: Course, values: Tensor, density: float) -> Tensor | None:
-    """Return the value up to which entries are dropped at a density, shape () or (n,); None if none are."""
+def price_threshold(
+    loop: Course, values: Tensor, density: float, spare: Tensor | None = None
+) -> Tensor | None:
+    """Return the value up to which entries are dropped at a density, shape () or (n,); None if none are.
+
+    `spare`: memory like that of the values, to work in.
+    """
     groups, n = loop.flat.layout.groups, values.numel()
     if groups is not None:
         return groups.threshold(values, density)
     dropped = min(n, round((1.0 - density) * n))
-    return kth_smallest(values, dropped) if dropped else None
+    return kth_smallest(values, dropped, spare) if dropped else None

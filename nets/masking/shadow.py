@@ -32,6 +32,8 @@ class Shadow:
         Their names and shapes.
     optimiser : Optimizer or None
         The one that steps on them.
+    places : list of int
+        The optimiser's group that each belongs to.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class Shadow:
         self.n = self.layout.total
         self.parameters = [parameters[name] for name in names]
         self.optimiser: torch.optim.Optimizer | None = None
+        self.places: list[int] = []
         self._seen = [p.data for p in self.parameters]
         self._theta: Tensor | None = None
         self._views: list[Tensor] = []
@@ -64,6 +67,8 @@ class Shadow:
         self._frozen = False
         self._kept: list[tuple[nn.Parameter, Tensor | None]] = []
         self._inside = False
+        self._stepped = False
+        self._pieces: tuple[tuple[Tensor, ...], list[tuple[nn.Parameter, int, list[Any]]]] | None = None
 
     def _split(self, flat: Tensor) -> list[Tensor]:
         return list(self.layout.split(flat).values())
@@ -94,13 +99,14 @@ class Shadow:
         if self._theta is None:
             self._theta = self.weights
             self._views = self._split(self._theta)
+            self._pieces = None
             self._note()
 
     def unite(self) -> None:
         """Let the network see theta again."""
         if self._theta is not None:
             self.write(self._theta)
-            self._theta = None
+            self._theta = self._pieces = None
 
     def show(self, mask: Tensor, scale: float = 1.0) -> None:
         """Let the network see theta * mask * scale."""
@@ -167,9 +173,35 @@ class Shadow:
     def thaw(self) -> None:
         """End what `freeze` began: nothing is left to do."""
 
+    def plain(self) -> bool:
+        """Tell whether one compiled pass can step: gradients as the network left them, plain in memory."""
+        tensors = list(self._seen)
+        for p in self.parameters:
+            momenta = None if self.optimiser is None else self.optimiser.state[p].get("momentum_buffer")
+            tensors += [t for t in (p.grad, momenta) if t is not None]
+        return not self._gathered and not self._frozen and _in_one_pass(tensors)
+
+    def pieces(self, *vectors: Tensor) -> list[tuple[nn.Parameter, int, list[Any]]]:
+        """Return parameters, their groups and numpy arrays: theta, what is seen, parts of flat vectors."""
+        kept = self._pieces
+        if kept is None or len(kept[0]) != len(vectors) or any(a is not b for a, b in zip(kept[0], vectors)):
+            sources = self._seen if self._theta is None else self._views
+            parts = [[*sources], [*self._seen], *(self.layout.segments(vector) for vector in vectors)]
+            arrays = [[tensor.detach().view(-1).numpy() for tensor in row] for row in zip(*parts)]
+            self._pieces = kept = vectors, list(zip(self.parameters, self.places, arrays))
+        return kept[1]
+
+    def stepped(self) -> None:
+        """Let the optimiser leave the masked parameters out: they have been stepped."""
+        self._stepped = True
+
     def enter(self) -> None:
         """Let the optimiser find theta and its gradient in the parameters."""
         self._inside = True
+        if self._stepped:
+            for p in self.parameters:
+                self._keep_gradient(p, None)
+            return
         if self._frozen:
             for p in self.model.parameters():
                 self._keep_gradient(p, None)
@@ -190,13 +222,13 @@ class Shadow:
 
     def leave(self) -> None:
         """Give the network its own memory back, and the gradients that it had."""
-        if self._theta is not None:
+        if self._theta is not None and not self._stepped:
             for p, seen in zip(self.parameters, self._seen):
                 p.data = seen
         for p, gradient in reversed(self._kept):
             p.grad = gradient
         self._kept.clear()
-        self._inside = self._frozen = self._gathered = False
+        self._inside = self._frozen = self._gathered = self._stepped = False
 
     def settle(self) -> None:
         """Put things right after a step that failed, and take up weights that were written from outside.
@@ -214,6 +246,8 @@ class Shadow:
                     f"{self.layout.names[i]} was {seen.dtype} on {seen.device} and is now {p.dtype} on "
                     f"{p.device}: move the network before it is masked"
                 )
+        if moved:
+            self._pieces = None
         if self._theta is None:
             for i in moved:
                 self._seen[i] = self.parameters[i].data

@@ -1,10 +1,12 @@
 """A masked step in one pass does what the separate calls do, and resumes like them."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 
+import nets
 from concave_sparsity import Log
 from nets.configuration import Training
 from nets.flat_model import FlatModel
@@ -17,7 +19,7 @@ TRAINING = Training(epochs=4, batch_size=30, lr=0.05, weight_decay=5e-4)
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("changes", [{}, {"nesterov": True}, {"weight_decay": 0.0}], ids=str)
-def test_one_pass_is_the_separate_calls(blobs, conv_net, changes, dtype):
+def test_one_pass_is_the_separate_calls(blobs, conv_net, changes, dtype, monkeypatch):
     training = replace(TRAINING, **changes)
     ends = []
     for one_pass in (True, False):
@@ -29,7 +31,8 @@ def test_one_pass_is_the_separate_calls(blobs, conv_net, changes, dtype):
         hook.mask = torch.rand(flat.n, generator=generator).to(dtype).mul_(1.3).clamp_(max=1.0)
         hook.start(loop)
         assert masked_step.in_one_pass(loop)
-        hook._in_one_pass = one_pass
+        if not one_pass:
+            monkeypatch.setattr(masked_step, "in_one_pass", lambda loop: False)
         for _ in range(3):
             loop.step += 1
             flat.gradients_of_all.copy_(torch.randn(flat.parameter.numel(), generator=generator))
@@ -59,3 +62,40 @@ def test_two_hooks_cannot_take_the_step(blobs, conv_net):
     hooks = [RelaxedMask(Log(0.02), 0.2), RelaxedMask(Log(0.02), 0.2)]
     with pytest.raises(ValueError, match="2 hooks want to take the optimiser's step"):
         Loop(FlatModel(conv_net()), blobs, TRAINING, seed=0, hooks=hooks).run()
+
+
+@pytest.mark.parametrize("changes", [{}, {"nesterov": True}, {"foreach": True}, {"dampening": 0.5}], ids=str)
+@pytest.mark.parametrize("kind", ["search", "hold"])
+def test_in_a_loop_of_ones_own_one_pass_is_the_separate_calls(conv_net, kind, changes, monkeypatch):
+    """Several groups, a gradient that stays as it was, momentum in the optimiser's own state."""
+    ends = []
+    for one_pass in (True, False):
+        if not one_pass:
+            monkeypatch.setattr(masked_step, "in_one_pass", lambda loop: False)
+        model = conv_net().eval().double()
+        biases = [p for p in model.parameters() if p.dim() == 1]
+        matrices = [p for p in model.parameters() if p.dim() > 1]
+        groups = [
+            {"params": matrices, "weight_decay": 1e-2},
+            {"params": biases},
+        ]
+        optimiser = torch.optim.SGD(groups, lr=0.05, momentum=0.9, **changes)
+        masking = nets.Masking(model, optimiser, density=0.3, steps=40)
+        if kind == "hold":
+            generator = torch.Generator().manual_seed(3)
+            masks = {n: torch.rand(m.shape, generator=generator) < 0.3 for n, m in masking.masks.items()}
+            nets.Ticket(masks, copy.deepcopy(model.state_dict()), {}).hold(model, optimiser)
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(40):
+            x = torch.randn(16, 1, 8, 8, generator=generator, dtype=torch.float64)
+            model(x).square().mean().backward()
+            kept = model.hidden.weight.grad.clone()
+            optimiser.step()
+            if one_pass and not changes:
+                assert torch.equal(model.hidden.weight.grad, kept)
+            optimiser.zero_grad()
+        momenta = [optimiser.state[p]["momentum_buffer"] for p in model.parameters()]
+        weights = [t.clone() for t in model.state_dict().values()]
+        ends.append((*weights, *momenta, masking.flat.weights))
+    for one, other in zip(*ends):
+        torch.testing.assert_close(one, other)

@@ -1,0 +1,22 @@
+"""The benchmark of a masked step in a loop of one's own, over tiny settings."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = Path(__file__).parents[2] / "benchmarks" / "own_loop.py"
+
+
+def test_the_smoke_run_compares_search_and_hold_with_the_dense_step_and_prints_the_table(tmp_path):
+    command = [sys.executable, PROGRAM, "--smoke", "--threads", "1", "--out", tmp_path]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    (path,) = tmp_path.glob("own-loop-*.json")
+    told = json.loads(path.read_text())
+    ((label, step),) = told["steps"].items()
+    assert set(step["over_dense"]) == {"search", "hold"}
+    for kind, ratio in step["over_dense"].items():
+        low, high = step["quartiles"][kind]
+        assert 0 < low <= ratio <= high
+    assert f"| {label} | " in ended.stdout
