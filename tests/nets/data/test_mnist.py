@@ -1,10 +1,12 @@
 import gzip
+import hashlib
 import struct
 
 import numpy as np
 import pytest
 
 from nets.data import SOURCES, load, mnist
+from nets.data.idx import read_idx
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -82,3 +84,48 @@ def test_digests_of_files_and_of_their_content_are_known(name):
     for file in SOURCES[name].forms[0].files:
         assert len(file.md5) == 2
         assert all(len(digest) == 32 for digest in file.md5)
+
+
+@pytest.mark.parametrize("form", ["published", "unpacked", "packed anew", "changed"])
+def test_files_of_the_published_content_are_read_however_they_are_packed(tmp_path, form):
+    """Fashion-MNIST, its digests those of small files."""
+    write_four(tmp_path / "fashion-mnist")
+    files = SOURCES["fashion-mnist"].forms[0].files
+    known = [file.md5 for file in files]
+    try:
+        for file in files:
+            path = tmp_path / "fashion-mnist" / file.name
+            stored = path.read_bytes()
+            content = gzip.decompress(stored)
+            digests = tuple(hashlib.md5(c, usedforsecurity=False).hexdigest() for c in (stored, content))
+            object.__setattr__(file, "md5", digests)
+            if form == "unpacked":
+                path.unlink()
+                path.with_suffix("").write_bytes(content)
+            elif form == "packed anew":
+                path.write_bytes(gzip.compress(content, 1, mtime=7))
+                assert path.read_bytes() != stored
+            elif form == "changed":
+                path.write_bytes(gzip.compress(content[:-1] + b"\3"))
+        if form == "changed":
+            with pytest.raises(ValueError, match=r"is not the published file.*--no-verify"):
+                load("fashion-mnist", data_dir=tmp_path, validation=10, download=False)
+        else:
+            data = load("fashion-mnist", data_dir=tmp_path, validation=10, download=False)
+            assert (data.n_train, len(data.y_test)) == (90, 20)
+    finally:
+        for file, digests in zip(files, known):
+            object.__setattr__(file, "md5", digests)
+
+
+def test_the_published_labels_of_mnist_have_the_digest_of_their_content(data_dir, tmp_path):
+    source = SOURCES["mnist"].forms[0].files[3]
+    there = [p for p in (data_dir / "mnist" / n for n in (source.name, source.name[:-3])) if p.is_file()]
+    if not there:
+        pytest.skip(f"{data_dir} holds no MNIST")
+    content = there[0].read_bytes()
+    content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    (tmp_path / "plain").write_bytes(content)
+    (tmp_path / "again.gz").write_bytes(gzip.compress(content, 1, mtime=7))
+    for name in ("plain", "again.gz"):
+        assert len(read_idx(tmp_path / name, source.md5)) == 10000
