@@ -227,7 +227,7 @@ class RelaxedMask(Hook):
         if groups is not None and whole is not None:
             shown = groups.show(self.mask.masked_fill_(whole, 1.0))
         lam = middle.mean() * (self._critical / scale)
-        above = torch.count_nonzero(shown > 0.5) / shown.numel()
+        above = (shown > 0.5).sum() / shown.numel()
         self.curves.append(loop.step, target, lam, shown.mean(), above.to(lam.dtype))
 
     @property
