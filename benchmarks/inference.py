@@ -146,7 +146,7 @@ def files(model: nn.Module, ticket: Ticket) -> dict[str, int]:
 
 #: One process each: peak and present MiB beyond what the same did with a tiny network before.
 MEMORY = """
-import ctypes, gc, resource, sys, warnings
+import ctypes, gc, sys, warnings
 import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {folder!r})
@@ -157,13 +157,16 @@ x = torch.randn(2000, 784)
 data = (x, (x[:, 0] > 0).long())
 training = Training(epochs=1, batch_size=100)
 
+def status(what):  # of this program alone: ru_maxrss would count the parent's peak too
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(what))
+
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return status("VmHWM")
 
 def held():
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back to the system (glibc)
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+    return status("VmRSS")
 
 def act(what, width):
     model = inference.mlp(784, width, width, 2)
