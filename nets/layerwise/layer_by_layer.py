@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
-from nets.granularity.names import density_under, granularity_name
+from nets.granularity.names import density_under, granularity_kind, granularity_name
 from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts
 from nets.layerwise.certificate import (
     Certificate,
@@ -80,9 +80,10 @@ def prune(
         Concave penalty of ``|v_i| sqrt(G_ii)``, or its name, such as "log(0.1)".
     granularity : str
         "weight"; "N:M": N of every M consecutive weights of a row; "channel": whole neurons, channels and
-        heads; "head": attention heads alone. Units are chosen by what the layers that read them lose, and
-        `nets.shrink` takes them out. Their density counts weights too (of "head", those of the layers that
-        heads are part of), and the ticket's own is a little below it.
+        heads; "channel:flops", with a density that counts operations; "head": attention heads alone. Units
+        are chosen by what the layers that read them lose, and `nets.shrink` takes them out. Their density
+        counts weights too (of "head", those of the layers that heads are part of), and the ticket's own is a
+        little below it.
     allocation : str, optional
         Where the weights of a density are shared out: "row" (every row of every layer keeps as many),
         "layer" (every layer does, its rows as they need), "global" (layers do as well: one price of a weight
@@ -130,10 +131,12 @@ def prune(
         raise ValueError(
             f'granularity must be "weight", "channel", "head" or N:M such as "2:4", got {granularity!r}'
         ) from None
-    if granularity == "channel:flops":
-        raise ValueError("layer-wise pruning counts weights, not operations: give granularity channel")
     if allocation is None:
-        allocation = "global" if solver == "concave" or granularity in ("channel", "head") else "layer"
+        allocation = (
+            "global"
+            if solver == "concave" or granularity_kind(granularity) in ("channel", "head")
+            else "layer"
+        )
     if allocation not in ALLOCATIONS:
         raise ValueError(f"allocation must be one of {', '.join(ALLOCATIONS)}, got {allocation!r}")
     if real_number(ridge, "ridge") < 0:
@@ -146,7 +149,9 @@ def prune(
     _refuse_density(granularity, density)
     asked = density_under(granularity, density)
     if fit_bias is None:
-        fit_bias = solver == "concave" or (granularity in ("channel", "head") and solver.endswith(REFIT))
+        fit_bias = solver == "concave" or (
+            granularity_kind(granularity) in ("channel", "head") and solver.endswith(REFIT)
+        )
     recipe = Recipe(asked, penalty, granularity, allocation, solver, ridge, fit_bias, search, certify)
     data, held_out = Calibration.of(calibration, getattr(torch, precision)), None
     if hold_out:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from concave_sparsity import Penalty
-from nets.granularity.names import n_and_m
+from nets.granularity.names import granularity_kind, n_and_m
 from nets.layerwise.rows import LayerProblem, Limit, prune_rows
 from nets.layerwise.solvers import layer_solver
 from nets.layerwise.support import Mask, Weights, evenly
@@ -36,7 +36,7 @@ class Recipe:
     @property
     def units(self) -> bool:
         """Whether whole channels or heads go."""
-        return self.granularity in ("channel", "head")
+        return granularity_kind(self.granularity) in ("channel", "head")
 
     def rows(
         self, problem: LayerProblem, gram: Weights, count: int, device: torch.device

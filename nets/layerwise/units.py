@@ -169,7 +169,8 @@ def choose_units(
         raise ValueError(f"no layer of {type(model).__name__} has units: prune by weight or N:M")
     names, chosen = _heads(model, ordered, x) if recipe.granularity == "head" else (ordered, None)
     left_out |= {name: "no attention head is read or computed here" for name in ordered if name not in names}
-    channels = groups_of("channel", model, Layout.of(model, names), x)
+    kind = "channel" if recipe.granularity == "head" else recipe.granularity
+    channels = groups_of(kind, model, Layout.of(model, names), x)
     assert isinstance(channels, Channels)
     free = torch.ones(channels.units, dtype=torch.bool) if chosen is None else chosen(channels)
     components = _components(channels, [sites[name] for name in names], free)

@@ -14,6 +14,7 @@ import nets
 from concave_sparsity import Log
 from nets.layerwise.rows import LayerProblem
 from nets.layerwise.units import _ranked, _Reader, _Tableau, exchanged, group_path
+from nets.models.flops import count_flops
 from nets.models.vision_transformer import VisionTransformer
 
 
@@ -131,6 +132,14 @@ def test_whole_channels_go_and_the_network_becomes_smaller(make: type[nn.Module]
     settings = {"granularity": "channel", "allocation": allocation, "certify": False}
     plain = nets.prune(model, x, 0.4, solver="magnitude", **settings)
     assert ticket.certificate.output_change < plain.certificate.output_change
+
+
+def test_a_density_may_count_operations() -> None:
+    model, x = convolutional(), torch.randn(60, 3, 6, 6)
+    ticket = nets.prune(model, x, 0.4, granularity="channel:flops", certify=False)
+    small = nets.shrink(ticket.apply(copy.deepcopy(model)), ticket, x)
+    counted = [sum(count_flops(m, x[:1]).layers.values()) for m in (small, model)]
+    assert 0.2 < counted[0] / counted[1] <= 0.4
 
 
 def test_channels_that_say_what_others_say_go_first_and_cost_nothing() -> None:
