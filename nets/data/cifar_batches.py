@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nets.data.checksum import md5_of_bytes, refuse_unless_published
+from nets.data.download import md5_of_bytes, refuse_unless_published
 from nets.data.restricted_pickle import read_pickled_arrays
 from nets.data.source import PublishedFile, RawData, labels
 

@@ -1,17 +1,20 @@
-"""Fetch a published file: checked, and either whole or not there at all."""
+"""Fetch a published file: checked by its md5, and either whole or not there at all."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
 import os
+import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nets.data.source import PublishedFile
+from nets.storage.atomic import sync_folder
 
 CHUNK = 2**18
 TIMEOUT = 30.0
@@ -82,16 +85,55 @@ def _fetch(url: str, file: PublishedFile, folder: Path, progress: Progress | Non
             raise ValueError(f"the answer has md5 {digest.hexdigest()} where {file.md5[0]} is published")
         temporary.chmod(0o644)
         temporary.replace(target)
-        flush_folder(folder)
+        sync_folder(folder)
     finally:
         temporary.unlink(missing_ok=True)
     return target
 
 
-def flush_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, so that a rename survives a crash."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@contextmanager
+def terminal_progress(name: str) -> Iterator[Progress | None]:
+    """Show how much of the file `name` has arrived, on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(name, total=None)
+
+        def step(done: int, total: int) -> None:
+            shown.update(task, completed=done, total=total or None)
+
+        yield step
+
+
+def md5_of_bytes(content: bytes) -> str:
+    """Return the md5 of `content` in hexadecimal: a check against damage, not against forgery."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def md5_of_file(path: Path) -> str:
+    """Return the md5 of a file, hexadecimal, read in pieces."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def refuse_unless_published(path: Path, found: str, accepted: tuple[str, ...]) -> None:
+    """Raise a ValueError unless `found` is among the accepted digests; with none known anything passes."""
+    if accepted and found not in accepted:
+        raise ValueError(
+            f"{path} is not the published file: its md5 is {found}, expected {accepted[0]}; "
+            "delete it and fetch it again, or load with verify=False (--no-verify) if the change is yours"
+        )

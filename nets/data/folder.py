@@ -10,11 +10,17 @@ from pathlib import Path
 from filelock import FileLock
 
 from nets.data.archive import unpack
-from nets.data.checksum import md5_of_file, refuse_unless_published
-from nets.data.download import DownloadError, Progress, download, flush_folder
-from nets.data.download_progress import terminal_progress
+from nets.data.download import (
+    DownloadError,
+    Progress,
+    download,
+    md5_of_file,
+    refuse_unless_published,
+    terminal_progress,
+)
 from nets.data.registry import SOURCES
 from nets.data.source import Form, PublishedFile, RawData, Source
+from nets.storage.atomic import sync_folder
 
 VARIABLE = "CONCAVE_SPARSITY_DATA"
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT}
@@ -141,7 +147,7 @@ def _bring(source: Source, root: Path, verify: bool, progress: Progress | None) 
     else:
         archive = _fetch(form.archive, root, progress)
     unpack(archive, folder, form.unpacked_size)
-    flush_folder(root)
+    sync_folder(root)
     if brought is None:
         archive.unlink()
     return form, folder

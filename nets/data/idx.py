@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nets.data.checksum import md5_of_bytes, refuse_unless_published
+from nets.data.download import md5_of_bytes, refuse_unless_published
 
 UNSIGNED_BYTE = 0x08
 

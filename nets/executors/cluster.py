@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import tempfile
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Hashable
+from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,9 @@ TOPIC = "concave-sparsity"
 
 #: Seconds to wait for the scheduler to answer, and for its first worker.
 ANSWER, FIRST_WORKER = 10, 30
+
+#: Seconds to wait for a scheduler to come back, and how often a task that it has lost is handed in.
+RETURN, ATTEMPTS = 120, 5
 
 #: Tasks of one worker process run one after another: torch's global generators belong to the process.
 _ONE_AT_A_TIME = threading.Lock()
@@ -66,6 +73,8 @@ class Cluster(Pool):
         self._done: queue.SimpleQueue[tuple[Hashable, Any]] = queue.SimpleQueue()
         self._told: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._tasks: list[Hashable] = []
+        self._scheduler = scheduler
+        self._losses: Counter[Hashable] = Counter()
         self._futures: set[Any] = set()
         try:
             self._client = self._distributed.Client(scheduler, timeout=ANSWER, set_as_default=False)
@@ -82,9 +91,10 @@ class Cluster(Pool):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._client.unsubscribe_topic(TOPIC)
-        if self._futures:
-            self._client.cancel(list(self._futures), force=True)
+        if self._client.status == "running":
+            self._client.unsubscribe_topic(TOPIC)
+            if self._futures:
+                self._client.cancel(list(self._futures), force=True)
         self._client.close()
 
     def _check_workers(self, scheduler: str) -> int:
@@ -143,17 +153,40 @@ class Cluster(Pool):
             return None
         self._futures.discard(future)
         if future.status == "finished":
-            ended = future.result()
+            try:
+                ended = future.result()
+            except (CancelledError, OSError):  # the scheduler went away before it was fetched
+                return self._again(task)
             assert isinstance(ended, Ended)
             return ended
-        if future.status == "cancelled":
-            return Ended(task, failure="it was cancelled on the cluster")
+        if future.status in ("cancelled", "lost"):  # as when the scheduler is started anew
+            return self._again(task)
         error = future.exception()
         if isinstance(error, self._distributed.scheduler.KilledWorker):
             return Ended(
                 task, failure=f"its worker was lost again and again, the last one {error.last_worker.address}"
             )
         return Ended(task, failure=f"{type(error).__name__}: {error}")
+
+    def _again(self, task: Hashable) -> Ended | None:
+        """Hand a task in once more that the scheduler has lost; it resumes from what it has stored."""
+        self._losses[task] += 1
+        if self._losses[task] >= ATTEMPTS:
+            return Ended(task, failure=f"it was cancelled on the cluster {ATTEMPTS} times")
+        until = time.monotonic() + RETURN
+        while self._client.status != "running":
+            if time.monotonic() > until:
+                return Ended(task, failure=f"the scheduler at {self._scheduler} went away; start it again")
+            if self._client.status == "closed":  # it has given up waiting: a new one takes its place
+                self._connect_anew()
+            time.sleep(0.1)
+        self._client.subscribe_topic(TOPIC, self._hear)
+        self.submit(task)
+        return None
+
+    def _connect_anew(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._client = self._distributed.Client(self._scheduler, timeout=ANSWER, set_as_default=False)
 
 
 def _distributed() -> Any:

@@ -1,10 +1,12 @@
-"""What a pool of workers is, and the one loop that feeds it."""
+"""What a pool of workers is, the one loop that feeds it, and which pool fits."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 #: What a task calls to tell how far it is: any small plain value.
@@ -73,7 +75,6 @@ def run_all(
     tasks: Sequence[Hashable],
     *,
     on_end: Callable[[Ended], None] | None = None,
-    on_wait: Callable[[], None] | None = None,
 ) -> list[Ended]:
     """Run tasks in their order, as many at once as the pool takes, and return how each ended.
 
@@ -85,8 +86,6 @@ def run_all(
         The tasks; no two alike.
     on_end : callable, optional
         Called in this process whenever a task has ended.
-    on_wait : callable, optional
-        Called in this process several times a second.
 
     Returns
     -------
@@ -103,8 +102,6 @@ def run_all(
             put_off.remove(due)
             pool.submit(due[1])
         result = pool.next(0.1)
-        if on_wait is not None:
-            on_wait()
         if result is None:
             continue
         if result.failure.startswith(Later.__name__):
@@ -125,3 +122,105 @@ def attempt(function: Function, task: Any, tell: Tell) -> Ended:
     except Exception as error:
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return Ended(task, failure=message, trace="".join(traceback.format_exception(error)), error=error)
+
+
+class Inline(Pool):
+    """Runs every task in this process when its end is asked for.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(task, tell)``.
+    tell : callable
+        Called as ``tell((task, message))`` when a task tells how far it is.
+    """
+
+    size = 1
+
+    def __init__(self, function: Function, tell: Tell) -> None:
+        self._function = function
+        self._tell = tell
+        self._tasks: deque[Hashable] = deque()
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._tasks.clear()
+
+    def submit(self, task: Hashable) -> None:
+        """Queue a task."""
+        self._tasks.append(task)
+
+    def next(self, timeout: float) -> Ended | None:
+        """Run the next task."""
+        if not self._tasks:
+            time.sleep(timeout)
+            return None
+        task = self._tasks.popleft()
+        return attempt(self._function, task, lambda message: self._tell((task, message)))
+
+
+def start(
+    function: Function,
+    *,
+    tell: Tell = lambda told: None,
+    tasks: int,
+    workers: int | None = None,
+    threads: int = 1,
+    scheduler: str | None = None,
+    folder: Path | None = None,
+    needs: Callable[[Any], dict[str, float]] | None = None,
+) -> Pool:
+    """Return the pool that fits; enter it to use it.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(task, tell)``, importable by name.
+    tell : callable
+        Called as ``tell((task, message))`` when a task tells how far it is.
+    tasks : int
+        How many tasks there are.
+    workers : int, optional
+        Worker processes; default: one a core (divided by `threads`), no more than there are tasks. One runs
+        in this process.
+    threads : int
+        Threads of each worker.
+    scheduler : str, optional
+        Address of a Dask scheduler: the tasks go to its workers instead.
+    folder : Path, optional
+        With a scheduler: the folder that all workers must see.
+    needs : callable, optional
+        What a task needs, e.g. ``{"GPU": 1}``: a resource of the cluster's workers; on this machine the GPUs
+        are shared out over the workers.
+    """
+    from nets.executors.processes import Processes, available_cores
+
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    if scheduler is not None:
+        from nets.executors.cluster import Cluster
+
+        return Cluster(function, tell, scheduler, folder or Path.cwd(), threads=threads, needs=needs)
+    size = min(workers or max(1, available_cores() // threads), max(1, tasks))
+    if size == 1:
+        from nets.executors.worker import set_threads
+
+        set_threads(threads)
+        return Inline(function, tell)
+    return Processes(function, tell, size, threads=threads, accelerators=accelerators())
+
+
+def accelerators() -> tuple[str, ...]:
+    """Return the names of this machine's GPUs if there are several to share out, else nothing."""
+    import os
+
+    import torch
+
+    if not torch.cuda.is_available() or torch.cuda.device_count() < 2:
+        return ()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return tuple(named.split(",")) if named else tuple(map(str, range(torch.cuda.device_count())))

@@ -140,7 +140,14 @@ class _Worker:
         # Ctrl-C is for the parent alone, also while the worker is still importing.
         ignoring = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
         self._process = subprocess.Popen(
-            [*ignoring, sys.executable, "-m", "nets.executors.worker", str(theirs.fileno())],
+            [
+                *ignoring,
+                sys.executable,
+                "-m",
+                "nets.executors.worker",
+                str(theirs.fileno()),
+                str(os.getpid()),
+            ],
             pass_fds=[theirs.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """The program of a worker process: takes tasks from a pipe, one at a time, and sends back how they end.
 
-It is started by `nets.executors.processes` as ``python -m nets.executors.worker FD``; its environment says
-how many threads it has.
+It is started by `nets.executors.processes` as ``python -m nets.executors.worker FD PARENT``; its environment
+says how many threads it has.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -24,8 +25,11 @@ def serve(connection: Connection) -> None:
     lock = threading.Lock()
 
     def send(kind: str, content: Any) -> None:
-        with lock:
-            connection.send((kind, content))
+        try:
+            with lock:
+                connection.send((kind, content))
+        except (BrokenPipeError, ConnectionResetError):  # the parent is gone: that is no failure of the task
+            os._exit(1)
 
     function = None
     while True:
@@ -38,12 +42,8 @@ def serve(connection: Connection) -> None:
             send("ready", os.getpid())
         elif kind == "task":
             assert function is not None
-            with _end_with_parent():
-                ended = attempt(function, content, lambda message: send("told", message))
-            try:
-                send("ended", portable(ended))
-            except (BrokenPipeError, ConnectionResetError):
-                return
+            ended = attempt(function, content, lambda message: send("told", message))
+            send("ended", portable(ended))
 
 
 def portable(ended: Ended) -> Ended:
@@ -62,23 +62,21 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-class _end_with_parent:
-    """End this process when its parent dies, also in the middle of a task."""
+def end_with_parent(parent: int) -> None:
+    """End this process when its parent dies, however it dies and whatever this one is doing.
 
-    def __enter__(self) -> None:
-        self._done = threading.Event()
-        parent = os.getppid()
+    What a run has stored is whole at every moment, so nothing need be tidied up.
+    """
 
-        def watch() -> None:
-            while not self._done.wait(1.0):
-                if os.getppid() != parent:
-                    os._exit(1)
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(1)
 
-        threading.Thread(target=watch, daemon=True).start()
-
-    def __exit__(self, *error: object) -> None:
-        self._done.set()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":
+    end_with_parent(int(sys.argv[2]))
     serve(Connection(int(sys.argv[1])))
+    os._exit(0)  # taking down all that is imported takes seconds

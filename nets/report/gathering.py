@@ -12,8 +12,7 @@ from typing import Any
 
 from nets.configuration import Play
 from nets.metric import ACCURACY, Metric
-from nets.runs.folder import BadRun, RunFolder, run_folders
-from nets.runs.recorder_files import BINS, MASKS
+from nets.runs.folder import BINS, MASKS, BadRun, RunFolder, run_folders
 from nets.runs.results import BadRunWarning
 from nets.runs.rows import is_number
 from nets.storage import records

@@ -22,8 +22,8 @@ from nets.configuration import Play
 #: method changes, raise its own revision (`Method.revision`).
 VERSION = 1
 
-#: Dataclasses that a configuration may name.
-KINDS: dict[str, type[Play]] = {"play": Play}
+#: What a configuration describes.
+KIND = "play"
 
 #: Hexadecimal digits of an address: 128 bits of the sha256.
 DIGITS = 32
@@ -86,8 +86,10 @@ def canonical(play: Play) -> dict[str, Any]:
     Raises
     ------
     TypeError
-        If a field holds a value of another type than it declares.
+        If it is no play, or a field holds a value of another type than it declares.
     """
+    if type(play) is not Play:
+        raise TypeError(f"a run is a play, got {type(play).__name__}")
     play = settled(play)
     every = settings(play)
     said = {name: every[name] for name in _compared() if every[name] != _plain(name, _default(name))}
@@ -95,7 +97,7 @@ def canonical(play: Play) -> dict[str, Any]:
 
     number = method(play.method).revision
     revised = {"revision": number} if number else {}
-    return {"version": VERSION, "kind": _kind(play), **revised, **said}
+    return {"version": VERSION, "kind": KIND, **revised, **said}
 
 
 @lru_cache(maxsize=4096)
@@ -146,8 +148,8 @@ def from_form(form: object) -> Play:
     version, kind = form.get("version"), form.get("kind")
     if version != VERSION or isinstance(version, bool):
         raise ValueError(f"this configuration has version {version!r}; this library reads version {VERSION}")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"a configuration describes one of {', '.join(KINDS)}, got {kind!r}")
+    if kind != KIND:
+        raise ValueError(f"a configuration describes a {KIND}, got {kind!r}")
     given = {name: value for name, value in form.items() if name not in ("version", "kind", "revision")}
     play = play_of(given)
     require_revision(play.method, form.get("revision"))
@@ -211,13 +213,6 @@ def _defaults() -> dict[str, Any]:
 
 def _default(name: str) -> Any:
     return _defaults()[name]
-
-
-def _kind(play: Play) -> str:
-    for name, kind in KINDS.items():
-        if type(play) is kind:
-            return name
-    raise TypeError(f"a run is one of {', '.join(KINDS)}, got {type(play).__name__}")
 
 
 def _plain(name: str, value: Any) -> Any:

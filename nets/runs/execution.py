@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -17,14 +19,12 @@ from nets.distributed import on_first, rank, size
 from nets.jobs import Job
 from nets.metric import Metric
 from nets.runs.canonical import address, canonical, dense_of, settled
-from nets.runs.folder import BadRun, RunFolder
+from nets.runs.folder import MASKS, METRICS, BadRun, RunFolder
 from nets.runs.keeping import Keeping, search_address
 from nets.runs.locks import locked
-from nets.runs.recorder_files import MASKS, METRICS
 from nets.storage import records
 from nets.storage.atomic import (
     StorageError,
-    json_line,
     remove_temporaries,
     set_aside,
     write_bytes,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nets.data import AnyData
     from nets.hooks import Hook
     from nets.playing import Scored, Trained
+    from nets.runs.recorder import Recorder
     from nets.tickets import Ticket
 
 
@@ -71,7 +72,8 @@ class _Run:
     play: Play
     folder: RunFolder
     ticket: Ticket | None = None
-    notes: list[str] = field(default_factory=list)
+    #: What the search told, by the name of the file.
+    told: dict[str, bytes] = field(default_factory=dict)
 
 
 def execute(
@@ -246,27 +248,43 @@ def _search(
         return
     play, folder = wanted[0].play, keeping.search_folder(wanted[0].play)
     on_first(lambda: remove_temporaries(folder))
+    recorder = _recorder(folder)
     tickets = search_tickets(
         play,
         [run.play.density for run in wanted],
         data=data,
-        hooks=(*hooks, *_watching(play, search_address(play), keeping, folder)),
-        checkpoint=_trainings(folder, play, belongs_to, keeping, say),
+        hooks=(*hooks, *_watching(play, search_address(play), keeping, recorder)),
+        checkpoint=_trainings(folder, play, belongs_to, keeping, say, recorder),
     )
     for run, run.ticket in zip(wanted, tickets):
-        on_first(partial(_store_ticket, run, folder))
+        on_first(partial(_store_ticket, run, recorder))
 
 
-def _store_ticket(run: _Run, search: Path) -> None:
+def _store_ticket(run: _Run, recorder: Recorder | None) -> None:
+    """Store a ticket that was just found, and what the search told: of a chain what this ticket needed."""
     assert run.ticket is not None
-    _copy_records(search, run.folder.path, run.ticket.metadata["search_epochs"])
+    assert recorder is not None
+    lines = [json.loads(line) for line in recorder.told[METRICS].splitlines()]
+    lines = lines[: round(run.ticket.metadata["search_epochs"])]
+    needed = {(line["training"], line["epoch"]) for line in lines}
+    masks = [json.loads(line) for line in recorder.told[MASKS].splitlines()]
+    masks = [mask for mask in masks if (mask["training"], mask["epoch"]) in needed]
+    run.told = {METRICS: records.text(lines), MASKS: records.text(masks)}
+    run.told = {name: text for name, text in run.told.items() if text}
     details = {
         "search_seconds": run.ticket.seconds,
         "layer_densities": run.ticket.layer_densities,
         "trace": {name: list(values) for name, values in run.ticket.trace.items()},
+        "told": {name: [len(text), hashlib.sha256(text).hexdigest()] for name, text in run.told.items()},
     }
+    _store_told(run)
     write_json(run.folder.path / "details.json", _finite(details), durable=False)
     run.ticket.save(run.folder.path / "ticket.safetensors", whole=True)  # the controls need it whole
+
+
+def _store_told(run: _Run) -> None:
+    for name in (METRICS, MASKS):
+        records.replace(run.folder.path / name, run.told.get(name, b""))
 
 
 def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> Ticket | None:
@@ -275,21 +293,15 @@ def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> T
     for folder in (run.folder, *plain):
         try:
             if ticket := folder.ticket():
-                return replace(ticket, seconds=float(folder.read("details.json")["search_seconds"]))
-        except (BadRun, KeyError, TypeError, ValueError) as error:
+                seconds, run.told = folder.searched()
+                if folder is not run.folder:  # so that it holds all, however it came by its ticket
+                    _store_told(run)
+                    for name in ("details.json", "ticket.safetensors"):
+                        write_bytes(run.folder.path / name, (folder.path / name).read_bytes())
+                return replace(ticket, seconds=seconds)
+        except BadRun as error:
             say(str(error))
     return None
-
-
-def _copy_records(search: Path, folder: Path, epochs: float) -> None:
-    """Copy what the search told into the run's folder: of a shared chain only what this ticket needed."""
-    told = list(records.read(search / METRICS))[: round(epochs)]
-    needed = {(line.get("training"), line.get("epoch")) for line in told}
-    masks = [m for m in records.read(search / MASKS) if (m.get("training"), m.get("epoch")) in needed]
-    for name, lines in ((METRICS, told), (MASKS, masks)):
-        if lines:
-            text = "".join(json_line(line) + "\n" for line in lines)
-            write_bytes(folder / name, text.encode(), durable=False)
 
 
 def _dense(play: Play, keeping: Keeping, hooks: Sequence[Hook], say: Callable[[str], None]) -> Scored | None:
@@ -326,12 +338,13 @@ def _finish(
 
     assert run.ticket is not None
     path = run.folder.path
+    recorder = _recorder(path, run.told)
     trained = retrain_ticket(
         run.play,
         None if dense is None else run.ticket,
         data=data,
-        hooks=(*hooks, *_watching(run.play, run.folder.address, keeping, path)),
-        checkpoint=_trainings(path, run.play, belongs_to, keeping, say, keep_finished=False),
+        hooks=(*hooks, *_watching(run.play, run.folder.address, keeping, recorder)),
+        checkpoint=_trainings(path, run.play, belongs_to, keeping, say, recorder, keep_finished=False),
     )
     row = _finite(result_of(run.play, run.ticket, trained, dense or trained).row())
     row["dense"] = address(dense_of(run.play))
@@ -355,6 +368,7 @@ def _trainings(
     belongs_to: dict[str, Any],
     keeping: Keeping,
     say: Callable[[str], None],
+    recorder: Recorder | None,
     *,
     keep_finished: bool = True,
 ) -> Checkpoint:
@@ -367,23 +381,30 @@ def _trainings(
         interval=keeping.interval,
         keep_finished=keep_finished,
         device=play.device,
+        recorder=recorder,
         say=say,
     )
 
 
-def _watching(play: Play, name: str, keeping: Keeping, folder: Path) -> list[Hook]:
-    """Return the hooks that record a training, and those of the trackers asked for: of the first process."""
+def _recorder(folder: Path, before: Mapping[str, bytes] | None = None) -> Recorder | None:
+    """Return what records the trainings in a folder: in the first process alone."""
     from nets.runs.recorder import Recorder
+
+    return None if rank() else Recorder(folder, before)
+
+
+def _watching(play: Play, name: str, keeping: Keeping, recorder: Recorder | None) -> list[Hook]:
+    """Return the hooks that record a training, and those of the trackers asked for: of the first process."""
     from nets.tracking import trackers
 
-    if rank():
+    if recorder is None:
         return []
     said = re.sub(
         r"[^\w.-]+", "-", f"{play.data}-{play.model}-{play.method}-{play.density:g}-seed-{play.seed}"
     )
     events = keeping.root / "tensorboard" / f"{said}-{name[:8]}"
     own = trackers(play, events, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
-    return [*own, Recorder(folder)]
+    return [*own, recorder]
 
 
 def _finite(value: Any) -> Any:

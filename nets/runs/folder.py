@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -38,6 +37,7 @@ from nets.runs.canonical import (
 from nets.runs.locks import is_locked
 from nets.runs.rows import check
 from nets.storage.atomic import (
+    explained,
     free_name,
     json_line,
     remove_temporaries,
@@ -49,8 +49,14 @@ from nets.storage.atomic import (
 if TYPE_CHECKING:
     from nets.tickets import Ticket
 
-#: Largest JSON file that is read: what lies in a folder may come from anywhere.
-LARGEST = 2**26
+#: Metrics, one line an epoch of every training.
+METRICS = "metrics.jsonl"
+
+#: Histograms of the relaxed mask, one line an epoch.
+MASKS = "masks.jsonl"
+
+#: Bins of a histogram of mask entries over [0, 1].
+BINS = 20
 
 
 class BadRun(ValueError):
@@ -172,20 +178,17 @@ class RunFolder:
         Raises
         ------
         BadRun
-            If it is missing, too large, a link out of the folder, or no JSON object.
+            If it is missing, a link out of the folder, or no JSON object.
         """
         path = self.path / name
         try:
             if path.is_symlink():
                 raise BadRun(f"{path} is a link; a run's folder holds plain files")
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise BadRun(f"{path} is no plain file")
-            if status.st_size > LARGEST:
-                raise BadRun(f"{path} is larger than a run writes it")
-            value = json.loads(path.read_bytes(), parse_constant=_refuse)
-        except (FileNotFoundError, NotADirectoryError):
-            raise BadRun(f"{path} is missing") from None
+            with explained(path, "read"):
+                content = path.read_bytes()
+            value = json.loads(content, parse_constant=_refuse)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise BadRun(f"{path} is missing, or no file") from None
         except (ValueError, RecursionError) as error:
             if isinstance(error, BadRun):
                 raise
@@ -255,6 +258,29 @@ class RunFolder:
             return None
         except ValueError as error:
             raise BadRun(f"{error}; set aside as {set_aside(path).name}") from None
+
+    def searched(self) -> tuple[float, dict[str, bytes]]:
+        """Return the seconds of the search, and what it had told when its ticket was stored, by file.
+
+        Raises
+        ------
+        BadRun
+            If details.json or one of the files is missing or damaged.
+        """
+        details = self.read("details.json")
+        try:
+            seconds, told = float(details["search_seconds"]), {}
+            for name, (size, digest) in details["told"].items():
+                path = self.path / name
+                with explained(path, "read"), path.open("rb") as file:
+                    told[name] = file.read(size)
+                if hashlib.sha256(told[name]).hexdigest() != digest:
+                    raise BadRun(f"{self.path / name} was changed or damaged after it was written")
+        except (KeyError, TypeError, ValueError, AttributeError, FileNotFoundError) as error:
+            if isinstance(error, BadRun):
+                raise
+            raise BadRun(f"{self.path} lacks what its search told ({error})") from None
+        return seconds, told
 
     def clear_checkpoints(self) -> None:
         """Delete the trainings under way: the run no longer needs them."""

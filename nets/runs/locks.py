@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,21 +19,20 @@ class RunBusy(RuntimeError):
 
 
 @contextmanager
-def locked(folder: Path, *, wait: bool | Callable[[], bool] = False) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a run's folder; the operating system drops it when the process dies, however it dies.
 
     Parameters
     ----------
     folder : Path
         Folder of the run; made if it is missing.
-    wait : bool or callable
-        False refuses at once if another process holds the lock; True waits for it; a callable is asked every
-        now and then whether to go on waiting.
+    wait : bool
+        Wait for the lock if another process holds it, instead of refusing at once.
 
     Raises
     ------
     RunBusy
-        If another process holds the lock and waiting is not (any longer) wanted.
+        If another process holds the lock and waiting is not wanted.
     nets.storage.atomic.StorageError
         If the lock cannot be made: read-only folder, full disk.
     """
@@ -42,16 +40,10 @@ def locked(folder: Path, *, wait: bool | Callable[[], bool] = False) -> Iterator
     with explained(path):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
-        while True:
-            try:
-                lock.acquire(blocking=False)
-                break
-            except Timeout:
-                if not (wait() if callable(wait) else wait):
-                    raise RunBusy(
-                        f"another process is working on {folder.name}: let it finish, or stop it"
-                    ) from None
-                time.sleep(POLL)
+        try:
+            lock.acquire(blocking=wait, poll_interval=POLL)
+        except Timeout:
+            raise RunBusy(f"another process is working on {folder.name}: let it finish, or stop it") from None
     try:
         yield
     finally:

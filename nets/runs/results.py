@@ -39,20 +39,30 @@ class BadRunWarning(UserWarning):
     """A run was left out because its files are damaged or tampered with."""
 
 
-def rows(root: str | os.PathLike[str] = "runs") -> Iterator[dict[str, Any]]:
-    """Yield the row of every finished run under a folder; damaged ones are left out with a warning.
+def rows(root: str | os.PathLike[str] = "runs") -> list[dict[str, Any]]:
+    """Return the row of every finished run under a folder; damaged ones are left out with a warning.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     """
-    for folder in run_folders(Path(root)):
+    found, bad = sound_rows(Path(root))
+    for error in bad:
+        warnings.warn(f"left out: {error}", BadRunWarning, stacklevel=2)
+    return found
+
+
+def sound_rows(root: Path) -> tuple[list[dict[str, Any]], list[BadRun]]:
+    """Return the rows of the finished runs under a folder, and what is wrong with the others."""
+    found, bad = [], []
+    for folder in run_folders(root):
         if folder.finished:
             try:
-                yield folder.result()
+                found.append(folder.result())
             except BadRun as error:
-                warnings.warn(f"left out: {error}", BadRunWarning, stacklevel=2)
+                bad.append(error)
+    return found, bad
 
 
 def results(root: str | os.PathLike[str] = "runs") -> pd.DataFrame:
@@ -79,9 +89,14 @@ def results(root: str | os.PathLike[str] = "runs") -> pd.DataFrame:
     BadRunWarning
         For every run that is left out because its files are damaged or tampered with.
     """
+    return table(rows(root))
+
+
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return rows as a data frame."""
     import pandas as pd
 
-    frame = pd.DataFrame.from_records(list(rows(root)))
+    frame = pd.DataFrame.from_records(rows)
     if frame.empty:
         return pd.DataFrame(columns=list(FIRST))
     order = [name for name in FIRST if name in frame] + sorted(set(frame.columns) - set(FIRST))

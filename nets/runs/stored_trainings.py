@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from nets.distributed import on_first, rank
 from nets.hooks import Hook
+from nets.runs.recorder import Recorder
 from nets.storage.atomic import set_aside
 from nets.storage.state import read_state, write_state
 from nets.training import Loop
@@ -18,6 +19,9 @@ INTERVAL = 30.0
 
 #: Storing takes at most this share of the time, unless the interval asked for is 0.
 SHARE = 0.01
+
+#: Key of what a training has told of its mask, in its stored state.
+HISTOGRAMS = "histograms"
 
 
 class StoredTrainings:
@@ -39,6 +43,8 @@ class StoredTrainings:
         Store finished trainings too: a search is replayed over them.
     device : str
         Where the trainings are computed.
+    recorder : Recorder, optional
+        What a training has told is stored with its state.
     say : callable
         Told in one sentence what was set aside.
     """
@@ -51,6 +57,7 @@ class StoredTrainings:
         interval: float = INTERVAL,
         keep_finished: bool = True,
         device: str = "cpu",
+        recorder: Recorder | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         self.folder = folder
@@ -58,6 +65,7 @@ class StoredTrainings:
         self.belongs_to = dict(belongs_to)
         self.interval = interval
         self.keep_finished = keep_finished
+        self.recorder = recorder
         self.say = say
         #: Seconds that the last write took; a guess before the first.
         self.cost = 0.02
@@ -84,6 +92,9 @@ class StoredTrainings:
             aside = set_aside(path).name
             self.say(f"{path} was computed with other {', '.join(odd)}; set aside as {aside}")
             return None
+        histograms = state.pop(HISTOGRAMS, [])
+        if self.recorder is not None:
+            self.recorder.resume(name, histograms)
         return state
 
     def hooks(self, name: str) -> Sequence[Hook]:
@@ -106,7 +117,10 @@ class StoredTrainings:
             If it cannot be written; the state stored before is untouched.
         """
         began = time.perf_counter()
-        write_state(self.path(name), loop.state_dict(), self.belongs_to)
+        state = loop.state_dict()
+        if self.recorder is not None:
+            state[HISTOGRAMS] = list(self.recorder.histograms)
+        write_state(self.path(name), state, self.belongs_to)
         self.cost = time.perf_counter() - began
 
 

@@ -28,9 +28,12 @@ REMEDIES = {
     errno.EIO: "the disk reports an error; check it",
 }
 
+#: Errors that tell that a folder cannot be synced here, not that the disk has failed.
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+
 
 class StorageError(OSError):
-    """A file could not be written; what was there before is untouched."""
+    """A file could not be written or read; what was there before is untouched."""
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -109,13 +112,23 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames within a folder durable; file systems that cannot are left to themselves."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
+    """Make renames within a folder durable; file systems that cannot are left to themselves.
+
+    Raises
+    ------
+    StorageError
+        If the disk reports an error: what was renamed may not survive a power cut.
+    """
+    with explained(folder):
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            if error.errno not in CANNOT_SYNC:
+                raise
 
 
 def remove_temporaries(folder: Path) -> None:
@@ -143,14 +156,19 @@ def free_name(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn an OSError into a StorageError that says what cannot be written, why and what to do."""
+def explained(path: Path, act: str = "write") -> Iterator[None]:
+    """Turn an OSError into a StorageError that says what cannot be written (or read), why and what to do.
+
+    When it is read, that there is no such file is for the caller to say.
+    """
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
+        if act == "read" and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+            raise
         why = REMEDIES.get(error.errno or 0, error.strerror or str(error))
         raise StorageError(
-            error.errno, f"cannot write {path}: {why}; nothing stored before was lost"
+            error.errno, f"cannot {act} {path}: {why}; nothing stored before was lost"
         ) from error

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from nets.storage.atomic import explained, json_line, write_all, write_bytes
-
-#: Largest file that is read: what lies in a folder may come from anywhere.
-LARGEST = 2**28
 
 
 def append(path: Path, record: Mapping[str, Any]) -> None:
@@ -32,9 +29,10 @@ def append(path: Path, record: Mapping[str, Any]) -> None:
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a file, none if there is no plain file; lines torn by a crash are left out."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
+    if path.is_symlink() or not path.is_file():
         return
-    content = path.read_bytes()
+    with explained(path, "read"):
+        content = path.read_bytes()
     for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             return
@@ -46,26 +44,26 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def keep(path: Path, wanted: Callable[[Mapping[str, Any]], bool], *, about: str = "") -> None:
-    """Drop the records that are not wanted (and torn lines), atomically; nothing is written without need.
+def text(lines: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the bytes of a file of these records."""
+    return "".join(json_line(line) + "\n" for line in lines).encode()
 
-    Parameters
-    ----------
-    path : Path
-        The file; it need not exist.
-    wanted : callable
-        Tells of a record whether it stays.
-    about : str
-        Text in every record that is not wanted; a file without it need not be looked through.
+
+def replace(path: Path, content: bytes) -> None:
+    """Make a file of records hold these bytes, atomically; no file stands for none.
+
+    Nothing is written without need.
+
+    Raises
+    ------
+    nets.storage.atomic.StorageError
+        If it cannot be written.
     """
-    if path.is_symlink():
-        content = b""
-    elif path.is_file():
-        content = path.read_bytes()
-        if content.endswith(b"\n") and about.encode() not in content:
-            return
-    else:
+    if not content:
+        with explained(path):
+            path.unlink(missing_ok=True)
         return
-    kept = "".join(json_line(record) + "\n" for record in read(path) if wanted(record)).encode()
-    if path.is_symlink() or kept != content:
-        write_bytes(path, kept)
+    with explained(path, "read"):
+        same = not path.is_symlink() and path.is_file() and path.read_bytes() == content
+    if not same:
+        write_bytes(path, content, durable=False)

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from nets.storage.atomic import write_bytes
+from nets.storage.atomic import explained, write_bytes
 
 #: The one key of the safetensors metadata.
 KEY = "concave-sparsity"
@@ -107,7 +107,7 @@ def _content(path: Path, what: str, tensors: bool = True) -> bytes:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is not a {what} at all: it is no plain file")
-    with path.open("rb") as file:
+    with explained(path, "read"), path.open("rb") as file:
         start = file.read(8)
         # A giant of zeros is not read to its end.
         if len(start) < 8 or not 0 < struct.unpack("<Q", start)[0] <= status.st_size - 8:

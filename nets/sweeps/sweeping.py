@@ -131,7 +131,6 @@ def run_plan(
     scheduler: str | None = None,
     on_progress: Callable[[Told], None] | None = None,
     on_end: Callable[[Job, list[Outcome]], None] | None = None,
-    on_wait: Callable[[], None] | None = None,
 ) -> SweepSummary:
     """Make the runs of a plan that are not finished.
 
@@ -151,8 +150,6 @@ def run_plan(
         Called with a `Told` after every epoch of every training.
     on_end : callable, optional
         Called when a job has ended.
-    on_wait : callable, optional
-        Called several times a second.
 
     Returns
     -------
@@ -196,7 +193,7 @@ def run_plan(
     )
     try:
         with pool:
-            run_all(pool, tasks, on_end=end, on_wait=on_wait)
+            run_all(pool, tasks, on_end=end)
     finally:
         summary.seconds = time.monotonic() - began
     return summary

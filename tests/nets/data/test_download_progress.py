@@ -1,7 +1,7 @@
 import io
 import sys
 
-from nets.data.download_progress import terminal_progress
+from nets.data.download import terminal_progress
 
 
 def test_silent_where_there_is_no_terminal():

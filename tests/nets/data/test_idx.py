@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from nets.data.checksum import md5_of_bytes
+from nets.data.download import md5_of_bytes
 from nets.data.idx import read_idx
 
 

@@ -67,3 +67,16 @@ def environment(task, tell):
 def sleep(task, tell):
     tell(os.getpid())
     time.sleep(task)
+
+
+def chatter(folder, tell):
+    """Tell without end; note what goes wrong, as a run does."""
+    number = 0
+    try:
+        while True:
+            tell(number)
+            number += 1
+            time.sleep(0.002)
+    except Exception:
+        (Path(folder) / "failed").touch()
+        raise

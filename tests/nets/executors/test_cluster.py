@@ -4,6 +4,7 @@ import builtins
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -130,6 +131,50 @@ def test_a_sweep_on_a_cluster_survives_the_death_of_a_worker(scheduler, tmp_path
             (ended,) = run_all(pool, ["gpu"])
         assert ended.failure == ""
         assert ended.value[2] not in {process.pid for process in workers}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_sweep_survives_a_scheduler_that_is_started_anew(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = f"tcp://127.0.0.1:{port}"
+
+    def spawn(module, *arguments):
+        program = [sys.executable, "-m", f"distributed.cli.{module}", "--no-dashboard", *arguments]
+        return subprocess.Popen(program, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
+
+    def scheduler():
+        return spawn("dask_scheduler", "--host", "127.0.0.1", "--port", str(port))
+
+    def worker():
+        return spawn("dask_worker", told, "--no-nanny", "--nthreads", "1")
+
+    started = [scheduler()]
+    time.sleep(3)
+    started.append(worker())
+    plays = [Play(epochs=8, method="concave", density=0.1, seed=seed) for seed in range(2)]
+
+    def restart(progress):
+        if len(started) == 2 and progress.job.play.method == "concave" and progress.epochs >= 2:
+            started[0].kill()
+            started[0].wait()
+            started.append(scheduler())
+            started.append(worker())  # the first one ends with its scheduler, as its nanny would tell another
+
+    try:
+        keeping = Keeping(tmp_path / "runs", interval=0.1)
+        plan = make_plan(plays, tmp_path / "runs")
+        summary = run_plan(plan, keeping, scheduler=told, on_progress=restart)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert len(started) == 4
+    assert summary.failures == []
+    assert make_plan(plays, tmp_path / "runs").to_do == 0
 
 
 def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nets.executors import Ended, run_all, start
-from nets.executors.inline import Inline
+from nets.executors.pool import Inline
 from nets.executors.processes import Processes
 
 
@@ -107,7 +108,8 @@ def test_leaving_stops_the_workers_at_once(tasks):
         os.kill(pids[0], 0)
 
 
-def test_workers_end_with_their_parent(tasks):
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGHUP"])
+def test_workers_end_with_their_parent_at_once_and_quietly(how):
     program = textwrap.dedent(
         """
         import sys
@@ -120,19 +122,44 @@ def test_workers_end_with_their_parent(tasks):
         """
     )
     here = Path(__file__).parent
-    with subprocess.Popen([sys.executable, "-c", program, here], stdout=subprocess.PIPE, text=True) as parent:
+    started = [sys.executable, "-c", program, here]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
         worker = int(parent.stdout.readline())
-        parent.send_signal(signal.SIGKILL)
-    for _ in range(100):
+        parent.send_signal(signal.Signals[how])
+        told = parent.stderr.read()  # its end: nobody holds the pipe any longer
+    for _ in range(20):
         try:
             os.kill(worker, 0)
         except ProcessLookupError:
-            return
+            break
         if Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":
-            return
+            break
         time.sleep(0.1)
-    os.kill(worker, signal.SIGKILL)
-    pytest.fail("the worker outlived its parent")
+    else:
+        os.kill(worker, signal.SIGKILL)
+        pytest.fail("the worker outlived its parent")
+    assert told == ""
+
+
+def test_a_worker_that_tells_of_its_work_when_its_parent_is_gone_ends_without_a_word():
+    program = textwrap.dedent(
+        """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        import pool_tasks
+        from nets.executors import run_all
+        from nets.executors.processes import Processes
+        with Processes(pool_tasks.chatter, lambda told: print(told[1], flush=True), 1) as pool:
+            run_all(pool, [sys.argv[2]])
+        """
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        started = [sys.executable, "-c", program, Path(__file__).parent, folder]
+        with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
+            assert parent.stdout.readline() == "0\n"
+            parent.send_signal(signal.SIGHUP)
+            assert parent.stderr.read() == ""
+        assert not (Path(folder) / "failed").exists()
 
 
 def test_functions_that_workers_cannot_import_are_refused():

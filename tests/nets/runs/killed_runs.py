@@ -1,9 +1,13 @@
-"""Make runs in child processes that die by SIGKILL at chosen moments; told by test_kill.py what to do.
+"""Make runs in child processes that die by SIGKILL, or meet an error of the disk, at chosen moments.
+
+test_kill.py and test_faults.py tell it what to do.
 
 This process only imports; every run happens in a forked child, so that a dozen deaths cost one start.
 """
 
+import errno
 import importlib
+import io
 import json
 import os
 import random
@@ -27,6 +31,9 @@ JOBS = {
     "imp": Job(Play(epochs=2, method="imp", density=0.4, rewind=5, options={"keep": 0.7}), (0.4, 0.2)),
     "concave": Job(
         Play(epochs=2, method="concave", density=0.1, momentum=0.9, optimiser="adam", lr=0.002), (0.1,)
+    ),
+    "controls": Job(
+        Play(epochs=2, method="imp", density=0.5, options={"keep": 0.5}), (0.5,), ("", "shuffle")
     ),
 }
 
@@ -68,12 +75,13 @@ def dying_write(name, share, count):
     atomic.os.open, atomic.os.write = note_open, maybe_die
 
 
-def dying_rename(name, before):
-    """Die just before or just after the file `name` is put in its place."""
-    replace = os.replace
+def dying_rename(name, before, count=1):
+    """Die just before or just after the file `name` is put in its place for the `count`-th time."""
+    replace, seen = os.replace, [0]
 
     def maybe_die(old, new):
-        hit = Path(new).name == name
+        seen[0] += Path(new).name == name
+        hit = Path(new).name == name and seen[0] == count
         if hit and before:
             die()
         replace(old, new)
@@ -96,6 +104,53 @@ def dying_append(name, count):
         append(path, record)
 
     records.append = maybe_die
+
+
+#: Calls that a disk may refuse, and the error that it gives.
+FAULTS = [("open", "EIO"), ("write", "ENOSPC"), ("fsync", "EIO"), ("replace", "EROFS"), ("mkdir", "EDQUOT")]
+FAULTS += [("read", "EIO"), ("unlink", "EROFS")]
+
+
+class Disk:
+    """Counts the calls of one kind that concern a folder, and refuses the `refused`-th."""
+
+    def __init__(self, root, kind, number, refused):
+        self.root, self.kind, self.refused, self.calls = os.path.realpath(root), kind, refused, 0
+        self.error = getattr(errno, number)
+        for name in {"read": ["open"]}.get(kind, [kind]):
+            module = io if kind == "read" else os
+            setattr(module, name, self.maybe(getattr(module, name)))
+
+    def maybe(self, call):
+        def asked(what, *arguments, **named):
+            path = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else os.path.realpath(what)
+            if path.startswith(self.root + os.sep) and not path.endswith(".lock"):
+                self.calls += 1
+                if self.calls == self.refused:
+                    raise OSError(self.error, os.strerror(self.error), path)
+            return call(what, *arguments, **named)
+
+        return asked
+
+
+def faulty(root, job, kind, number, refused):
+    """Run with the `refused`-th call of a kind refused; "said", "survived", or what was raised instead."""
+    heard, tell = os.pipe()
+
+    def act():
+        disk = Disk(root, kind, number, refused)
+        try:
+            run(root, job, interval=0.0)
+            answer = "survived" if disk.calls >= refused else "never"
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            answer = "said" if "StorageError" in text else text
+        os.write(tell, answer.encode())
+
+    os.waitpid(in_child(act), 0)
+    os.close(tell)
+    with open(heard, "rb") as pipe:
+        return pipe.read().decode() or "it died"
 
 
 def run(root, job, hooks=(), interval=30.0):
@@ -150,6 +205,11 @@ def point(root, job, kind, *arguments):
     return died
 
 
+def halt(root, job, name, step):
+    """Die at a step of a training, and leave it at that."""
+    return died_by_kill(in_child(lambda: run(root, job, (DieAtStep(name, step),), interval=0.0)))
+
+
 def many(root, job, seed):
     """Die again and again after random times, until a child gets through."""
     draw = random.Random(seed)
@@ -174,6 +234,10 @@ def main():
         if kind == "whole":
             finish(root, job)
             answer = False
+        elif kind == "halt":
+            answer = halt(root, job, *arguments)
+        elif kind == "fault":
+            answer = faulty(root, job, *arguments)
         elif kind == "many":
             answer = many(root, job, *arguments)
         else:

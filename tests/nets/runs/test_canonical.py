@@ -178,9 +178,9 @@ def test_complete_settings_tell_the_defaults_of_the_method():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "os.system"}, "describes one of play"),
-        ({"kind": ["play"]}, "describes one of play"),
-        ({"kind": None}, "describes one of play"),
+        ({"kind": "os.system"}, "describes a play"),
+        ({"kind": ["play"]}, "describes a play"),
+        ({"kind": None}, "describes a play"),
         ({"version": 2}, "version 2"),
         ({"version": True}, "version True"),
         ({"revision": None}, "revision 0 of method concave; this library has revision 1"),
@@ -218,5 +218,5 @@ def test_a_subclass_is_no_run():
     class Other(Play):
         pass
 
-    with pytest.raises(TypeError, match="a run is one of play, got Other"):
+    with pytest.raises(TypeError, match="a run is a play, got Other"):
         canonical(Other())

@@ -47,12 +47,13 @@ def killer():
 def whole(killer, tmp_path_factory):
     """The contents of every run's folder after an uninterrupted run, by job."""
     found = {}
-    for job in ("imp", "concave"):
+    for job in ("imp", "concave", "controls"):
         root = tmp_path_factory.mktemp(f"whole-{job}")
         killer("whole", root, job)
         found[job] = contents(root)
     assert len(found["imp"]) == 3  # two densities and the dense network
     assert len(found["concave"]) == 2
+    assert len(found["controls"]) == 3  # the ticket, its control and the dense network
     assert any("masks.jsonl" in files for files in found["concave"].values())
     return found
 
@@ -87,6 +88,8 @@ def contents(root):
         ("concave", ("write", "search-0.safetensors", 0.9, 30)),
         ("concave", ("append", "masks.jsonl", 2)),
         ("concave", ("rename", "network.safetensors", True)),
+        ("controls", ("rename", "ticket.safetensors", False)),  # of the control neither file is stored
+        ("controls", ("rename", "details.json", False, 2)),  # its details are, its ticket is not
     ],
     ids=str,
 )
@@ -103,3 +106,80 @@ def test_a_killed_run_resumes_to_the_bit(killer, whole, folder, job, point):
 def test_killed_again_and_again_at_random_moments(killer, whole, folder, job):
     assert killer("many", folder, job, 7) >= 2
     assert contents(folder) == whole[job]
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+#: What may happen to a file while nobody works on the run.
+DAMAGE = {
+    "flipped": flip,
+    "halved": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "deleted": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize(
+    ("job", "moment", "file", "damage"),
+    [
+        ("imp", ("search-2", 3), "searches/*/checkpoints/search-0.safetensors", "flipped"),
+        ("imp", ("search-2", 3), "searches/*/metrics.jsonl", "halved"),
+        ("concave", ("retrain", 3), "*/masks.jsonl", "flipped"),
+        *(
+            pytest.param(job, moment, file, damage, marks=pytest.mark.slow)
+            for job, moment, files in [
+                ("imp", ("search-2", 3), ["search-0", "search-1", "search-2"]),
+                ("concave", ("search-0", 30), ["search-0"]),
+            ]
+            for file in [
+                *(f"searches/*/checkpoints/{name}.safetensors" for name in files),
+                "searches/*/m*s.jsonl",
+            ]
+            for damage in DAMAGE
+        ),
+        *(
+            pytest.param("controls", ("retrain", 30), file, damage, marks=pytest.mark.slow)
+            for file in ["*/metrics.jsonl", "*/details.json", "*/ticket.safetensors", "*/config.json"]
+            for damage in DAMAGE
+        ),
+    ],
+)
+def test_damage_between_two_sessions_changes_nothing(killer, whole, folder, job, moment, file, damage):
+    assert killer("halt", folder, job, *moment), "it was to die there and did not"
+    found = list(folder.glob(file))
+    assert found
+    for path in found:
+        DAMAGE[damage](path)
+    killer("whole", folder, job)
+    assert {name: files for name, files in contents(folder).items() if files} == whole[job]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "refused"),
+    [
+        ("open", "EIO", 6),
+        ("write", "ENOSPC", 9),
+        ("fsync", "EIO", 4),  # of a folder
+        ("replace", "EROFS", 5),
+        *(
+            pytest.param(kind, error, refused, marks=pytest.mark.slow)
+            for kind in ("open", "write", "fsync", "replace", "mkdir", "read", "unlink")
+            for error, refused in zip(
+                ("EIO", "ENOSPC", "EROFS", "EDQUOT") * 3, (1, 2, 3, 5, 7, 11, 17, 29, 60, 99)
+            )
+        ),
+    ],
+)
+def test_an_error_of_the_disk_is_said_and_loses_nothing(killer, whole, folder, kind, error, refused):
+    answer = killer("fault", folder, "controls", kind, error, refused)
+    if answer == "never":
+        pytest.skip(f"a run makes fewer calls of {kind}")
+    # What is only tidied up may stay behind.
+    assert answer == "said" or (kind == "unlink" and answer == "survived")
+    killer("whole", folder, "controls")
+    assert contents(folder) == whole["controls"]
+    assert not list(folder.glob("*/.*.tmp"))

@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from nets.storage import records
@@ -20,16 +18,18 @@ def test_torn_and_foreign_lines_are_left_out(tmp_path):
     assert [record["a"] for record in records.read(path)] == [1, 2]
 
 
-def test_keep_drops_what_is_not_wanted_and_what_is_torn(tmp_path):
+def test_a_file_is_made_to_hold_what_it_should(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_bytes(b'{"a": 1}\n{"a": 2}\n{"a"')
-    records.keep(path, lambda record: record["a"] < 2)
+    records.replace(path, records.text([{"a": 1}]))
     assert path.read_bytes() == b'{"a": 1}\n'
     before = path.stat().st_mtime_ns
-    records.keep(path, lambda record: True)
+    records.replace(path, b'{"a": 1}\n')
     assert path.stat().st_mtime_ns == before
-    records.keep(tmp_path / "none", lambda record: False)
-    assert not (tmp_path / "none").exists()
+    records.replace(path, b"")
+    assert not path.exists()
+    records.replace(path, b"")
+    assert not path.exists()
 
 
 def test_an_append_that_fails_says_why(tmp_path):
@@ -44,14 +44,6 @@ def test_links_lead_nowhere(tmp_path):
     assert list(records.read(path)) == []
     with pytest.raises(StorageError, match="it is a link, which could lead anywhere; remove it"):
         records.append(path, {"epoch": 2})
-    records.keep(path, lambda record: True)
+    records.replace(path, b'{"epoch": 1}\n')
     assert not path.is_symlink()
     assert victim.read_text() == '{"epoch": 1}\n'
-
-
-def test_what_is_no_plain_file_is_not_read(tmp_path):
-    os.mkfifo(tmp_path / "fifo")  # reading it would wait for ever
-    assert list(records.read(tmp_path / "fifo")) == []
-    with (tmp_path / "giant").open("wb") as file:
-        file.truncate(2**33)
-    assert list(records.read(tmp_path / "giant")) == []
