@@ -115,7 +115,8 @@ def _load_results(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) ->
     for name in set(rows.OBJECTS) & set(frame):
         frame[name] = [json.dumps(value) if isinstance(value, dict) else None for value in frame[name]]
     # Of a column that holds nothing but None no type is known: text stands in.
-    types = {**{name: "VARCHAR" for name in frame if frame[name].isna().all()}, **TYPES}
+    empty = [str(name) for name in frame if frame[name].isna().all()]
+    types = {**dict.fromkeys(empty, "VARCHAR"), **TYPES}
     columns = [
         f'cast("{name}" as {types[name]}) as "{name}"' if name in types else f'"{name}"' for name in frame
     ]
