@@ -117,9 +117,8 @@ def _load_results(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) ->
     # Of a column that holds nothing but None no type is known: text stands in.
     empty = [str(name) for name in frame if frame[name].isna().all()]
     types = {**dict.fromkeys(empty, "VARCHAR"), **TYPES}
-    columns = [
-        f'cast("{name}" as {types[name]}) as "{name}"' if name in types else f'"{name}"' for name in frame
-    ]
+    quoted = {name: '"' + str(name).replace('"', '""') + '"' for name in frame}
+    columns = [f"cast({q} as {types[n]}) as {q}" if n in types else q for n, q in quoted.items()]
     connection.register("told", frame)
     connection.execute(f"create table results as select {', '.join(columns)} from told")
     connection.unregister("told")
