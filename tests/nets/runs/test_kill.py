@@ -126,13 +126,13 @@ DAMAGE = {
 @pytest.mark.parametrize(
     ("job", "moment", "file", "damage"),
     [
-        ("imp", ("search-2", 3), "searches/*/checkpoints/search-0.safetensors", "flipped"),
-        ("imp", ("search-2", 3), "searches/*/metrics.jsonl", "halved"),
+        ("imp", ("search-2", 8), "searches/*/checkpoints/search-0.safetensors", "flipped"),
+        ("imp", ("search-2", 8), "searches/*/metrics.jsonl", "halved"),
         ("concave", ("retrain", 3), "*/masks.jsonl", "flipped"),
         *(
             pytest.param(job, moment, file, damage, marks=pytest.mark.slow)
             for job, moment, files in [
-                ("imp", ("search-2", 3), ["search-0", "search-1", "search-2"]),
+                ("imp", ("search-2", 8), ["search-0", "search-1", "search-2"]),
                 ("concave", ("search-0", 30), ["search-0"]),
             ]
             for file in [
