@@ -115,9 +115,9 @@ def _load_results(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) ->
     for name in set(rows.OBJECTS) & set(frame):
         frame[name] = [json.dumps(value) if isinstance(value, dict) else None for value in frame[name]]
     # Of a column that holds nothing but None no type is known: text stands in.
-    empty = [str(name) for name in frame if frame[name].isna().all()]
-    types = {**dict.fromkeys(empty, "VARCHAR"), **TYPES}
-    quoted = {name: '"' + str(name).replace('"', '""') + '"' for name in frame}
+    empty = [str(name) for name, nothing in frame.isna().all().items() if nothing]
+    types: dict[str, str] = {**dict.fromkeys(empty, "VARCHAR"), **TYPES}
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in map(str, frame.columns)}
     columns = [f"cast({q} as {types[n]}) as {q}" if n in types else q for n, q in quoted.items()]
     connection.register("told", frame)
     connection.execute(f"create table results as select {', '.join(columns)} from told")
