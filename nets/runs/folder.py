@@ -119,6 +119,8 @@ class RunFolder:
             try:
                 stored = self.config()
                 if _same(stored["settings"], wanted["settings"]):
+                    if stored != wanted:  # another version wrote it, or the name of a setting is damaged
+                        write_json(self.path / "config.json", wanted, durable=False)
                     return None
                 said = "a default has changed since it was computed"
             except BadRun as error:
@@ -239,7 +241,9 @@ class RunFolder:
 
     def clear_failure(self) -> None:
         """Delete the note of an earlier failure."""
-        (self.path / "failure.json").unlink(missing_ok=True)
+        path = self.path / "failure.json"
+        with explained(path):
+            path.unlink(missing_ok=True)
 
     def ticket(self) -> Ticket | None:
         """Return the stored ticket, or None if there is none yet; a damaged one is set aside.
