@@ -32,6 +32,7 @@ from torch.nn import functional
 import nets
 from nets.models import build
 from nets.runs.environment import environment
+from nets.storage.atomic import write_bytes
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"
 
@@ -97,7 +98,7 @@ def adamw(parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
 
 CASES = (
     Case("lenet-300-100, batch 128, SGD", images("lenet-300-100", 128, (1, 28, 28)), sgd, 100, 21),
-    Case("conv-2, batch 128, SGD", images("conv-2", 128, (3, 32, 32)), sgd, 10, 5),
+    Case("conv-2, batch 32, SGD", images("conv-2", 32, (3, 32, 32)), sgd, 10, 5),
     Case("transformer, 16 x 64 words, AdamW", text, adamw, 20, 9),
 )
 SMOKE = (Case("lenet-300-100, batch 8, SGD", images("lenet-300-100", 8, (1, 8, 8)), sgd, 10, 2),)
@@ -206,12 +207,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 report["steps"][label] = found
                 ratios = "  ".join(f"{kind} {ratio:.3f}" for kind, ratio in found["over_dense"].items())
                 print(f"{label}: dense {found['milliseconds']['dense']:.3f} ms;  {ratios}", flush=True)
+                if folder:  # at once: what is measured stays if the next is cut
+                    folder.mkdir(parents=True, exist_ok=True)
+                    content = json.dumps(report, indent=1, sort_keys=True) + "\n"
+                    write_bytes(folder / f"own-loop-{name}.json", content.encode())
     print(table(report["steps"]))
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"own-loop-{name}.json"
-        path.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
-        print(path)
 
 
 if __name__ == "__main__":

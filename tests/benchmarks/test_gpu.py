@@ -11,6 +11,7 @@ import pytest
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 
+@pytest.mark.slow
 def test_the_smoke_run_measures_everything(tmp_path):
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     ways = ["eager", "graphs"]

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "run_machinery.py"
 
 
+@pytest.mark.slow
 def test_the_smoke_run_measures_everything(tmp_path):
     out = tmp_path / "out.json"
     ended = subprocess.run(

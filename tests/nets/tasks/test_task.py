@@ -128,7 +128,7 @@ def test_results_tables_and_plots_name_the_metric(comparison, tmp_path):
     assert row["metric"] == "rmse"
     assert "test_accuracy" not in row
     assert all(row["rmse"] > 0 for row in comparison.table())
-    headings = [str(column.header) for column in rich_table(comparison).columns]
+    headings = [str(column.header).replace("\n", " ") for column in rich_table(comparison).columns]
     assert "test rmse" in headings
     assert "1% of the dense value" in matching_lines(comparison)[0]
     assert draw(comparison, tmp_path / "p.png").stat().st_size > 1000
