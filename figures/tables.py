@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import inference, own_loop
 from figures import (
     claims,
     concave_forms,
@@ -69,6 +70,8 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("benchmarks/README.md", "mnist_all_methods"): lambda: method_comparison.table(
         stored.read("mnist_all_methods")
     ),
+    ("benchmarks/README.md", "inference"): lambda: inference.table(stored.read("inference")),
+    ("benchmarks/README.md", "own loop"): lambda: own_loop.table(stored.read("own-loop-cpu")["steps"]),
     ("docs/claims.md", "claims"): claims.table,
     ("docs/concave_masks.md", "forms"): _forms,
     ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(
