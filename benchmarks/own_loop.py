@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     path = folder / f"own-loop-{name}.json" if folder else None
     if given.only and path and path.exists():
         report["steps"] = json.loads(path.read_text())["steps"]
-    torch.set_flush_denormal(True)  # noise ends in denormal moments, which slow whichever step has more of them
+    torch.set_flush_denormal(True)  # noise ends in denormals, which slow whichever step has more
     for case in SMOKE if given.smoke else CASES:
         if given.only not in case.name:
             continue

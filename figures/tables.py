@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks import inference, own_loop
 from figures import (
@@ -36,7 +37,7 @@ NAMES = {
 
 def comparison(name: str) -> str:
     """Return the table of a comparison that `lottery compare` stored, as Markdown."""
-    record = json.loads((stored.RESULTS / f"{name}.json").read_text())
+    record = _content(name)
     rows = [row for row in record["table"] if not row["control"]]
     densities = sorted({row["density"] for row in rows if row["method"] != "dense"}, reverse=True)
     lines = [
@@ -51,6 +52,11 @@ def comparison(name: str) -> str:
         cells = [_told(found[d]) for d in densities]
         lines.append(f"| {NAMES.get(method, method)} | {' | '.join(cells)} | {cost} |")
     return "\n".join([*lines, "", f"Dense: {told['dense']}."])
+
+
+def _content(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((stored.RESULTS / f"{name}.json").read_text())
+    return content
 
 
 def _told(row: dict[str, float]) -> str:
@@ -70,8 +76,8 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("benchmarks/README.md", "mnist_all_methods"): lambda: method_comparison.table(
         stored.read("mnist_all_methods")
     ),
-    ("benchmarks/README.md", "inference"): lambda: inference.table(stored.read("inference")),
-    ("benchmarks/README.md", "own loop"): lambda: own_loop.table(stored.read("own-loop-cpu")["steps"]),
+    ("benchmarks/README.md", "inference"): lambda: inference.table(_content("inference")),
+    ("benchmarks/README.md", "own loop"): lambda: own_loop.table(_content("own-loop-cpu")["steps"]),
     ("docs/claims.md", "claims"): claims.table,
     ("docs/concave_masks.md", "forms"): _forms,
     ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(
