@@ -267,6 +267,9 @@ def find_tickets(
     """
     setup, wanted = _sorted_settings(settings, Setup, Wanted)
     if train is None:
+        given = {"steps": steps, "loss": loss, "batch": batch}
+        if alone := [name for name, value in given.items() if value is not None]:
+            raise ValueError(f"{', '.join(alone)} go with a training of your own, train=: leave them out")
         return _found(model, data, method, setup, wanted)
     from nets.masking.own_training import OwnSearch
 

@@ -119,6 +119,8 @@ def _load_results(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) ->
     types: dict[str, str] = {**dict.fromkeys(empty, "VARCHAR"), **TYPES}
     quoted = {name: '"' + name.replace('"', '""') + '"' for name in map(str, frame.columns)}
     columns = [f"cast({q} as {types[n]}) as {q}" if n in types else q for n, q in quoted.items()]
+    # Types are found by looking at every row: one of a thousand may be the only one that has a value.
+    connection.execute(f"set pandas_analyze_sample = {len(frame) + 1}")
     connection.register("told", frame)
     connection.execute(f"create table results as select {', '.join(columns)} from told")
     connection.unregister("told")
@@ -128,12 +130,17 @@ def _load_metrics(connection: duckdb.DuckDBPyConnection, files: list[str]) -> No
     if not files:
         connection.execute("create table metrics (run varchar, training varchar, epoch double)")
         return
+    # The columns that there always are come first: a file that holds nothing else has none.
     connection.execute(
         """
         create table metrics as
-        select regexp_extract(filename, '([0-9a-f]+)/[^/]*$', 1) as run, * exclude (filename)
-        from read_json($files, format = 'newline_delimited', filename = true, union_by_name = true,
-            ignore_errors = true, sample_size = -1)
+        select * from (
+            select null::varchar as run, null::varchar as training, null::double as epoch where false
+            union all by name
+            select regexp_extract(filename, '([0-9a-f]+)/[^/]*$', 1) as run, * exclude (filename)
+            from read_json($files, format = 'newline_delimited', filename = true, union_by_name = true,
+                ignore_errors = true, sample_size = -1)
+        )
         where training is not null
         """,
         {"files": files},

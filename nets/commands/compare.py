@@ -108,21 +108,19 @@ def compare(
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
     if keep:
-        console.print(f"next:\n{next_commands(out)}", highlight=False, markup=False, soft_wrap=True)
+        told = next_commands(out, comparison.metric.column("test"))
+        console.print(f"next:\n{told}", highlight=False, markup=False, soft_wrap=True)
 
 
-def next_commands(runs: Path) -> str:
-    """Return what to try when runs lie in a folder, one command a line."""
-    folder, place = ("", "") if runs == Path("runs") else (f" {runs}", f" --runs {runs}")
+def next_commands(runs: Path, score: str) -> str:
+    """Return what to try when runs with a column of scores lie in a folder, one command a line."""
+    where = shlex.quote(str(runs))
+    folder, place = ("", "") if runs == Path("runs") else (f" {where}", f" --runs {where}")
     return (
         f"  lottery report{folder}\n"
-        f'  lottery query "{EXAMPLE}"{place}\n'
+        f'  lottery query "select method, avg({score}) from results group by all"{place}\n'
         "  lottery play --density 0.02 --save ticket.safetensors"
     )
-
-
-#: A question to the stored runs.
-EXAMPLE = "select method, avg(test_accuracy) from results group by all"
 
 
 def _command(

@@ -6,6 +6,7 @@ says how many threads it has.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -43,6 +44,8 @@ def serve(connection: Connection) -> None:
         elif kind == "task":
             assert function is not None
             ended = attempt(function, content, lambda message: send("told", message))
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()  # what the task has printed: this process is ended without a word
             send("ended", portable(ended))
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from concave_sparsity import Log
+from nets.granularity.layers import LayerDensities
 from nets.granularity.names import n_and_m
 from nets.layerwise.layer_by_layer import prune
 from nets.methods.method import Method, Option
@@ -21,7 +22,7 @@ OPTIONS = (
 )
 
 
-def method(name: str, summary: str, reference: str, penalised: bool = False) -> Method:
+def method(name: str, summary: str, reference: str, penalised: bool = False, *, revision: int = 0) -> Method:
     """Return the method that prunes by a solver of layers.
 
     Parameters
@@ -32,6 +33,8 @@ def method(name: str, summary: str, reference: str, penalised: bool = False) -> 
         See `Method`.
     penalised : bool
         Whether it takes a penalty.
+    revision : int
+        See `Method`.
     """
     allocation = Option("allocation", "global", "where weights are shared out: in a row, a layer, globally")
     return Method(
@@ -44,6 +47,7 @@ def method(name: str, summary: str, reference: str, penalised: bool = False) -> 
         options=(*OPTIONS, allocation) if penalised else OPTIONS,
         chain=True,
         granularities=("weight", "n:m", "channel") if penalised else ("weight", "n:m"),
+        revision=revision,
     )
 
 
@@ -54,6 +58,11 @@ def _find(solver: str) -> Callable[[Search], Iterable[Found]]:
         rewinding = options["rewinding"]
         if rewinding not in ("weights", "fine-tuning"):
             raise ValueError(f'rewinding must be "weights" or "fine-tuning", got {rewinding!r}')
+        if isinstance(search.layout.groups, LayerDensities):
+            raise ValueError(
+                "layer-wise pruning takes one density, not one a layer: give density=0.1, or prune parts of "
+                "the network by nets.prune(..., include=...)"
+            )
         snapshot = Snapshot(search.rewind)
         search.train(*([snapshot] if search.rewind else []))
         rewound = snapshot.weights if search.rewind else search.initial
@@ -90,9 +99,9 @@ def _find(solver: str) -> Callable[[Search], Iterable[Found]]:
 
 
 def _layers(ticket: Ticket, names: Sequence[str]) -> dict[str, list[float]]:
-    """Return what is certified of each pruned tensor, in the order of the names: means over its matrices.
+    """Return what is certified of each pruned tensor, sorted by name: means over its matrices.
 
-    Figures that some layer lacks are left out.
+    So they stand as the densities of layers do in a stored result. Figures that a layer lacks are left out.
     """
     assert ticket.certificate is not None
     told = {}
@@ -105,7 +114,7 @@ def _layers(ticket: Ticket, names: Sequence[str]) -> dict[str, list[float]]:
             math.fsum(getattr(layer, figure) for layer in found) / len(found)
             for found in (
                 [one for one in ticket.certificate.layers if one.name.partition("[")[0] == name]
-                for name in names
+                for name in sorted(names)
             )
             if found
         ]

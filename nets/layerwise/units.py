@@ -179,7 +179,13 @@ def choose_units(
     scores = torch.full((channels.units,), torch.inf, dtype=torch.float64)
     if solver == "concave":
         _measure(model, blocks, data, components, channels, recipe)
-        parts = [_ranked(c.readers, len(c.units), recipe.penalty) for c in components]
+        try:
+            parts = [_ranked(c.readers, len(c.units), recipe.penalty) for c in components]
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                "the inputs of a layer depend linearly on each other: give more samples, or a larger ridge "
+                f"than {recipe.ridge:g}"
+            ) from None
     else:
         weights = channels.layout.join(dict(model.named_parameters())).detach().abs().double().cpu()
         worth = channels.pool(weights, mean=True) if solver == "magnitude" else torch.rand(channels.units)

@@ -40,6 +40,7 @@ class MaskingCallback(Callback):  # type: ignore[misc,unused-ignore]
         self.masking = Masking(pl_module, trainer.optimizers[0], **settings)
         if self._loaded is not None:
             self.masking.load_state_dict(self._loaded)
+            self._loaded = None  # a training after this one begins anew
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the mask for a checkpoint."""

@@ -22,18 +22,23 @@ TYPES = (torch.float32, torch.float64)
 
 
 def in_one_pass(loop: Course) -> bool:
-    """Return whether `step` can act: SGD with momentum, a processor, float32 or float64.
+    """Return whether `step` can act: torch's own SGD with momentum, a processor, float32 or float64.
 
-    In a loop of the user's the optimiser must be torch's own and at its defaults besides.
+    In a loop of the user's the optimiser must be at its defaults besides, and have no step hooks but ours:
+    they would find no gradients.
     """
     flat, optimiser = loop.flat, loop.optimiser
+    if type(optimiser) is not torch.optim.SGD:  # one derived from it may step otherwise
+        return False
     if isinstance(flat, Shadow):
         groups = [optimiser.param_groups[i] for i in set(flat.places)]
-        return type(optimiser) is torch.optim.SGD and all(map(_usual, groups)) and flat.plain()
+        hooks = (optimiser._optimizer_step_pre_hooks, optimiser._optimizer_step_post_hooks)
+        if any(len(ours) > 1 for ours in hooks) or any(g.get("foreach") or g.get("fused") for g in groups):
+            return False
+        return all(map(_usual, groups)) and flat.plain()
     return (
         isinstance(flat, FlatModel)
-        and isinstance(optimiser, torch.optim.SGD)
-        and optimiser.param_groups[0]["momentum"] > 0
+        and _usual(optimiser.param_groups[0])
         and flat.parameter.device.type == "cpu"
         and flat.parameter.dtype in TYPES
     )
@@ -41,7 +46,7 @@ def in_one_pass(loop: Course) -> bool:
 
 def _usual(group: Mapping[str, Any]) -> bool:
     """Return whether a group of SGD asks for what the pass does."""
-    special = ("dampening", "maximize", "differentiable", "foreach", "fused")
+    special = ("dampening", "maximize", "differentiable")
     return group["momentum"] > 0 and not isinstance(group["lr"], Tensor) and not any(map(group.get, special))
 
 

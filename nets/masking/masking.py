@@ -406,9 +406,11 @@ class Masking(Steps):
         self.options = chosen.settle(options or {})
         if chosen.cost(0.5, 1.0, self.options) > 1.0:
             raise ValueError("rounds are several trainings: use nets.find_ticket with train=my_training")
-        densities = [density_under(granularity_name(granularity), density)]
+        own = (
+            density if isinstance(density, Mapping) else density_under(granularity_name(granularity), density)
+        )
         wanted = Wanted(
-            densities=densities, penalty=penalty, include=include, exclude=exclude, granularity=granularity
+            densities=[own], penalty=penalty, include=include, exclude=exclude, granularity=granularity
         )
         self.penalty: Penalty | None = wanted.penalty  # type: ignore[assignment]  # parsed
         self.granularity = wanted.granularity

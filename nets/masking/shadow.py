@@ -68,7 +68,7 @@ class Shadow:
         self._kept: list[tuple[nn.Parameter, Tensor | None]] = []
         self._inside = False
         self._stepped = False
-        self._pieces: tuple[tuple[Tensor, ...], list[tuple[nn.Parameter, int, list[Any]]]] | None = None
+        self._pieces: tuple[tuple[Tensor, ...], list[list[Any]]] | None = None
 
     def _split(self, flat: Tensor) -> list[Tensor]:
         return list(self.layout.split(flat).values())
@@ -188,12 +188,15 @@ class Shadow:
             sources = self._seen if self._theta is None else self._views
             parts = [[*sources], [*self._seen], *(self.layout.segments(vector) for vector in vectors)]
             arrays = [[tensor.detach().view(-1).numpy() for tensor in row] for row in zip(*parts)]
-            self._pieces = kept = vectors, list(zip(self.parameters, self.places, arrays))
-        return kept[1]
+            self._pieces = kept = vectors, arrays
+        return list(zip(self.parameters, self.places, kept[1]))
 
     def stepped(self) -> None:
         """Let the optimiser leave the masked parameters out: they have been stepped."""
         self._stepped = True
+        for p in self.parameters:
+            if p.grad is not None:  # a backward pass through the weights before is refused, as after any step
+                torch.autograd.graph.increment_version(p)
 
     def enter(self) -> None:
         """Let the optimiser find theta and its gradient in the parameters."""

@@ -8,4 +8,5 @@ METHOD = method(
     "alps",
     "after one training, operator splitting on the support of each layer",
     "Meng, Behdin, Wang, Mazumder, NeurIPS 2024, arXiv 2406.07831",
+    revision=1,
 )

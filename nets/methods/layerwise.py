@@ -9,4 +9,5 @@ METHOD = method(
     "after one training, sparse least squares with a concave penalty in each row of each layer",
     "docs/layerwise.md; the penalty: Fracastoro et al., IEEE TNNLS 2024, arXiv 2501.11135",
     penalised=True,
+    revision=1,
 )

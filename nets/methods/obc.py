@@ -8,4 +8,5 @@ METHOD = method(
     "obc",
     "after one training, exact removals one by one in each row of each layer",
     "Frantar, Singh, Alistarh, NeurIPS 2022, arXiv 2208.11580",
+    revision=1,
 )

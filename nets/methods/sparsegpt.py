@@ -8,4 +8,5 @@ METHOD = method(
     "sparsegpt",
     "after one training, second-order pruning of each layer, column by column with updates",
     "Frantar, Alistarh, ICML 2023, arXiv 2301.00774",
+    revision=1,
 )

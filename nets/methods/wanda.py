@@ -8,4 +8,5 @@ METHOD = method(
     "wanda",
     "after one training, the largest weight times norm of its input, row by row",
     "Sun, Liu, Bair, Kolter, ICLR 2024, arXiv 2306.11695",
+    revision=1,
 )

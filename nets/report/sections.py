@@ -255,7 +255,7 @@ def _certificates(panel: Panel, told: Gathered) -> str:
         row = series.drawn()
         trace = told.curves[row["run"]].trace if row["run"] in told.curves else {}
         found = {label: trace[name] for name, label in kinds.items() if trace.get(name)}
-        layers = list(row.get("layer_densities") or {})
+        layers = sorted(row.get("layer_densities") or {})
         if "calibration" not in found or any(len(values) != len(layers) for values in found.values()):
             continue
         drawn = [v for values in found.values() for v in values if v > 0]

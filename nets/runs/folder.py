@@ -187,9 +187,11 @@ class RunFolder:
             if path.is_symlink():
                 raise BadRun(f"{path} is a link; a run's folder holds plain files")
             with explained(path, "read"):
+                if not path.is_file():  # a pipe would be waited for without end
+                    raise BadRun(f"{path} is missing, or no file")
                 content = path.read_bytes()
             value = json.loads(content, parse_constant=_refuse)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError):
             raise BadRun(f"{path} is missing, or no file") from None
         except (ValueError, RecursionError) as error:
             if isinstance(error, BadRun):

@@ -226,5 +226,7 @@ def test_a_method_that_finds_nothing_is_named():
 def test_an_unknown_setting_is_refused_with_the_nearest():
     with pytest.raises(TypeError, match=r"no setting 'epoch' \(did you mean 'epochs'\?\)"):
         nets.find_ticket(None, "digits", epoch=3)
+    with pytest.raises(ValueError, match="steps, batch go with a training of your own, train="):
+        nets.find_ticket(None, "digits", steps=3, batch=(1, 2))
     with pytest.raises(TypeError, match=r"no setting 'granularity'; there are checkpoint"):
         nets.retrain(None, "lenet-300-100", "digits", granularity="2:4")

@@ -2,16 +2,17 @@ import hashlib
 import json
 import shutil
 
+import duckdb
 import pytest
 
 import nets
 from nets import Play
 from nets.jobs import Job
-from nets.querying import connect
+from nets.querying import _load_results, connect
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.keeping import Keeping
-from nets.runs.results import BadRunWarning
+from nets.runs.results import FIRST, BadRunWarning, table
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +180,23 @@ def test_one_row_of_odd_types_changes_no_column(root, tmp_path):
     with pytest.warns(BadRunWarning, match="left out 1 run"):
         told = nets.query("select avg(test_accuracy) as mean, count(*) as n from results", copy)
     assert 0 < told["mean"][0] <= 1
+
+
+def test_a_value_that_one_run_in_thousands_has_stands_in_its_column():
+    usual = dict.fromkeys(FIRST, 1.0)
+    rows = [{**usual, "run": f"{i}", "search_note": None, "search_x": i} for i in range(4000)]
+    rows[2500]["search_note"] = "late"
+    rows[7]["search_x"] = "seven"
+    with duckdb.connect() as connection:
+        _load_results(connection, table(rows))
+        found = connection.execute("select run, search_note from results where search_note is not null")
+        assert found.fetchall() == [("2500", "late")]
+        assert connection.execute("select search_x from results where run = '7'").fetchone() == ("seven",)
+
+
+@pytest.mark.parametrize("content", ["", '{"training": "search-0", "epo', "[]\n", "{}\n"])
+def test_metrics_that_a_crash_left_torn_do_not_stop_a_query(tmp_path, content):
+    folder = tmp_path / ("0" * 32)
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text(content)
+    assert nets.query("select run, training, epoch from metrics", tmp_path).empty

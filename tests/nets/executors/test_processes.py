@@ -180,3 +180,10 @@ def test_the_pool_that_fits(tasks):
 
 def test_ended_tells_nothing_wrong_by_default():
     assert Ended(1).failure == ""
+
+
+def test_what_tasks_print_is_there_when_they_have_ended(tasks, capfd, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    with Processes(tasks.speak, print, 2) as pool:
+        run_all(pool, range(4))
+    assert sorted(capfd.readouterr().out.split("\n")[:-1]) == [f"said {task}" for task in range(4)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections import OrderedDict
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -13,9 +16,11 @@ from concave_sparsity import Log
 from nets.configuration import Training
 from nets.data import load
 from nets.jobs import jobs
+from nets.layerwise.method import _layers
 from nets.report import write_report
 from nets.runs.execution import execute
 from nets.runs.keeping import Keeping
+from nets.storage.atomic import json_line
 from nets.sweeps import plays_of
 
 
@@ -63,3 +68,18 @@ def test_the_report_shows_the_certificates_of_the_layers(tmp_path: Path) -> None
     assert section.count("<svg") >= 1
     assert '<th scope="col">bound</th>' in section
     assert "1.weight" in section
+
+
+def test_certificates_of_layers_stand_in_the_order_of_the_stored_densities() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(OrderedDict(b=nn.Linear(8, 12), r=nn.ReLU(), a=nn.Linear(12, 4)))
+    ticket = nets.prune(model, torch.randn(100, 8), 0.3)
+    assert ticket.certificate is not None
+    own = {layer.name: layer.error for layer in ticket.certificate.layers}
+    stored = list(json.loads(json_line(ticket.layer_densities)))
+    assert _layers(ticket, list(ticket.masks))["layer_error"] == [own[name] for name in stored]
+
+
+def test_densities_of_layers_are_refused_before_anything_is_trained() -> None:
+    with pytest.raises(ValueError, match="layer-wise pruning takes one density, not one a layer"):
+        nets.find_ticket(network(), load("digits"), "layerwise", density={"*": 0.2}, epochs=1)

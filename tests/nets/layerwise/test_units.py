@@ -208,3 +208,10 @@ def test_a_network_of_several_inputs_is_refused_with_the_remedy() -> None:
     batches = [(torch.randn(20, 4), torch.randn(20, 4)) for _ in range(3)]
     with pytest.raises(ValueError, match="one input tensor"):
         nets.prune(Two(), batches, 0.5, granularity="channel")
+
+
+def test_too_few_samples_without_a_ridge_are_told_in_a_sentence() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(40, 30), nn.ReLU(), nn.Linear(30, 5))
+    with pytest.raises(ValueError, match="give more samples, or a larger ridge than 0"):
+        nets.prune(model, torch.randn(20, 40), 0.5, granularity="channel", ridge=0)

@@ -1,5 +1,7 @@
 """Masks in trainings of Lightning, Hugging Face and accelerate, each with the real package if it is there."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -62,6 +64,25 @@ def test_lightning_trains_under_a_mask_and_resumes(tmp_path):
     trainer.save_checkpoint(tmp_path / "half.ckpt")
     _, resumed = fit(5, tmp_path / "half.ckpt")
     assert all(torch.equal(mask, resumed.ticket().masks[name]) for name, mask in ticket.masks.items())
+
+
+def test_a_callback_that_has_resumed_begins_the_next_training_anew():
+    pytest.importorskip("lightning")
+    from nets.masking.lightning_callback import MaskingCallback
+
+    module, (x, y) = network(), points()
+    optimiser = torch.optim.AdamW(module.parameters())
+    trainer = SimpleNamespace(optimizers=[optimiser], estimated_stepping_batches=8)
+    callback = MaskingCallback(density=0.5)
+    callback.on_train_start(trainer, module)
+    for _ in range(3):
+        cross_entropy(module(x), y).backward()
+        optimiser.step()
+    callback.load_state_dict(callback.state_dict())
+    callback.on_train_start(trainer, module)
+    assert callback.masking.step == 3
+    callback.on_train_start(trainer, module)
+    assert callback.masking.step == 0
 
 
 def test_a_hugging_face_trainer_trains_under_a_mask_and_resumes(tmp_path):

@@ -99,3 +99,77 @@ def test_in_a_loop_of_ones_own_one_pass_is_the_separate_calls(conv_net, kind, ch
         ends.append((*weights, *momenta, masking.flat.weights))
     for one, other in zip(*ends):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("kind", ["derived", "dampening", "maximize"])
+def test_an_sgd_that_steps_otherwise_takes_its_own_step(blobs, conv_net, kind):
+    class Derived(torch.optim.SGD):
+        """Its step may be anything."""
+
+    make = Derived if kind == "derived" else torch.optim.SGD
+    changes = {"dampening": {"dampening": 0.5}, "maximize": {"maximize": True}}.get(kind, {})
+    loop = Loop(FlatModel(conv_net()), blobs, TRAINING, seed=0)
+    assert masked_step.in_one_pass(loop)
+    loop.optimiser = make([loop.flat.parameter], lr=0.05, momentum=0.9, **changes)
+    assert not masked_step.in_one_pass(loop)
+
+
+def sgd_of_two_groups(model, matrices_first, **settings):
+    """Steps on matrices alone: the rate of the biases is zero."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "lr": 0.1},
+        {"params": [p for p in model.parameters() if p.dim() == 1], "lr": 0.0},
+    ]
+    return torch.optim.SGD(groups if matrices_first else groups[::-1], lr=0.1, momentum=0.9, **settings)
+
+
+def step(model, optimiser, x):
+    model(x).square().mean().backward()
+    optimiser.step()
+    optimiser.zero_grad()
+
+
+def test_a_new_optimiser_steps_by_groups_of_its_own(conv_net):
+    model, x = conv_net().eval(), torch.randn(8, 1, 8, 8)
+    optimiser = sgd_of_two_groups(model, True)
+    masking = nets.Masking(model, optimiser, density=0.3, steps=20)
+    step(model, optimiser, x)
+    optimiser = sgd_of_two_groups(model, False)
+    masking.attach(optimiser, 20)
+    before = masking.flat.weights.clone()
+    step(model, optimiser, x)
+    assert not torch.equal(masking.flat.weights, before)
+
+
+def test_step_hooks_of_the_user_s_find_the_gradients(conv_net):
+    model, x = conv_net().eval(), torch.randn(8, 1, 8, 8)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    masking = nets.Masking(model, optimiser, density=0.3, steps=20)
+
+    def clip(optimiser, arguments, named):
+        for p in model.parameters():
+            if p.grad is not None:
+                p.grad.zero_()
+
+    optimiser.register_step_pre_hook(clip)
+    before = masking.flat.weights.clone()
+    step(model, optimiser, x)
+    assert torch.equal(masking.flat.weights, before)
+
+
+@pytest.mark.parametrize("kind", ["search", "hold"])
+def test_a_backward_pass_through_weights_before_the_step_is_refused(kind):
+    model, x = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Linear(6, 2)), torch.randn(8, 4)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    masking = nets.Masking(
+        model, optimiser, "magnitude" if kind == "hold" else "concave", density=1, steps=20
+    )
+    if kind == "hold":
+        nets.Ticket({n: m > 0.5 for n, m in masking.masks.items()}, model.state_dict(), {}).hold(
+            model, optimiser
+        )
+    loss = model(x).square().mean()
+    loss.backward(retain_graph=True)
+    optimiser.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -458,6 +458,10 @@ def test_a_state_that_the_training_went_on_changing_is_told(points):
         ({"steps": "10"}, "steps, the number of optimiser steps, must be a real number, got '10'"),
         ({"penalty": 3}, "penalty must be a Penalty or its name"),
         ({"optimiser": [1]}, "a mask acts through a torch optimiser"),
+        (
+            {"granularity": "2:4", "density": {"*": 0.1}},
+            "densities of layers are for single weights, not for 2:4",
+        ),
         ({"method": "snip", "batch": iter([])}, "batch is an iterator, which can be read once"),
         (
             {"method": "snip", "batch": [torch.ones(2, 20)], "loss": cross_entropy},

@@ -206,6 +206,9 @@ def test_what_is_no_file_or_no_number_is_refused(folder):
     (folder.path / "result.json").mkdir()
     with pytest.raises(BadRun, match="is missing, or no file"):
         folder.result()
+    os.mkfifo(folder.path / "environment.json")  # whoever reads it waits for ever
+    with pytest.raises(BadRun, match="is missing, or no file"):
+        folder.read("environment.json")
     (folder.path / "details.json").write_text('{"search_seconds": NaN}')
     with pytest.raises(BadRun, match="NaN is no number in JSON"):
         folder.read("details.json")
