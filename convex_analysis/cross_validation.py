@@ -314,7 +314,8 @@ def cross_validate(
 
     def judge(found: Path, test: NDArray[np.intp]) -> Vector:
         weights = problem.sample_weight[test]
-        losses = [weights @ problem.sample_losses(one.x, one.intercept)[test] for one in found]
+        # By the problem that was solved: what the intercepts of several responses are added to is its own.
+        losses = [weights @ found.problem.sample_losses(one.x, one.intercept)[test] for one in found]
         return np.array(losses) / float(weights.sum())  # never zero: a fold holds samples with weight
 
     def go_on(results: list[tuple[Vector, Path]]) -> bool:

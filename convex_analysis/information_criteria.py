@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convex_analysis.losses import Huber
+from convex_analysis.stacked_design import StackedDesign
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -39,8 +40,18 @@ def deviance(problem: Problem, solution: Solution) -> float:
 
 
 def degrees_of_freedom(problem: Problem, solution: Solution) -> int:
-    """Return the number of entries that are not zero, plus one for an intercept."""
-    return int(np.count_nonzero(solution.x)) + int(problem.fit_intercept)
+    """Return the number of coefficients that are not zero, plus one for each intercept."""
+    kept, _, intercepts = _sizes(problem, solution)
+    return kept + intercepts
+
+
+def _sizes(problem: Problem, solution: Solution) -> tuple[int, int, int]:
+    """Return how many coefficients are not zero, how many there are, and how many intercepts."""
+    design = problem.design
+    if isinstance(design, StackedDesign):  # its last columns are the intercepts
+        size = problem.n_features - design.intercepts
+        return int(np.count_nonzero(solution.x[:size])), size, design.intercepts
+    return int(np.count_nonzero(solution.x)), problem.n_features, int(problem.fit_intercept)
 
 
 def bic(problem: Problem, solution: Solution) -> float:
@@ -71,8 +82,8 @@ def ebic(problem: Problem, solution: Solution, gamma: float = 1.0) -> float:
 
 
 def _criterion(problem: Problem, solution: Solution, gamma: float) -> float:
-    n, d, k = effective_samples(problem), problem.n_features, int(np.count_nonzero(solution.x))
-    df = degrees_of_freedom(problem, solution)
+    n, (k, d, intercepts) = effective_samples(problem), _sizes(problem, solution)
+    df = k + intercepts
     if k and (df > MOST_PARAMETERS * n or n - df - 1 <= 0):
         return inf
     size = min(k, d // 2)

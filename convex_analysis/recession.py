@@ -88,6 +88,10 @@ def _by_programme(
         moves = np.column_stack((moves, np.ones(side.size)))
         bounds.append((-1.0, 1.0))
     margins, fixed = side[side != 0.0, None] * moves[side != 0.0], moves[side == 0.0]
+    if len(fixed):
+        spread = np.linalg.eigvalsh(fixed.T @ fixed)
+        if spread[0] > 1e-10 * spread[-1]:  # of full rank: no direction leaves these samples where they are
+            return None
     found = linprog(
         -margins.sum(axis=0), A_ub=-margins, b_ub=np.zeros(len(margins)), bounds=bounds,
         A_eq=fixed if len(fixed) else None, b_eq=np.zeros(len(fixed)) if len(fixed) else None,

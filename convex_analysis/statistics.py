@@ -193,7 +193,8 @@ class NestedCrossValidation:
     lams
         The lam chosen for each, shape (outer,).
     solutions
-        The solutions judged.
+        The solutions judged. Of several responses each is a point of `Problem.with_sample_weight` without the
+        samples held out, to which its intercepts belong.
     """
 
     losses: Vector
@@ -266,7 +267,10 @@ def nested_cross_validate(
         return found.best if selection == "best" else found.best_within_one_error
 
     def judge(found: Solution, test: NDArray[np.intp]) -> Vector:
-        losses = problem.sample_losses(found.x, found.intercept)[test]
+        # By the problem that was solved: what the intercepts of several responses are added to is its own.
+        trained = weight.copy()
+        trained[test] = 0.0
+        losses = problem.with_sample_weight(trained).sample_losses(found.x, found.intercept)[test]
         return np.array([weight[test] @ losses / weight[test].sum()])
 
     parts = [(np.flatnonzero((fold != k) & (fold >= 0)), np.flatnonzero(fold == k)) for k in range(outer)]
@@ -333,10 +337,17 @@ def refit(problem: Problem, support: Any, *, level: float = 0.95, tol: float = 1
     """
     _require_one_response(problem, "refit")
     check_parameters("refit", {"level": level}, {"level": (Number(low=0, high=1, above=True),)})
-    columns = np.unique(np.asarray(getattr(support, "support", support), dtype=np.intp))
+    given = np.asarray(getattr(support, "support", support))
+    if given.size and (given.dtype.kind not in "iu" or given.ndim != 1):
+        raise TypeError(
+            f"support must be a Solution or indices of features, got {given.dtype} of shape {given.shape}: "
+            "of a mask take np.flatnonzero."
+        )
+    columns = np.unique(given.astype(np.intp))
     n, p = effective_samples(problem), columns.size + int(problem.fit_intercept)
-    if columns.size and (columns[0] < 0 or columns[-1] >= problem.n_features):
-        raise ValueError(f"support names feature {columns[-1]} of {problem.n_features}, counted from 0.")
+    outside = columns[(columns < 0) | (columns >= problem.n_features)]
+    if outside.size:
+        raise ValueError(f"support names feature {outside[0]} of {problem.n_features}, counted from 0.")
     if p >= n:
         raise ValueError(f"refit needs more samples than parameters: {n} samples, {p} parameters.")
     bound = np.where(np.isin(np.arange(problem.n_features), columns), np.inf, 0.0)
@@ -351,17 +362,14 @@ def refit(problem: Problem, support: Any, *, level: float = 0.95, tol: float = 1
     A = free.design.columns(columns)
     A = np.column_stack([A, np.ones(len(A))]) if free.fit_intercept else A
     s, y, loss = free.row_weights, free.y, free.loss
-    H = A.T @ ((s * loss.second_derivative(z, y))[:, None] * A)
-    if p and np.linalg.cond(H) > 1e12:
-        raise ValueError("the features of the support depend on each other: leave some of them out.")
-    inverse = np.linalg.inv(H)
+    inverse = _inverse(A.T @ ((s * loss.second_derivative(z, y))[:, None] * A))
     dispersion = 1.0
     if loss.quadratic:
         dispersion = float(s @ (y - z) ** 2) * n / (n - p)
         covariance = dispersion * inverse / n
     elif isinstance(loss, Gamma):
         dispersion = float(s @ (y / loss.mean(z) - 1.0) ** 2) * n / (n - p)
-        covariance = dispersion * np.linalg.inv(A.T @ (s[:, None] * A)) / n  # the expected information
+        covariance = dispersion * _inverse(A.T @ (s[:, None] * A)) / n  # the expected information
     elif isinstance(loss, Logistic | Poisson):
         covariance = inverse / n
     else:
@@ -375,6 +383,17 @@ def refit(problem: Problem, support: Any, *, level: float = 0.95, tol: float = 1
     return Refit(columns, x, own, found.intercept, of_intercept, intervals, dispersion)
 
 
+def _inverse(H: Vector) -> Vector:
+    """Return the inverse of a positive definite matrix, whatever the units of its rows."""
+    size = np.sqrt(H.diagonal())
+    safe = np.where(size > 0.0, size, 1.0)
+    scaled = H / np.outer(safe, safe)
+    if len(H) and ((size == 0.0).any() or np.linalg.cond(scaled) > 1e12):
+        raise ValueError("the features of the support depend on each other: leave some of them out.")
+    inverse: Vector = np.linalg.inv(scaled) / np.outer(safe, safe)
+    return inverse
+
+
 def effective_degrees_of_freedom(problem: Problem, solution: Solution) -> float:
     """Return how many parameters a fit is worth: the trace of the derivative of the fit in the targets.
 
@@ -384,7 +403,7 @@ def effective_degrees_of_freedom(problem: Problem, solution: Solution) -> float:
     ridge lowers it, and a concave penalty, whose second derivative is negative, raises it above the number of
     entries. For least squares this is Stein's divergence along one stable support: with it
     ``RSS/n + 2 variance df / n`` estimates the risk, except for the jumps between supports, which a concave
-    penalty has and which it leaves out.
+    penalty has and which it leaves out. The lam is that of the solution.
 
     Raises
     ------
@@ -392,7 +411,7 @@ def effective_degrees_of_freedom(problem: Problem, solution: Solution) -> float:
         If the solution is no strict local minimum on its support, where the derivative does not exist.
     """
     _require_one_response(problem, "effective_degrees_of_freedom")
-    x = solution.x
+    problem, x = problem.with_lam(solution.lam), solution.x
     inside = np.flatnonzero((x != 0.0) & (problem.lower < x) & (x < problem.upper))
     constant = float(problem.fit_intercept)
     if not inside.size:
@@ -415,7 +434,9 @@ def effective_degrees_of_freedom(problem: Problem, solution: Solution) -> float:
         P = (weights / sizes)[:, None] * (np.eye(inside.size) - outer) + bend[:, None] * outer
     R = 0.0 if problem.ridge is None else np.diag(problem.ridge[inside])
     total = H + R + P
-    if float(np.linalg.eigvalsh(total)[0]) <= 1e-12 * float(np.abs(H).max()):
+    size = np.sqrt(np.diagonal(H + R) + np.maximum(np.diagonal(P), 0.0))
+    # The units of the features play no part.
+    if not (size > 0.0).all() or float(np.linalg.eigvalsh(total / np.outer(size, size))[0]) <= 1e-12:
         raise ValueError(
             "the solution is no strict local minimum on its support, so that it has no degrees of freedom: "
             "solve to a smaller tol, or add a ridge."

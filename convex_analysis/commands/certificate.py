@@ -71,9 +71,9 @@ def _verdict(bound: float, found: Solution, counts: dict[str, int]) -> str:
     if counts["FAILS"]:
         return f"{counts['FAILS']} of the theorems fail on these data, which is a fault of this program."
     size = f"The point keeps {found.support.size} of {found.x.size} entries"
-    if not math.isfinite(bound) or bound >= found.objective * (1.0 - 1e-9):
+    if not math.isfinite(bound) or 0.0 < found.objective * (1.0 - 1e-9) <= bound:
         return f"{size}; how far it is from the global minimum is not known."
-    if bound <= 1e-6 * max(1.0, abs(found.objective)):
+    if bound <= 1e-3 * abs(found.objective):  # whatever the units of y
         return f"{size} and is the global minimum, to within {max(bound, 0.0):.1g}: proved."
     return f"{size}; no point has an objective that is smaller by more than {bound:.3g}: proved."
 

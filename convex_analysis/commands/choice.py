@@ -34,6 +34,8 @@ class Choice:
         What it was chosen by in words, and what `values` are.
     values
         The criterion, or the mean held-out loss, of each solution.
+    remedy
+        What to do where the smallest lam was chosen.
     """
 
     along: Path
@@ -41,12 +43,13 @@ class Choice:
     by: str
     quantity: str
     values: Vector
+    remedy: str = "give --lam"
 
     def __str__(self) -> str:
         lams = self.along.lams
         told = f"by {self.by} among {len(self.along)} values from {lams[0]:.4g} to {lams[-1]:.4g}"
         if self.best.lam == lams[-1]:
-            told += "; it is the smallest of them: smaller ones may be better, give --lam"
+            told += f"; it is the smallest of them: smaller ones may be better, {self.remedy}"
         return told
 
 

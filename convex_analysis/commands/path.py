@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +77,7 @@ def path(
             tol=tol,
             max_iter=max_iter,
         )
+    found = replace(found, remedy="give --smallest")
     written = []
     if output is not None:
         _store(output, stated, found)

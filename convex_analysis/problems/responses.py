@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -52,7 +52,7 @@ class MultiResponseProblem(Problem):
     shared_support
         Whether the penalty acts on the norm of each feature's k coefficients, which are then zero together.
     penalty_factor
-        Factor of lam for each feature, shape (n_features,); ones by default.
+        Factor of lam for each feature, shape (n_features,); ones by default, inf leaves a feature out.
     lower, upper
         Bounds of the coefficients, scalars or one a feature; none with a shared support.
     sample_weight
@@ -114,16 +114,14 @@ class MultiResponseProblem(Problem):
         k = targets.shape[1]
         # One class's intercept is redundant.
         self._intercepts = 0 if not fit_intercept else k - int(self.classes is not None)
-        factor, low, high = validation.exclude_columns(penalty_factor, lower, upper, d)
-        low, high = validation.check_bounds(low, high, d)
         group = None
         if validation.check_flag(shared_support, "shared_support"):
-            validation.refuse_bounds_of_groups(low, high)
+            validation.refuse_bounds_of_groups(*validation.check_bounds(lower, upper, d))
             group = np.concatenate([np.tile(np.arange(d), k), d + np.arange(self._intercepts)])
-
-        def stacked(values: Vector, of_intercepts: float) -> Vector:
-            return np.concatenate([np.tile(values, k), np.full(self._intercepts, of_intercepts)])
-
+        # An infinite factor has become the box [0, 0], for all responses.
+        factor, low, high = validation.exclude_columns(penalty_factor, lower, upper, d)
+        low, high = validation.check_bounds(low, high, d)
+        stacked = partial(_stacked, k, self._intercepts)
         ridges = validation.check_ridge(ridge, d)
         weights = validation.check_sample_weight(sample_weight, n)
         self._weight = np.full(n, 1.0 / n) if weights is None else weights
@@ -162,6 +160,15 @@ class MultiResponseProblem(Problem):
         if weights is None:
             weights = np.full(self._weight.size, 1.0 / self._weight.size)
         return self.with_parts(fit=self._fit_of(weights), _weight=weights)
+
+    def with_bounds(self, lower: Any, upper: Any) -> Self:
+        """Return the same problem on another box: scalars or one a feature; intercepts have no bounds."""
+        low, high = validation.check_bounds(lower, upper, self.design.base.n_features)
+        if self.group is not None:
+            validation.refuse_bounds_of_groups(low, high)
+            return self.with_parts()
+        stacked = partial(_stacked, self.responses, self._intercepts)
+        return self.with_parts(lower=stacked(low, -np.inf), upper=stacked(high, np.inf))
 
     def coefficients(self, x: Vector) -> tuple[Vector, Vector]:
         """Return the coefficients, shape (k, n_features), and the intercepts, shape (k,), of a point.
@@ -211,3 +218,8 @@ class MultiResponseProblem(Problem):
             offset = np.repeat(null, weights.size)
         rows = np.tile(weights, design.responses)
         return _FitOfResponses(design, self.y, rows, loss, offset=offset, ridge=ridge)
+
+
+def _stacked(responses: int, intercepts: int, values: Vector, of_intercepts: float) -> Vector:
+    """Return one value a feature for each response, then one for each intercept."""
+    return np.concatenate([np.tile(values, responses), np.full(intercepts, of_intercepts)])

@@ -152,11 +152,11 @@ class Solver:
             return self._run(problem, start, stop)
 
     def best(self, problem: Problem, starts: Sequence[str | Vector | None], stop: Stop) -> Solution:
-        """Return the best of runs from several starts; where the callback stops one, it is the last."""
+        """Return the best of runs from several starts; where callback or time stop one, it is the last."""
         runs: list[Solution] = []
         for start in starts:
             runs.append(self.run(problem, start, stop))
-            if runs[-1].status is Status.STOPPED:
+            if runs[-1].status is Status.STOPPED or stop.is_late:
                 break
         best, last = min(runs, key=lambda run: run.objective), runs[-1]
         if last.status is Status.STOPPED and best is not last:
@@ -172,7 +172,7 @@ class Solver:
             found = self._from_moments(problem, scaled, start, tolerance, judged, begun)
             if found is not None:
                 return found
-        run = ActiveSet(scaled, self._step.model, self._start(scaled, start), tolerance, stop.refine)
+        run = ActiveSet(scaled, self._step.model, self._start(scaled, start, stop), tolerance, stop.refine)
         run.run(stop)
         self._last = run.point
         return _solution(
@@ -209,7 +209,7 @@ class Solver:
             tolerance, Status.CONVERGED, judged, begun,
         )  # fmt: skip
 
-    def _start(self, problem: Problem, start: str | Vector | None) -> Point:
+    def _start(self, problem: Problem, start: str | Vector | None, stop: Stop) -> Point:
         boxed = bool(np.isfinite(problem.lower).all() and np.isfinite(problem.upper).all())
         weights = problem.lam * problem.penalty_factor * problem.units
         zero = np.clip(0.0, problem.lower, problem.upper)
@@ -218,7 +218,7 @@ class Solver:
         )
         grown = problem.is_convex or (problem.fit.quadratic and problem.regulariser.strength.flattens)
         if start is None and not (grown or boxed):
-            return self._rough_l1(problem)
+            return self._rough_l1(problem, stop)
         if start is None:
             start = "l1" if boxed and not problem.is_convex else "zero"
         if isinstance(start, str):
@@ -238,7 +238,7 @@ class Solver:
             _finite_fit(problem, x, point.intercept)
         return point
 
-    def _rough_l1(self, problem: Problem) -> Point:
+    def _rough_l1(self, problem: Problem, stop: Stop) -> Point:
         """Return a rough l1 solution: only its support matters, and whatever it cost would be cold."""
         from concave_sparsity import L1
 
@@ -248,7 +248,7 @@ class Solver:
         tolerance = _ROUGH * straight.lam * float(problem.penalty_factor.max())
         zero = Point.at(straight.fit, np.clip(0.0, straight.lower, straight.upper))
         run = ActiveSet(straight, self._step.model, zero, tolerance)
-        run.run(Stop(0.0, _ROUGH_STEPS))
+        run.run(replace(stop, tol=0.0, max_iter=_ROUGH_STEPS, callback=None))
         return run.point
 
 

@@ -22,7 +22,8 @@ class GroupCondition:
     error
         Size of what (i) leaves: zero where the point is stationary on its own groups.
     pulls, allowed
-        ``||q_g||`` and ``factor_g r'(0)`` of each group that is zero, in the order of their numbers: (ii).
+        ``||q_g||`` and ``factor_g r'(0)`` of each group that is zero, in the order of their numbers: (ii);
+        inf for a group that the problem leaves out.
     sufficient
         The bound of the corollary on each pull.
     """
@@ -91,5 +92,7 @@ def group_condition(problem: Problem, x: Vector, target: Vector) -> GroupConditi
         sufficient[i] = reach + np.linalg.norm(from_noise[rows])
     factor = np.array([problem.penalty_factor[group == g][0] for g in zero])
     allowed = factor * problem.slope_at_zero
+    left_out = problem.lower == problem.upper  # any pull is allowed there
+    allowed[np.isin(zero, group[left_out])] = np.inf
     error = float(np.abs(there - x[alive]).max(initial=0.0))
     return GroupCondition(error, pulls, allowed, sufficient)

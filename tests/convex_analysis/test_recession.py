@@ -146,3 +146,17 @@ def test_data_that_floating_point_cannot_judge_are_said_to_be_so():
     assert "floating point cannot judge these data" in found.message
     well = majorize_minimize(RegressionProblem(np.eye(3), np.arange(3.0), penalty=Log(0.1), lam=0.1))
     assert "judge" not in well.message
+
+
+def test_rare_counts_need_no_linear_programme(monkeypatch):
+    """Where the samples with counts span all moving columns, no direction leaves them where they are."""
+    import scipy.optimize
+
+    monkeypatch.setattr(scipy.optimize, "linprog", lambda *_, **__: pytest.fail("it is not needed"))
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 5))
+    counts = rng.poisson(np.exp(-1.0 + 2.0 * X[:, 0]))
+    problem = RegressionProblem(X, counts, loss="poisson", penalty=MCP(3.0), lam=0.05, fit_intercept=True)
+    found = majorize_minimize(problem)
+    assert found.converged
+    assert problem.predictor(found.x, found.intercept).min() < -5.0

@@ -11,6 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 from concave_sparsity import L1, MCP, SCAD, Log, Lq
 from convex_analysis import ConvergenceWarning, RegressionProblem, Status, majorize_minimize, path
+from convex_analysis.solver.active_set import ActiveSet
 from convex_analysis.threads import one_thread, threads_for
 
 
@@ -217,3 +218,17 @@ def test_groups_with_hubers_loss_reach_the_tolerance(seed):
     y = X[:, 0] + rng.standard_cauchy(35)
     problem = RegressionProblem(X, y, loss="huber", lam=1e-3, groups=rng.integers(0, 9, 18))
     assert majorize_minimize(problem).converged
+
+
+def test_a_time_limit_holds_for_the_starts_too(monkeypatch):
+    """The rough l1 run that finds a start, and the other starts of "multi"."""
+    X = np.random.default_rng(0).standard_normal((50, 30))
+    problem = RegressionProblem(X, X[:, 0] > 0.2, loss="logistic", penalty=Log(0.1), lam=0.02)
+    steps = []
+    plain = ActiveSet._step
+    monkeypatch.setattr(ActiveSet, "_step", lambda run, most: steps.append(1) or plain(run, most))
+    for start in (None, "multi"):
+        with pytest.warns(ConvergenceWarning, match="time limit"):
+            found = majorize_minimize(problem, start, time_limit=0.0)
+        assert found.status is Status.TIME_LIMIT
+    assert not steps

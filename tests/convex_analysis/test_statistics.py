@@ -163,3 +163,35 @@ def test_problems_of_several_responses_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="one response"):
             ask()
+
+
+@pytest.mark.parametrize("loss", ["linear", "huber", "gamma"])
+def test_units_of_the_features_are_no_dependence(loss) -> None:
+    units = np.ones(D)
+    units[[0, 1]] = 1e8, 1e-8
+    targets = np.exp(0.2 * Y) if loss == "gamma" else Y
+    plain = RegressionProblem(X + 3.0, targets, loss=loss, fit_intercept=True)
+    scaled = RegressionProblem((X + 3.0) * units, targets, loss=loss, fit_intercept=True)
+    first, second = refit(plain, [0, 1, 2]), refit(scaled, [0, 1, 2])
+    np.testing.assert_allclose(second.coefficients * units[:3], first.coefficients, rtol=1e-5)
+    np.testing.assert_allclose(second.standard_errors * units[:3], first.standard_errors, rtol=1e-5)
+
+
+def test_degrees_of_freedom_at_the_solutions_own_lam_in_any_units() -> None:
+    units = np.r_[1e-8, 1.0, 1e8, np.ones(D - 3)]
+    problem = RegressionProblem(X * units, Y, lam=1e-12, fit_intercept=True)
+    found = majorize_minimize(problem)
+    assert effective_degrees_of_freedom(problem, found) == pytest.approx(found.support.size + 1)
+    bent = RegressionProblem(X, Y, lam=0.2, penalty=Log(1.0))
+    found = majorize_minimize(bent)
+    own = effective_degrees_of_freedom(bent, found)
+    assert effective_degrees_of_freedom(bent.with_lam(0.0), found) == own
+
+
+def test_a_support_that_is_no_list_of_indices_is_refused() -> None:
+    problem = RegressionProblem(X, Y)
+    for wrong in (np.arange(D) < 3, [0.0, 1.0], [[0, 1]]):
+        with pytest.raises(TypeError, match="indices of features"):
+            refit(problem, wrong)
+    with pytest.raises(ValueError, match="feature -1 of 12"):
+        refit(problem, [-1, 4])

@@ -490,6 +490,19 @@ def test_a_path_is_reported_stored_and_drawn_with_the_chosen_lam(folder, capsys)
     assert (folder / "path.png").read_bytes().startswith(b"\x89PNG")
     assert run("path", *data, "--n-lams", 5, "--choice", "cv") == 0
     assert "held-out loss" in capsys.readouterr().out
+    assert run("path", *data, "--n-lams", 3, "--smallest", 0.9) == 0
+    assert "better, give --smallest" in " ".join(capsys.readouterr().out.split())  # --lam has no place here
+
+
+def test_a_bound_counts_beside_the_objective_in_any_units() -> None:
+    from convex_analysis.commands.certificate import _verdict
+
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    found = majorize_minimize(RegressionProblem(X, 1e-5 * X[:, 0] + 1e-6, lam=1e-8))
+    none = dict.fromkeys(("holds", "applies", "FAILS"), 0)
+    assert "smaller by more than" in _verdict(0.5 * found.objective, found, none)
+    assert "is not known" in _verdict(found.objective, found, none)
+    assert "is the global minimum" in _verdict(1e-6 * found.objective, found, none)
 
 
 @pytest.mark.parametrize(

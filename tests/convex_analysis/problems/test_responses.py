@@ -8,13 +8,14 @@ from sklearn.linear_model import Lasso, LogisticRegression, MultiTaskLasso
 
 from concave_sparsity import L1, MCP, Log, Lq
 from convex_analysis import MultiResponseProblem, RegressionProblem, dual_value, lam_grid, majorize_minimize
-from convex_analysis.cross_validation import cross_validate
+from convex_analysis.cross_validation import cross_validate, deal_folds
 from convex_analysis.design import Design
 from convex_analysis.losses import Multinomial
 from convex_analysis.path import path
 from convex_analysis.reference import convex_step
 from convex_analysis.solver.stacked_set import StackedSet
 from convex_analysis.stacked_design import StackedDesign
+from convex_analysis.statistics import nested_cross_validate
 
 RNG = np.random.default_rng(3)
 N, D, K = 80, 7, 3
@@ -188,11 +189,62 @@ def test_cross_validation_and_criteria_count_samples_not_rows() -> None:
     assert found.losses.shape == (3, 6)
     assert found.best.lam < found.lams[0]
     assert (found.losses.mean(axis=0)[0] > found.losses.mean(axis=0)).any()
-    assert found.path.bic[0] == pytest.approx(
-        2.0 * N * found.path[0].objective + 2 * np.log(N) * N / (N - 3.0)
-        if np.count_nonzero(found.path[0].x) == 2
-        else 2.0 * N * found.path[0].objective
+    # Two free intercepts are two parameters of every model, that without features too.
+    assert found.path.bic[0] == pytest.approx(2.0 * N * found.path[0].objective + 2 * np.log(N) * N / (N - 3))
+    assert found.path.ebic[0] == pytest.approx(found.path.bic[0])
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_held_out_losses_are_those_of_the_model_that_was_fitted(classes) -> None:
+    """Its intercepts, too: nothing of the samples held out is in them."""
+    targets, loss = (LABELS, "multinomial") if classes else (Y, "linear")
+    parts = {"loss": loss, "penalty": MCP(2.0), "fit_intercept": True}
+    problem = MultiResponseProblem(X, targets, **parts)
+    found = cross_validate(problem, [0.3, 0.1], folds=3, seed=1, tol=1e-10)
+    fold = deal_folds(problem, 3, np.random.default_rng(1))
+    nested = nested_cross_validate(problem, outer=3, folds=2, n_lams=3)
+    outer = deal_folds(problem, 3, np.random.default_rng([0, 1]))
+
+    def judge(part, x, out):
+        W, b = part.coefficients(x)
+        z = X[out] @ W.T + b
+        if not classes:
+            return ((Y[out] - z) ** 2).sum(axis=1).mean() / 2.0
+        own = z[np.arange(len(z)), np.searchsorted(problem.classes, LABELS[out])]
+        return float(np.mean(logsumexp(z, axis=1) - own))
+
+    for k in range(3):
+        part = MultiResponseProblem(X[fold != k], targets[fold != k], **parts)
+        along = path(part, [0.3, 0.1], tol=1e-10)
+        expected = [judge(part, one.x, fold == k) for one in along]
+        np.testing.assert_allclose(found.losses[k], expected, rtol=1e-6)
+        trained = problem.with_sample_weight((outer != k).astype(float))
+        assert nested.losses[k] == pytest.approx(judge(trained, nested.solutions[k].x, outer == k))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_infinite_factor_leaves_a_feature_out_of_all_responses(shared) -> None:
+    factor = np.r_[np.inf, np.ones(D - 1)]
+    parts = {"lam": 0.05, "fit_intercept": True, "shared_support": shared}
+    problem = MultiResponseProblem(X, Y, penalty_factor=factor, **parts)
+    found = majorize_minimize(problem, tol=1e-10)
+    W, _ = problem.coefficients(found.x)
+    assert not W[:, 0].any()
+    assert 0.0 <= found.gap <= 1e-8
+    fewer = MultiResponseProblem(X[:, 1:], Y, **parts)
+    np.testing.assert_allclose(
+        W[:, 1:], fewer.coefficients(majorize_minimize(fewer, tol=1e-10).x)[0], atol=1e-6
     )
+
+
+def test_another_box_is_one_of_the_features() -> None:
+    problem = MultiResponseProblem(X, Y, lam=0.01, fit_intercept=True)
+    boxed = problem.with_bounds(-0.1, 0.1)
+    again = MultiResponseProblem(X, Y, lam=0.01, fit_intercept=True, lower=-0.1, upper=0.1)
+    np.testing.assert_array_equal(boxed.lower, again.lower)
+    np.testing.assert_array_equal(boxed.upper, again.upper)
+    with pytest.raises(ValueError, match="no bounds"):
+        multinomial(shared_support=True).with_bounds(0.0, np.inf)
 
 
 def test_infinite_slopes_and_unbounded_coefficients() -> None:

@@ -85,3 +85,16 @@ def test_other_problems_are_refused():
         group_condition(grouped, np.r_[1.0, 1.0, 0.0], np.ones(3))
     with pytest.raises(ValueError, match="positive lam"):
         group_condition(grouped.with_lam(0.0), np.ones(3), np.ones(3))
+
+
+def test_a_group_that_is_left_out_may_be_pulled_at():
+    rng = np.random.default_rng(0)
+    X, group = rng.standard_normal((40, 6)), np.arange(6) // 2
+    target = np.r_[1.0, -1.0, 1.0, 1.0, 0.0, 0.0]
+    y = X @ target
+    problem = RegressionProblem(X, y, groups=group, penalty_factor=[1.0, np.inf, 1.0], lam=0.1)
+    found = majorize_minimize(problem, tol=1e-11)
+    inside = np.where(group == 0, target, 0.0)
+    told = group_condition(problem, found.x, inside)
+    assert problem.stationarity(found.x) <= 1e-9
+    assert told.holds(1e-7)
