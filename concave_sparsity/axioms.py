@@ -25,7 +25,11 @@ def check_axioms(penalty: Penalty, upper: float = 10.0, normalised: bool = True)
     ------
     ValueError
         With a sentence that names the first axiom that fails, and where.
+    TypeError
+        If it is no penalty; a class, for instance.
     """
+    if not isinstance(penalty, Penalty):
+        raise TypeError(f"check_axioms takes a penalty, such as Log(0.1), got {penalty!r}")
     who = repr(penalty)
     t = np.unique(
         np.concatenate([[0.0, 1.0], np.geomspace(1e-9, 1.0, 400) * upper, np.linspace(0, upper, 401)])

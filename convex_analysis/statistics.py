@@ -55,6 +55,15 @@ class StabilitySelection:
     most: int
     error_bound: float
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{i} ({self.frequencies[i]:.2f})" for i in self.selected[:20])
+        more = ", ..." if len(self.selected) > 20 else ""
+        return (
+            f"StabilitySelection: {len(self.selected)} of {len(self.frequencies)} selected by at least "
+            f"{self.threshold:g} of the halves, of which {self.error_bound:.3g} wrong at most are expected\n"
+            f"  index (share of the halves): {shown or 'none'}{more}"
+        )
+
 
 def stability_selection(
     problem: Problem,
@@ -210,6 +219,13 @@ class NestedCrossValidation:
     def standard_error(self) -> float:
         """Standard error of the mean over the outer folds, which are not independent: a rough figure."""
         return float(self.losses.std(ddof=1)) / sqrt(self.losses.size)
+
+    def __repr__(self) -> str:
+        lams = ", ".join(f"{lam:.3g}" for lam in self.lams)
+        return (
+            f"NestedCrossValidation: mean held-out loss {self.mean:.6g} +- {self.standard_error:.2g} "
+            f"over {self.losses.size} folds\n  lam chosen in each: {lams}"
+        )
 
 
 def nested_cross_validate(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 
-from concave_sparsity import Penalty
+from concave_sparsity import PENALTIES, Penalty, Scaled, check_axioms
 from nets import registry
 from nets.registry import import_object, is_import_path, parse_call
+
+#: Known to keep the axioms; any other penalty is looked at on a grid.
+_OWN = frozenset({*PENALTIES.values(), Scaled})
 
 
 def parse_penalty(text: str | Penalty) -> Penalty:
@@ -22,10 +25,18 @@ def parse_penalty(text: str | Penalty) -> Penalty:
     Raises
     ------
     ValueError
-        If the name is unknown or a parameter is not right.
+        If the name is unknown or a parameter is not right, or a penalty of the user's own is not concave,
+        nondecreasing and 0 at 0 on [0, 1].
     TypeError
         If it is neither a text nor a penalty.
     """
+    penalty = _parsed(text)
+    if type(penalty) not in _OWN:
+        check_axioms(penalty, upper=1.0, normalised=False)
+    return penalty
+
+
+def _parsed(text: str | Penalty) -> Penalty:
     if isinstance(text, Penalty):
         return text
     if not isinstance(text, str):
@@ -38,7 +49,7 @@ def parse_penalty(text: str | Penalty) -> Penalty:
         if not isinstance(made, Penalty):
             raise ValueError(f"{text!r} is a {type(made).__name__}, not a Penalty")
         return made
-    name, values, settings = parse_call(text, "a penalty", "log(0.02) or l1")
+    name, values, settings = parse_call(text, "a penalty", "log(0.02), l1 or package.module:OBJECT")
     kind = registry.penalties.find(name)
     positional = [_number(value, text) for value in values]
     named = {setting: _number(value, text) for setting, value in settings.items()}

@@ -61,3 +61,8 @@ def test_not_normalised_on_request():
     with pytest.raises(ValueError, match="must be 1"):
         check_axioms(MCP.classical(0.3, 3.0))
     check_axioms(Log(0.1), upper=1e6)
+
+
+def test_a_class_is_told_from_a_penalty():
+    with pytest.raises(TypeError, match="takes a penalty, such as"):
+        check_axioms(Log)

@@ -17,7 +17,7 @@ from convex_analysis import (
 )
 from convex_analysis.cross_validation import cross_validate
 from convex_analysis.losses import Huber
-from convex_analysis.statistics import error_bound
+from convex_analysis.statistics import NestedCrossValidation, StabilitySelection, error_bound
 
 RNG = np.random.default_rng(5)
 N, D = 60, 12
@@ -195,3 +195,17 @@ def test_a_support_that_is_no_list_of_indices_is_refused() -> None:
             refit(problem, wrong)
     with pytest.raises(ValueError, match="feature -1 of 12"):
         refit(problem, [-1, 4])
+
+
+def test_what_is_found_is_shown_in_two_lines() -> None:
+    chosen = StabilitySelection(np.array([0.9, 0.1, 0.8]), np.array([0, 2]), 0.75, 2, 1.5)
+    assert repr(chosen).splitlines() == [
+        "StabilitySelection: 2 of 3 selected by at least 0.75 of the halves, of which 1.5 wrong at most are "
+        "expected",
+        "  index (share of the halves): 0 (0.90), 2 (0.80)",
+    ]
+    nested = NestedCrossValidation(np.array([1.0, 3.0]), np.array([0.1, 0.2]), ())
+    assert repr(nested).splitlines() == [
+        "NestedCrossValidation: mean held-out loss 2 +- 1 over 2 folds",
+        "  lam chosen in each: 0.1, 0.2",
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq
+from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
 from nets.penalties import parse_penalty, penalty_text
 
 ALL = [
@@ -54,3 +54,26 @@ def test_errors(text, sentence):
 def test_what_has_no_text():
     with pytest.raises(ValueError, match="has no name that a file could hold"):
         penalty_text(Log(0.1).scaled(2.0))
+
+
+class Square(Penalty):
+    def value(self, t):
+        return t * t
+
+    def derivative(self, t):
+        return 2 * t
+
+
+class Root(Penalty):
+    def value(self, t):
+        return t**0.5
+
+    def derivative(self, t):
+        return 0.5 * t**-0.5
+
+
+def test_a_penalty_of_the_users_own_is_looked_at():
+    with pytest.raises(ValueError, match="must lie below its tangents"):
+        parse_penalty(Square())
+    root = Root()
+    assert parse_penalty(root) is root
