@@ -15,7 +15,7 @@ from nets.search import Found, Search, timed
 from nets.tickets import Ticket
 
 OPTIONS = (
-    Option("samples", 1024, "training samples that the layers' outputs are kept on"),
+    Option("samples", 1024, "training samples to keep the outputs on; a fifth of them is held out to judge"),
     Option("ridge", 0.01, "damping, relative to the mean square of a layer's inputs"),
     Option("rewinding", "weights", 'what the ticket starts from: "weights" rewound, or "fine-tuning"'),
     Option("fine_tune", 0.1, "rate of fine-tuning, as a share of the peak learning rate"),
