@@ -25,8 +25,7 @@ def section(results: dict[str, Any]) -> str:
     compared = [case["runs"] for name, case in cases.items() if "runs" in case and name != "scale"]
     parts = [_goals(cases), *map(_runs, compared)]
     if "scale" in cases:
-        fresh = [run for run in cases["scale"]["runs"] if "stale" not in run]
-        parts.append(_scale([row for run in fresh for row in run["rows"]]) if fresh else "")
+        parts.append(_scale([row for run in cases["scale"]["runs"] for row in run["rows"]]))
     parts += [_measurement(name, case) for name, case in cases.items() if "runs" not in case]
     parts.append(_environment(next(iter(cases.values()))))
     return "\n\n".join(part for part in parts if part)

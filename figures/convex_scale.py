@@ -11,7 +11,7 @@ from figures.stored import RESULTS
 from figures.style import canvas, look, name_panel
 
 BENCHMARK = RESULTS / "convex_benchmark.json"
-SOLVERS = ("convex_analysis", "skglm", "celer", "scikit-learn")
+SOLVERS = ("convex_analysis", "skglm", "celer", "scikit-learn", "convex_analysis, refine=False")
 TITLES = {"lasso": "lasso, duality gap $10^{-6}$", "MCP": "MCP, stationarity $10^{-6}\\lambda$"}
 
 
