@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 import numpy as np
 
-from concave_sparsity.penalty import Penalty
+from concave_sparsity.catalogue import PENALTIES
+from concave_sparsity.penalty import Penalty, Scaled
+
+_OWN = frozenset(PENALTIES.values())
+_checked: WeakValueDictionary[tuple[int, tuple[float, ...]], Penalty] = WeakValueDictionary()
+
+
+def require_axioms(penalty: Penalty, *uppers: float) -> None:
+    """Refuse a penalty that is not concave, nondecreasing and 0 at 0, or whose derivative is not its slope.
+
+    The families of concave_sparsity are known to keep the axioms; any other penalty object is checked on a
+    grid of [0, upper] for each of `uppers`, once.
+
+    Raises
+    ------
+    ValueError
+        With the first axiom that fails, and where.
+    """
+    while type(penalty) is Scaled:
+        penalty = penalty.penalty
+    key = id(penalty), uppers
+    if type(penalty) in _OWN or _checked.get(key) is penalty:
+        return
+    for upper in uppers:
+        check_axioms(penalty, upper, normalised=False)
+    try:
+        _checked[key] = penalty
+    except TypeError:  # a class whose objects take no weak references is checked each time
+        return
 
 
 def check_axioms(penalty: Penalty, upper: float = 10.0, normalised: bool = True) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 
-from concave_sparsity import PENALTIES, Penalty, Scaled, check_axioms
+from concave_sparsity import Penalty
+from concave_sparsity.axioms import require_axioms
 from nets import registry
 from nets.registry import import_object, is_import_path, parse_call
-
-#: Known to keep the axioms; any other penalty is looked at on a grid.
-_OWN = frozenset({*PENALTIES.values(), Scaled})
 
 
 def parse_penalty(text: str | Penalty) -> Penalty:
@@ -31,8 +29,7 @@ def parse_penalty(text: str | Penalty) -> Penalty:
         If it is neither a text nor a penalty.
     """
     penalty = _parsed(text)
-    if type(penalty) not in _OWN:
-        check_axioms(penalty, upper=1.0, normalised=False)
+    require_axioms(penalty, 1.0)
     return penalty
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from concave_sparsity.axioms import require_axioms
 from convex_analysis.datafit import DataFit
 from convex_analysis.design import Design, Indices
 from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems import validation
-from convex_analysis.problems.axioms import require_axioms
 from convex_analysis.regulariser import Grouped, Regulariser, Separable, Strength
 from convex_analysis.scaling import column_units, scaled_fit
 
@@ -433,5 +433,5 @@ def _check_penalty(penalty: Any) -> Any:
         hint = " (an instance, not the class)" if isinstance(penalty, type) else ""
         hint = " (penalty_from_name makes one of a name)" if isinstance(penalty, str) else hint
         raise TypeError(f"penalty must be a concave_sparsity.Penalty{hint}, got {penalty!r}.")
-    require_axioms(penalty)
+    require_axioms(penalty, 10.0, 1e6)  # far enough for coefficients in any sensible unit
     return penalty

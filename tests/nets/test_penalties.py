@@ -75,5 +75,7 @@ class Root(Penalty):
 def test_a_penalty_of_the_users_own_is_looked_at():
     with pytest.raises(ValueError, match="must lie below its tangents"):
         parse_penalty(Square())
+    with pytest.raises(ValueError, match="must lie below its tangents"):
+        parse_penalty(Square().scaled(2.0))
     root = Root()
     assert parse_penalty(root) is root
