@@ -37,13 +37,19 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
         If the lock cannot be made: read-only folder, full disk.
     """
     path = folder / ".lock"
+    lock = FileLock(path)
     with explained(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        try:
-            lock.acquire(blocking=wait, poll_interval=POLL)
-        except Timeout:
-            raise RunBusy(f"another process is working on {folder.name}: let it finish, or stop it") from None
+        while not lock.is_locked:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(blocking=wait, poll_interval=POLL)
+            except FileNotFoundError:
+                continue  # who held it removed the folder of its finished search meanwhile
+            except Timeout:
+                busy = f"another process is working on {folder.name}: let it finish, or stop it"
+                raise RunBusy(busy) from None
+            if not path.exists():  # the lock of a folder that was removed keeps nobody away
+                lock.release()
     try:
         yield
     finally:
