@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from nets.masking.masking import Hold
 
 FORMAT = "concave-sparsity ticket"
-#: Version 1 held every weight; it is still read.
-VERSION = 2
-
 
 #: How the names of floats in a state end that are no parameters.
 _STATISTICS = ("running_mean", "running_var")
@@ -416,7 +413,7 @@ class Ticket:
             metadata["trace"] = {name: list(values) for name, values in self.trace.items()}
         metadata["order"] = [list(self.masks), list(self.weights)]
         state = self.weights if whole else self.masked_weights()
-        packed.write(path, FORMAT, VERSION, state, self.masks, metadata, whole=whole)
+        packed.write(path, FORMAT, state, self.masks, metadata, whole=whole)
         return path
 
     @classmethod
@@ -431,9 +428,9 @@ class Ticket:
             If the file is not a ticket, is truncated, or was changed since it was written.
         """
         path = Path(path)
-        if tensor_file.version(path, FORMAT) == 1:
+        if tensor_file.version(path, FORMAT) == 1:  # held every weight
             return cls._load_dense(path)
-        weights, masks, said = packed.read(path, FORMAT, VERSION)
+        weights, masks, said = packed.read(path, FORMAT)
         try:
             if "order" in said:  # files of earlier versions have an order of their own
                 order_of_masks, order_of_weights = said["order"]

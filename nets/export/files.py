@@ -17,9 +17,6 @@ from nets.storage.atomic import write_bytes
 from nets.tickets import Ticket
 
 FORMAT = "concave-sparsity network"
-#: Version 1 holds every weight: the networks of stored runs.
-VERSION = 2
-
 #: How a network may be written.
 FORMS = ("packed", "int8", "csr", "torch", "safetensors")
 
@@ -89,7 +86,7 @@ def _write(state: Mapping[str, Tensor], ticket: Ticket, path: Path, form: str) -
         metadata: dict[str, Any] = {"metadata": dict(ticket.metadata)}
         if form == "int8":
             state, metadata["int8"] = _rounded(state, ticket.masks)
-        packed.write(path, FORMAT, VERSION, state, ticket.masks, metadata)
+        packed.write(path, FORMAT, state, ticket.masks, metadata)
     elif form == "safetensors":
         import safetensors.torch
 
@@ -177,10 +174,10 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> Any:
         is then left unchanged).
     """
     path = Path(path)
-    if tensor_file.version(path, FORMAT) == 1:
+    if tensor_file.version(path, FORMAT) == 1:  # every weight: the networks of stored runs
         state = dict(tensor_file.read(path, FORMAT, 1).tensors)
     else:
-        state, _, metadata = packed.read(path, FORMAT, VERSION)
+        state, _, metadata = packed.read(path, FORMAT)
         try:
             state = _scaled(state, metadata.get("int8", {}))
         except (AttributeError, KeyError, TypeError, RuntimeError) as error:

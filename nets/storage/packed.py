@@ -2,8 +2,8 @@
 
 A mask takes one bit a weight, or the gaps between its ones (or its zeros) in a Rice code, whichever is
 smaller: within a few hundredths of a bit a weight of the entropy. Values lie behind one another, one flat
-tensor a dtype; names, shapes and codes in one compressed table. So a file has hardly more bytes than the
-numbers in it.
+tensor a dtype; names, shapes and codes in one compressed table, the masks behind it. So a file has hardly
+more bytes than the numbers in it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ DTYPES = {
     "BOOL": torch.bool,
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+#: Version of the layout. Version 2, which is read too, has the masks in a tensor of their own.
+VERSION = 3
 
 #: Bytes that the table may unpack to: a hostile file must not fill the memory.
 TABLE = 1 << 28
@@ -145,7 +148,6 @@ def _rice(form: str, places: np.ndarray) -> Code:
 def write(
     path: Path,
     kind: str,
-    version: int,
     state: Mapping[str, Tensor],
     masks: Mapping[str, Tensor],
     metadata: Any,
@@ -156,7 +158,7 @@ def write(
 
     Parameters
     ----------
-    path, kind, version
+    path, kind
         See `nets.storage.tensor_file.write`.
     state : mapping of str to Tensor
         Dense tensors. What comes twice (tied weights) is stored once.
@@ -184,31 +186,31 @@ def write(
         if tensor.dtype not in _NAMES:
             raise TypeError(f"{name} has dtype {tensor.dtype}; packed files hold {', '.join(DTYPES)}")
         dtype, shape, flat = _NAMES[tensor.dtype], list(tensor.shape), tensor.reshape(-1)
-        form: list[Any] | None = None
+        form: list[Any] = []
         row, kept = b"", flat
         if name in masks:
             mask = masks[name].cpu().reshape(-1)
             code = encode(mask.numpy())
-            form, row = [code.form, len(code.content), code.places, code.low, code.unary], code.content
+            form, row = list(code[:1]) if code.form == "bits" else [code.form, *code[2:]], code.content
             if not whole:
                 flat = flat.masked_fill(~mask, 0)
                 kept = flat[mask]
         key = (dtype, *shape, hashlib.sha256(flat.view(torch.uint8).numpy().data).digest())
         first, its_row = known.setdefault(key, (name, row))
         if first != name and flat.numel() > 1 and (name not in masks or row == its_row):
-            table.append([name, dtype, shape, ["same", first, name in masks]])
+            table.append([name, dtype, shape, "same", first, name in masks])
             continue
-        table.append([name, dtype, shape, form])
+        table.append([name, dtype, shape, *form])
         codes.append(row)
         values.setdefault(dtype, []).append(kept)
-    about = json.dumps({"tensors": table, "whole": whole, "metadata": metadata}, sort_keys=True).encode()
+    about = {"tensors": table, "metadata": metadata} | ({"whole": True} if whole else {})
+    text = json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
     content = {name: torch.cat(parts) for name, parts in values.items()}
-    content["about"] = _bytes(zlib.compress(about, 9))
-    content["masks"] = _bytes(b"".join(codes))
-    tensor_file.write(path, kind, version, content, None)
+    content["about"] = _bytes(b"".join([zlib.compress(text, 9, wbits=-15), *codes]))
+    tensor_file.write(path, kind, VERSION, content)
 
 
-def read(path: Path, kind: str, version: int) -> Packed:
+def read(path: Path, kind: str) -> Packed:
     """Read what `write` wrote: dense tensors, zero outside their masks unless they were stored whole.
 
     Raises
@@ -216,35 +218,38 @@ def read(path: Path, kind: str, version: int) -> Packed:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not of this kind and version, is truncated, was changed since it was written, or would
-        grow beyond all measure.
+        If the file is not of this kind and of a version that is read, is truncated, was changed since it was
+        written, or would grow beyond all measure.
     """
-    content, _ = tensor_file.read(path, kind, version)
+    old = tensor_file.version(path, kind) == 2
+    content, _ = tensor_file.read(path, kind, 2 if old else VERSION)
     try:
-        return _unpacked(content, path.stat().st_size)
+        return _unpacked(content, path.stat().st_size, old)
     except (KeyError, TypeError, ValueError, IndexError, RecursionError, zlib.error) as error:
         raise ValueError(f"{path} is not a file that this library wrote ({error!r})") from None
 
 
-def _unpacked(content: Mapping[str, Tensor], size: int) -> Packed:
-    inflate = zlib.decompressobj()
+def _unpacked(content: Mapping[str, Tensor], size: int, old: bool) -> Packed:
+    inflate = zlib.decompressobj(15 if old else -15)
     table = inflate.decompress(content["about"].numpy().tobytes(), TABLE)
     if not inflate.eof:
         raise ValueError("its table is too long")
     about = json.loads(table)
-    codes = content["masks"].numpy().tobytes()
+    codes = content["masks"].numpy().tobytes() if old else inflate.unused_data
     start, place = dict.fromkeys(content, 0), 0
     state: dict[str, Tensor] = {}
     masks: dict[str, Tensor] = {}
     total = 0
-    for name, dtype, shape, form in about["tensors"]:
+    whole = bool(about.get("whole"))
+    for name, dtype, shape, *form in about["tensors"]:
+        form = form[0] or [] if old else form
         if not isinstance(name, str) or name in state or not all(type(s) is int and s >= 0 for s in shape):
             raise ValueError(f"the entry of {name!r} is odd")
         count = prod(shape)
         total += count
         if total > max(FREE, GROWTH * size):
             raise ValueError(f"{total} weights out of {size} bytes")
-        if form is not None and form[0] == "same":
+        if form[:1] == ["same"]:
             state[name] = state[form[1]].clone()
             if form[2]:
                 masks[name] = masks[form[1]].clone()
@@ -252,11 +257,11 @@ def _unpacked(content: Mapping[str, Tensor], size: int) -> Packed:
                 raise ValueError(f"{name} is not as {form[1]}")
             continue
         mask, stored = None, count
-        if form is not None:
-            code = Code(form[0], codes[place : place + form[1]], *form[2:])
-            mask = torch.from_numpy(decode(code, count))
-            place += form[1]
-            if not about["whole"]:
+        if form:
+            length = form.pop(1) if old else _length(form, count)
+            mask = torch.from_numpy(decode(Code(form[0], codes[place : place + length], *form[1:]), count))
+            place += length
+            if not whole:
                 stored = int(mask.sum())
             masks[name] = mask.reshape(shape)
         begin, source = start[dtype], content[dtype]
@@ -271,7 +276,15 @@ def _unpacked(content: Mapping[str, Tensor], size: int) -> Packed:
             flat = torch.zeros(count, dtype=source.dtype)
             flat[mask] = values
             state[name] = flat.reshape(shape)
-    return Packed(state, masks, {**about["metadata"], "whole": bool(about["whole"])})
+    return Packed(state, masks, {**about["metadata"], "whole": whole})
+
+
+def _length(form: list[Any], size: int) -> int:
+    """Return how many bytes the code of a mask of that many weights has."""
+    if form == ["bits"]:
+        return -(-size // 8)
+    _, places, low, unary = form
+    return int(unary) + -(-int(places) * int(low) // 8)
 
 
 def _bytes(content: bytes) -> Tensor:

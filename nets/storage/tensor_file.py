@@ -6,6 +6,7 @@ import hashlib
 import json
 import stat
 import struct
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ class Contents(NamedTuple):
     said: Any
 
 
-def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], said: Any) -> None:
+def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], said: Any = None) -> None:
     """Write tensors and plain values atomically.
 
     Parameters
@@ -44,7 +45,7 @@ def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], sa
     tensors : mapping of str to Tensor
         Copied to the CPU.
     said : plain values
-        Anything JSON can hold.
+        Anything JSON can hold; None takes no room.
 
     Raises
     ------
@@ -52,10 +53,11 @@ def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], sa
         If it cannot be written; the old file is untouched.
     """
     ready = _apart(tensors)
-    header = {"format": kind, "version": version, "said": said}
-    header["sha256"] = digest(ready, header)
+    header = {"format": kind, "version": version} | ({} if said is None else {"said": said})
+    header["sha256"] = b64encode(digest(ready, header)).decode()
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"))
     # One key only: the format leaves the order of several to chance; equal contents shall give equal files.
-    write_bytes(path, safetensors.torch.save(ready, metadata={KEY: json.dumps(header, sort_keys=True)}))
+    write_bytes(path, safetensors.torch.save(ready, metadata={KEY: text}))
 
 
 def read(path: Path, kind: str, version: int) -> Contents:
@@ -79,9 +81,10 @@ def read(path: Path, kind: str, version: int) -> Contents:
         raise ValueError(
             f"{path} is a {what} of version {header.get('version')!r}, this library reads version {version}"
         )
-    if header.get("sha256") != digest(tensors, header):
+    found = digest(tensors, header)
+    if header.get("sha256") not in (b64encode(found).decode(), found.hex()):  # hex: earlier versions
         raise ValueError(f"{path} was changed or damaged after it was written (its sha256 differs)")
-    return Contents(tensors, header["said"])
+    return Contents(tensors, header.get("said"))
 
 
 def version(path: Path, kind: str) -> Any:
@@ -128,7 +131,7 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return ready
 
 
-def digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+def digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
     """Return the sha256 of everything the file says: names, dtypes, shapes, contents and metadata."""
     found = hashlib.sha256()
     said = {key: value for key, value in header.items() if key != "sha256"}
@@ -137,4 +140,4 @@ def digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
         tensor = tensors[name]
         found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
         found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+    return found.digest()

@@ -162,7 +162,7 @@ def test_every_changed_byte_is_refused(tmp_path, ticket):
 def test_changed_metadata_is_refused(tmp_path, ticket):
     content = ticket.save(tmp_path / "t.safetensors").read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
-    text = content[8 : 8 + length].replace(rb"\"said\": null", rb"\"said\": 1234")
+    text = content[8 : 8 + length].replace(rb"\"version\":", rb"\"said\":1,\"version\":")
     assert json.loads(text) != json.loads(content[8 : 8 + length])
     changed = tmp_path / "t2.safetensors"
     changed.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])

@@ -1,7 +1,10 @@
 """Networks in files: exact, small, readable without this library."""
 
+import base64
 import re
 import struct
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,10 @@ import nets
 from nets.export import load, save
 from nets.storage import tensor_file
 from nets.tickets import Ticket
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from old_files import NETWORK_2, TICKET_2
 
 DOCS = Path(__file__).parents[3] / "docs" / "files.md"
 
@@ -156,6 +163,28 @@ def test_the_network_of_a_stored_run_is_read(tmp_path, network):
     tensor_file.write(tmp_path / "n", "concave-sparsity network", 1, network.state_dict(), {"run": "a"})
     state = load(tmp_path / "n")
     assert all(torch.equal(state[k], v) for k, v in network.state_dict().items())
+
+
+def test_files_of_version_2_are_read(tmp_path):
+    """Made by the version before: the codes of masks in a tensor of their own."""
+    state = {
+        name: torch.arange(torch.Size(shape).numel()).reshape(shape) / 8 - 3
+        for name, shape in (("0.weight", (8, 40)), ("0.bias", (8,)), ("2.weight", (3, 8)), ("2.bias", (3,)))
+    }
+    masks = {
+        "0.weight": torch.arange(320).reshape(8, 40) % 37 == 5,
+        "2.weight": torch.arange(24).reshape(3, 8) % 3 != 1,
+    }
+    for name, text in (("t", TICKET_2), ("n", NETWORK_2)):
+        (tmp_path / name).write_bytes(zlib.decompress(base64.b85decode(text)))
+    ticket, network = Ticket.load(tmp_path / "t"), load(tmp_path / "n")
+    assert ticket.metadata == {"method": "magnitude"}
+    assert list(ticket.weights) == list(state)
+    for name, tensor in state.items():
+        wanted = tensor.masked_fill(~masks[name], 0) if name in masks else tensor
+        assert torch.equal(ticket.weights[name], wanted)
+        assert (network[name] - wanted).abs().max() <= wanted.abs().max() / 254
+    assert all(torch.equal(ticket.masks[name], mask) for name, mask in masks.items())
 
 
 def test_sizes(tmp_path):

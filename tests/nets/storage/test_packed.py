@@ -3,6 +3,8 @@
 import json
 import zlib
 from math import lgamma, log
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ from hypothesis import strategies as st
 from nets.storage import packed, tensor_file
 
 KIND = "concave-sparsity ticket"
+
+#: Bytes of a file of six tensors beside their content: the container's header and the table.
+HEADER = 450
 
 
 @given(st.integers(0, 300), st.floats(0, 1), st.integers(0, 2**32))
@@ -39,11 +44,15 @@ def entropy(n, k):
     return (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)) / log(2) / 8
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("density", [0.01, 0.02, 0.1, 0.2, 0.5, 0.9, 0.99])
-def test_a_file_has_at_most_a_twentieth_more_than_its_content(tmp_path, density, dtype):
-    """The layers of LeNet-300-100, the smallest network that matters."""
-    generator = torch.Generator().manual_seed(1)
+@given(
+    st.floats(-3, -0.045).map(lambda x: 10**x),
+    st.sampled_from([torch.float32, torch.float16, torch.bfloat16]),
+    st.integers(0, 2**32),
+)
+@settings(max_examples=25)
+def test_a_file_has_at_most_a_twentieth_more_than_its_content(density, dtype, seed):
+    """The layers of LeNet-300-100, the smallest network that matters, at densities from 0.1% to 90%."""
+    generator = torch.Generator().manual_seed(seed)
     state, masks, content = {}, {}, 0.0
     for name, shape in (("fc1", (300, 784)), ("fc2", (100, 300)), ("out", (10, 100))):
         weight = torch.randn(shape, generator=generator).to(dtype)
@@ -53,10 +62,12 @@ def test_a_file_has_at_most_a_twentieth_more_than_its_content(tmp_path, density,
         masks[f"{name}.weight"] = mask
         kept = int(mask.sum())
         content += kept * weight.element_size() + entropy(mask.numel(), kept) + bias.nbytes
-    path = tmp_path / "small"
-    packed.write(path, KIND, 2, state, masks, {})
-    assert path.stat().st_size <= max(1.05 * content, content + 600)
-    read, again, _ = packed.read(path, KIND, 2)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "small"
+        packed.write(path, KIND, state, masks, {})
+        size = path.stat().st_size
+        read, again, _ = packed.read(path, KIND)
+    assert size <= max(1.05 * content, content + HEADER)
     assert all(torch.equal(again[name], mask) for name, mask in masks.items())
     for name, tensor in state.items():
         wanted = tensor.masked_fill(~masks[name], 0) if name in masks else tensor
@@ -75,8 +86,8 @@ def test_any_dtype_and_odd_values_are_kept_to_the_bit(tmp_path):
         "none": torch.empty(0, 3),
         "byte": torch.tensor([3, 4], dtype=torch.uint8),
     }
-    packed.write(tmp_path / "x", KIND, 2, state, {"odd": torch.tensor([1, 1, 1, 0, 1]).bool()}, {"a": "ü"})
-    read, _, metadata = packed.read(tmp_path / "x", KIND, 2)
+    packed.write(tmp_path / "x", KIND, state, {"odd": torch.tensor([1, 1, 1, 0, 1]).bool()}, {"a": "ü"})
+    read, _, metadata = packed.read(tmp_path / "x", KIND)
     assert set(read) == set(state)
     state["odd"][3] = 0.0
     for name, tensor in state.items():
@@ -90,48 +101,50 @@ def test_equal_states_give_equal_files_and_tied_weights_one_copy(tmp_path):
     mask = tied > 1
     tied = tied.masked_fill(~mask, 0)
     state = {"decoder": tied, "encoder": tied, "bias": torch.ones(3)}
-    packed.write(tmp_path / "a", KIND, 2, state, {"encoder": mask}, {"x": 1, "y": 2})
-    packed.write(tmp_path / "b", KIND, 2, dict(reversed(state.items())), {"encoder": mask}, {"y": 2, "x": 1})
+    packed.write(tmp_path / "a", KIND, state, {"encoder": mask}, {"x": 1, "y": 2})
+    packed.write(tmp_path / "b", KIND, dict(reversed(state.items())), {"encoder": mask}, {"y": 2, "x": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    read, masks, _ = packed.read(tmp_path / "a", KIND, 2)
+    read, masks, _ = packed.read(tmp_path / "a", KIND)
     assert torch.equal(read["decoder"], tied)
     assert set(masks) == {"encoder"}
-    packed.write(tmp_path / "c", KIND, 2, {"encoder": tied, "bias": torch.ones(3)}, {"encoder": mask}, {})
+    packed.write(tmp_path / "c", KIND, {"encoder": tied, "bias": torch.ones(3)}, {"encoder": mask}, {})
     assert (tmp_path / "a").stat().st_size < (tmp_path / "c").stat().st_size + 80
 
 
 def test_what_has_no_place_in_the_layout_is_refused(tmp_path):
     with pytest.raises(TypeError, match=r"z has dtype torch\.complex64"):
-        packed.write(tmp_path / "x", KIND, 2, {"z": torch.zeros(2, dtype=torch.complex64)}, {}, {})
+        packed.write(tmp_path / "x", KIND, {"z": torch.zeros(2, dtype=torch.complex64)}, {}, {})
     assert not list(tmp_path.iterdir())
 
 
 def hostile(path, table, masks=b"", **values):
     """Write a file with a right digest and wrong content."""
-    text = json.dumps({"tensors": table, "whole": False, "metadata": {}}).encode()
+    text = json.dumps({"tensors": table, "metadata": {}}).encode()
     content = {name: torch.as_tensor(value) for name, value in values.items()}
-    content["about"] = torch.from_numpy(np.frombuffer(zlib.compress(text), np.uint8).copy())
-    content["masks"] = torch.from_numpy(np.frombuffer(masks, np.uint8).copy())
-    tensor_file.write(path, KIND, 2, content, None)
+    about = zlib.compress(text, wbits=-15) + masks
+    content["about"] = torch.from_numpy(np.frombuffer(about, np.uint8).copy())
+    tensor_file.write(path, KIND, packed.VERSION, content)
 
 
 @pytest.mark.parametrize(
     ("table", "masks"),
     [
-        ([["w", "F32", [10**6, 10**6], ["gaps", 0, 0, 0, 0]]], b""),  # would fill the memory
-        ([["w", "F32", [3], None]], b""),  # more values than there are
-        ([["w", "F32", [-2, -1], None]], b""),
-        ([["w", "F32", [1.5], None]], b""),
-        ([["w", "F16", [2], None]], b""),
-        ([["w", "I64", [2], None]], b""),
-        ([["w", "F32", [16], ["bits", 1, 0, 0, 0]]], b"\x01"),
-        ([["w", "F32", [16], ["gaps", 1, 2, 0, 1]]], b"\x80"),  # fewer places than it says
-        ([["w", "F32", [4], ["gaps", 2, 1, 4, 1]]], b"\x80\xf0"),  # beyond the end
-        ([["w", "F32", [4], ["gaps", 2, 1, 62, 1]]], b"\x80\xf0"),
-        ([["w", "F32", [16], ["gaps", 1, -1, 0, 1]]], b"\x80"),
-        ([["w", "F32", [16], ["runs", 1, 1, 0, 1]]], b"\x80"),
-        ([["w", "F32", [2], ["same", "v", False]]], b""),
-        ([["w", "F32", [2], None], ["w", "F32", [2], None]], b""),
+        ([["w", "F32", [10**6, 10**6], "gaps", 0, 0, 0]], b""),  # would fill the memory
+        ([["w", "F32", [3]]], b""),  # more values than there are
+        ([["w", "F32", [-2, -1]]], b""),
+        ([["w", "F32", [1.5]]], b""),
+        ([["w", "F16", [2]]], b""),
+        ([["w", "I64", [2]]], b""),
+        ([["w", "F32", [16], "bits"]], b"\x01"),
+        ([["w", "F32", [16], "gaps", 2, 0, 1]], b"\x80"),  # fewer places than it says
+        ([["w", "F32", [4], "gaps", 1, 4, 1]], b"\x80\xf0"),  # beyond the end
+        ([["w", "F32", [4], "gaps", 1, 62, 1]], b"\x80\xf0"),
+        ([["w", "F32", [16], "gaps", -1, 0, 1]], b"\x80"),
+        ([["w", "F32", [16], "runs", 1, 0, 1]], b"\x80"),
+        ([["w", "F32", [16], "gaps", "1", 0, 1]], b"\x80"),
+        ([["w", "F32", [16], "gaps", 1, 0]], b"\x80"),
+        ([["w", "F32", [2], "same", "v", False]], b""),
+        ([["w", "F32", [2]], ["w", "F32", [2]]], b""),
         ([["w"]], b""),
         ([None], b""),
         (7, b""),
@@ -140,11 +153,11 @@ def hostile(path, table, masks=b"", **values):
 def test_hostile_files_are_refused(tmp_path, table, masks):
     hostile(tmp_path / "x", table, masks, F32=[1.0, 2.0], I64=[1.0, 2.0])
     with pytest.raises(ValueError, match="is not a file that this library wrote"):
-        packed.read(tmp_path / "x", KIND, 2)
+        packed.read(tmp_path / "x", KIND)
 
 
 def test_a_table_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(packed, "TABLE", 1000)
-    hostile(tmp_path / "x", [[f"w{i}", "F32", [0], None] for i in range(500)])
+    hostile(tmp_path / "x", [[f"w{i}", "F32", [0]] for i in range(500)])
     with pytest.raises(ValueError, match="its table is too long"):
-        packed.read(tmp_path / "x", KIND, 2)
+        packed.read(tmp_path / "x", KIND)
