@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: How often the price of a weight is mended, by which factor at first, and the steps at each price.
-PRICES = 8
+PRICES = 5
 FACTOR = 16.0
-STEPS = 25
+STEPS = 15
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from concave_sparsity import Penalty
-from nets.layerwise.support import Mask, Weights, pattern, refit
+from nets.layerwise.support import Mask, Weights, least_squares, pattern
 
 #: Penalty parameter of the splitting, for a Gram matrix of unit diagonal, and how lam starts and grows.
 RHO = 0.3
@@ -93,8 +93,7 @@ class LayerProblem:
 
     def on(self, mask: Mask) -> Weights:
         """Return the minimiser of every row among the weights that vanish outside the mask."""
-        target = np.asarray(np.linalg.solve(self.gram, self.correlations.T).T, dtype=np.float64)
-        return refit(target, self.gram, mask)
+        return least_squares(self.correlations, self.gram, mask)
 
     def errors(self, weights: Weights) -> Weights:
         """Return v'G v - 2 c'v + squares of each row, shape (out,)."""
@@ -130,13 +129,12 @@ def prune_rows(
         Exact minimisers on the support, zero elsewhere.
     """
     mask = path_support(problem, penalty, counts, device=device)
-    values = problem.on(mask)
     if not search:
-        return mask, values
+        return mask, problem.on(mask)
     from nets.layerwise.local_search import improve  # numba
 
     scale = np.sqrt(np.diag(problem.gram))
-    better = improve(
+    better, before = improve(
         problem.gram / np.outer(scale, scale),
         problem.correlations / scale,
         problem.squares,
@@ -147,9 +145,10 @@ def prune_rows(
     )
     improved = problem.on(better)
     # The search is in single precision: where a layer is nearly singular it may have been misled.
-    if problem.errors(improved).sum() < problem.errors(values).sum():
+    looked_at = ~np.isnan(before)
+    if problem.errors(improved)[looked_at].sum() <= np.maximum(before[looked_at], 0.0).sum():
         return better, improved
-    return mask, values
+    return mask, problem.on(mask)
 
 
 def path_support(

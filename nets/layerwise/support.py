@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from convex_analysis.threads import one_thread
 from nets.granularity.names import n_and_m
 
 Weights = NDArray[np.float64]
@@ -117,8 +121,6 @@ def damped(gram: Weights, ridge: float) -> Weights:
 def refit(weights: Weights, gram: Weights, mask: Mask) -> Weights:
     """Return the minimiser of tr((V - W) G (V - W)') over V that vanish outside the mask.
 
-    Row by row G_SS v_S = (G w)_S, by a Cholesky factorisation of G_SS.
-
     Parameters
     ----------
     weights : ndarray, shape (out, d)
@@ -136,18 +138,40 @@ def refit(weights: Weights, gram: Weights, mask: Mask) -> Weights:
     ValueError
         If the Gram matrix is singular on a support.
     """
-    right = weights @ gram
-    result = np.zeros_like(weights)
+    return least_squares(weights @ gram, gram, mask)
+
+
+def least_squares(correlations: Weights, gram: Weights, mask: Mask) -> Weights:
+    """Return the rows v with G_SS v_S = c_S on their supports S, zero elsewhere, shape (out, d).
+
+    By a Cholesky factorisation of G_SS; rows are done side by side on as many threads as torch has, each
+    with one of BLAS, and the result does not depend on it. Parameters and errors as of `refit`.
+    """
+    result = np.zeros_like(correlations)
     alike = len(mask) > 1 and bool((mask == mask[0]).all())  # whole channels: one factorisation serves all
-    for i in range(1 if alike else len(mask)):
+    block = np.arange(len(mask))
+
+    def one(i: int) -> None:
         places = np.flatnonzero(mask[i])
         if len(places) == 0:
-            continue
-        rows = np.arange(len(mask)) if alike else np.array([i])
-        _, values, code = lapack.dposv(gram[np.ix_(places, places)], right[np.ix_(rows, places)].T, lower=1)
-        if code != 0:
-            raise ValueError(f"the inputs of row {i} depend linearly on each other; raise the ridge")
+            return
+        rows = block if alike else block[i : i + 1]
+        try:
+            factor = np.linalg.cholesky(gram[np.ix_(places, places)])  # without the interpreter's lock
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"the inputs of row {i} depend linearly on each other; raise the ridge"
+            ) from None
+        values, _ = lapack.dpotrs(factor.T, correlations[np.ix_(rows, places)].T, lower=0)
         result[np.ix_(rows, places)] = values.T
+
+    todo = range(1 if alike else len(mask))
+    with one_thread():
+        if len(todo) == 1:
+            one(0)
+        else:
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                list(pool.map(one, todo))
     return result
 
 

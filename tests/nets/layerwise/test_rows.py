@@ -103,9 +103,22 @@ def test_rows_done_side_by_side_are_the_same_rows() -> None:
     start = path_support(problem, Log(0.1), 320)
     scale = np.sqrt(np.diag(problem.gram))
     gram, right = problem.gram / np.outer(scale, scale), problem.correlations / scale
-    one = improve(gram, right, problem.squares, start, joint=True, threads=1)
-    two = improve(gram, right, problem.squares, start, joint=True, threads=3)
+    one, before = improve(gram, right, problem.squares, start, joint=True, threads=1)
+    two, again = improve(gram, right, problem.squares, start, joint=True, threads=3)
     assert np.array_equal(one, two)
+    assert np.array_equal(before, again)
+    np.testing.assert_allclose(before, problem.errors(problem.on(start)), rtol=1e-9)
+
+
+def test_large_supports_are_searched_as_exactly() -> None:
+    """Above 256 weights the inverse is in single precision first, and the refitted row is refined."""
+    problem = layer(4, rows=2, d=560, n=700)
+    start = path_support(problem, Log(0.1), 700)
+    scale = np.sqrt(np.diag(problem.gram))
+    gram, right = problem.gram / np.outer(scale, scale), problem.correlations / scale
+    better, before = improve(gram, right, problem.squares, start)
+    np.testing.assert_allclose(before, problem.errors(problem.on(start)), rtol=1e-9)
+    assert (problem.errors(problem.on(better)) < before).all()
 
 
 def test_a_penalty_of_the_users_own_is_enough() -> None:
