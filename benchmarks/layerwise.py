@@ -383,7 +383,7 @@ def memory(reset: bool = False) -> float:
 @app.command
 def tickets(
     methods: Sequence[str] = ("layerwise",),
-    densities: Sequence[float] = (0.05, 0.02, 0.01),
+    densities: Sequence[float] = (0.05, 0.02, 0.01, 0.005),
     seeds: Sequence[int] = (0, 1, 2),
 ) -> None:
     """Rewind the masks to the initial weights and retrain them: LeNet-300-100 on MNIST, 5 epochs a training.
@@ -392,7 +392,7 @@ def tickets(
     ----------
     methods
         Of `lottery compare`; the others' accuracies under the same protocol are those of
-        figures/results/mnist_all_methods.json.
+        figures/results/mnist_all_methods.json; `python -m figures.front gather` lays them side by side.
     densities, seeds
         Of the tickets.
     """

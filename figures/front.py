@@ -14,6 +14,7 @@ again at any moment.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import time
@@ -47,6 +48,7 @@ SHOWN = (
     "soft-threshold",
     "rigl",
     "synflow",
+    "layerwise",
 )
 
 #: Seeds that a setting needs to be shown.
@@ -100,7 +102,7 @@ PLAN: tuple[tuple[tuple[Setting, ...], tuple[int, ...]], ...] = (
             _imp(5, 0.55),
             Setting("gmp", 20),
             Setting("l1", 5),
-            _imp(5, 0.8),
+            Setting("imp"),
         ),
         (3, 4),
     ),
@@ -148,7 +150,7 @@ def compute() -> dict[str, Any]:
 
 
 def gather() -> dict[str, Any]:
-    """Return the rows of the finished runs, and of the plays of `mnist_all_methods` at these densities."""
+    """Return the rows of finished runs, of `mnist_all_methods`, of `benchmarks/layerwise.py tickets`."""
     from importlib.metadata import version
 
     from nets.runs.canonical import settled
@@ -175,7 +177,8 @@ def gather() -> dict[str, Any]:
             )
     known = {(r["method"], str(r["options"]), r["epochs"], r["density"], r["seed"]) for r in rows}
     shared = stored.read("mnist_all_methods")
-    for row in shared["rows"]:
+    pruned = json.loads((stored.RESULTS / "layerwise_tickets.json").read_text())["rows"]
+    for row in (*shared["rows"], *pruned):
         key = (row["method"], "{}", shared["epochs"], row["density"], row["seed"])
         if row["density"] in DENSITIES and key not in known:
             rows.append(
