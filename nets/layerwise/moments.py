@@ -156,6 +156,7 @@ class Calibration:
         single = dtypes.pop() if len(dtypes) == 1 else None
         for batch in self.batches:
             moved = _to(batch, device)
+            refuse_without_tensors(moved)
             if single is not None:
                 moved = _mapped(lambda t: t.to(single) if t.is_floating_point() else t, moved)
             if isinstance(moved, Mapping):
@@ -219,6 +220,19 @@ def _to(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, tuple | list):
         return type(batch)(_to(value, device) for value in batch) if type(batch) in (tuple, list) else batch
     return batch.to(device) if hasattr(batch, "to") else batch
+
+
+def refuse_without_tensors(batch: Any) -> None:
+    """Raise TypeError if a batch holds no tensor at all, as a list of lists of numbers."""
+    found: list[Tensor] = []
+    _mapped(lambda tensor: found.append(tensor) or tensor, batch)  # type: ignore[func-returns-value]
+    if not found and isinstance(batch, list | tuple | dict | str | int | float | None):
+        shown = repr(batch)
+        shown = shown if len(shown) < 40 else f"{shown[:40]}..."
+        raise TypeError(
+            f"a batch of the calibration data holds no tensor, got {shown}: turn numbers into tensors, "
+            "one batch each, by torch.tensor(...)"
+        )
 
 
 def run_on(model: nn.Module, call: Call) -> Any:

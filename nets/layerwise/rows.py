@@ -78,11 +78,12 @@ class LayerProblem:
         squares = np.einsum("od,od->o", product, weights) if squares is None else squares
         mean = float(np.trace(gram)) / len(gram)
         # Inputs that never differ say nothing of the weights: the largest stay.
-        damping = ridge * mean if mean > 0 else 1.0
+        damping = np.full(len(gram), ridge * mean if mean > 0 else 1.0)
+        damping[(np.diag(gram) <= 1e-12 * mean) & (damping == 0.0)] = mean
         return cls(
-            gram + damping * np.eye(len(gram)),
+            gram + np.diag(damping),
             cross + damping * weights,
-            squares + damping * np.einsum("od,od->o", weights, weights),
+            squares + np.einsum("od,od,d->o", weights, weights, damping),
             weights,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -412,3 +413,26 @@ def test_the_older_weight_norm_is_left_out() -> None:
     ticket = nets.prune(model, torch.randn(60, 12, generator=generator))
     assert list(ticket.masks) == ["0.weight"]
     assert "1.weight_v" in ticket.metadata["left_out"]
+
+
+@pytest.mark.parametrize(
+    "data", [[[1.0, 2.0], [3.0, 4.0]], [[[1.0, 2.0]], [[3.0, 4.0]]], [["a"]], [None], [3.0]], ids=repr
+)
+def test_batches_without_a_tensor_are_refused_in_a_sentence(data: object) -> None:
+    with pytest.raises(TypeError, match=r"holds no tensor, got .*torch\.tensor"):
+        nets.prune(nn.Linear(2, 2), data, 0.5)
+
+
+def test_inputs_that_never_differ_need_no_ridge() -> None:
+    """Their weights change nothing once the bias is fitted: no division by a zero on the diagonal."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 16, 5))
+    x = torch.randn(400, 2, 6, 6)
+    x[:, 1] = 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ticket = nets.prune(model, x, 0.5, ridge=0)
+    pruned = ticket.apply(copy.deepcopy(model))
+    assert all(bool(torch.isfinite(p).all()) for p in pruned.parameters())
+    change = (pruned(x) - model(x)).square().sum() / model(x).square().sum()
+    assert change < 0.1
