@@ -33,7 +33,7 @@ from nets.configuration import Training
 from nets.data import Dataset, load
 from nets.models import build
 from nets.models.flops import count_flops
-from nets.models.narrowing import width_for
+from nets.models.narrow import width_for
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results" / "channels.jsonl"
 

@@ -32,13 +32,12 @@ from nets.configuration import Training
 from nets.data import Dataset, load
 from nets.executors.pool import Tell, run_all
 from nets.executors.processes import Processes
-from nets.flat_model import FlatModel
-from nets.hooks import Hook
+from nets.lottery import find_ticket, retrain
 from nets.models import build
 from nets.models.flops import count_flops
-from nets.playing import find_ticket, retrain
 from nets.runs.environment import environment
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Hook, Loop
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"
 

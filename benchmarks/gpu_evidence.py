@@ -33,14 +33,14 @@ from nets.configuration import Play, Training
 from nets.data import Augmentation, Dataset, load
 from nets.executors.pool import Ended, Tell
 from nets.executors.processes import Processes
-from nets.flat_model import FlatModel
+from nets.lottery import Untrained, find_tickets, is_dense, result_of, retrain_ticket
 from nets.methods import method
 from nets.models import build
-from nets.playing import Untrained, find_tickets, is_dense, result_of, retrain_ticket
 from nets.runs.environment import environment
 from nets.runs.stored_trainings import StoredTrainings
 from nets.tickets import Ticket
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Loop
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results" / "gpu_evidence.jsonl"
 

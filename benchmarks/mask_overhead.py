@@ -31,8 +31,6 @@ import torch
 from concave_sparsity import Log
 from nets.configuration import Training
 from nets.data import Dataset
-from nets.flat_model import FlatModel
-from nets.hooks import Hook
 from nets.masking.scored_mask import ScoredMask
 from nets.masking.sparse_training import SparseTraining
 from nets.methods import method
@@ -40,7 +38,8 @@ from nets.methods.concave import relaxed_mask
 from nets.methods.continuous_sparsification import sigmoid_mask
 from nets.models import build
 from nets.runs.environment import environment
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Hook, Loop
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"
 

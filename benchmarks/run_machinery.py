@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nets.jobs import Job
+    from nets.executors.jobs import Job
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results" / "run-machinery.json"
 
@@ -35,7 +35,7 @@ def overhead(repeats: int, epochs: int, real: bool) -> dict[str, Any]:
     """Time plays with the machinery and without, turn by turn; the dense network is stored beforehand."""
     from nets.configuration import Play
     from nets.data import data_folder
-    from nets.jobs import Job
+    from nets.executors.jobs import Job
 
     # The longer a job takes, the fewer turns of it are needed and can be waited for.
     jobs = {
@@ -48,11 +48,11 @@ def overhead(repeats: int, epochs: int, real: bool) -> dict[str, Any]:
 
 
 def _turns(job: Job, repeats: int) -> dict[str, Any]:
-    from nets.jobs import Job
-    from nets.playing import Untrained, play_densities
+    from nets.executors.jobs import Job
+    from nets.lottery import Untrained, play_densities
     from nets.runs.canonical import dense_of
     from nets.runs.execution import execute
-    from nets.runs.keeping import Keeping
+    from nets.runs.store import Keeping
 
     bare, kept = [], []
     with tempfile.TemporaryDirectory(prefix="run-machinery-") as root:
@@ -76,7 +76,7 @@ def _turns(job: Job, repeats: int) -> dict[str, Any]:
 
 def throughput(seeds: int, epochs: int, workers: tuple[int, ...]) -> dict[str, Any]:
     """Time one sweep (concave and random at three densities, the dense network) with some workers."""
-    from nets.runs.keeping import Keeping
+    from nets.runs.store import Keeping
     from nets.sweeps import make_plan, plays_of, run_plan
 
     plays = plays_of(
@@ -105,14 +105,14 @@ def throughput(seeds: int, epochs: int, workers: tuple[int, ...]) -> dict[str, A
 def stored_runs(count: int) -> dict[str, Any]:
     """Time report, query and data frame over made-up runs; each in this process, imports done."""
     from nets.configuration import Play
-    from nets.jobs import Job
-    from nets.querying import query
+    from nets.executors.jobs import Job
     from nets.report import write_report
     from nets.runs.canonical import address
     from nets.runs.execution import execute
     from nets.runs.folder import RunFolder
-    from nets.runs.keeping import Keeping
+    from nets.runs.query import query
     from nets.runs.results import results
+    from nets.runs.store import Keeping
     from nets.storage import atomic
 
     root = Path(tempfile.mkdtemp(prefix="run-machinery-"))

@@ -118,7 +118,7 @@ def _told(values: list[float]) -> str:
 
 
 def _interval(values: list[float]) -> tuple[float, float]:
-    from nets.comparison import mean_interval
+    from nets.analysis.comparison import mean_interval
 
     mean, half = mean_interval(values)
     return mean, half if len(values) > 1 else 0.0

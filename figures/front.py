@@ -124,9 +124,9 @@ def planned() -> Iterator[tuple[Setting, int]]:
 
 def make(minutes: float = math.inf) -> bool:
     """Make the runs that are missing, and tell whether none is left; a finished run is only read."""
-    from nets.jobs import Job
+    from nets.executors.jobs import Job
     from nets.runs.execution import execute
-    from nets.runs.keeping import Keeping
+    from nets.runs.store import Keeping
 
     begun, keeping = time.monotonic(), Keeping(RUNS, keep_network=False)
     for setting, seed in planned():
@@ -154,7 +154,7 @@ def gather() -> dict[str, Any]:
     from importlib.metadata import version
 
     from nets.runs.canonical import settled
-    from nets.runs.keeping import Keeping
+    from nets.runs.store import Keeping
 
     keeping, rows = Keeping(RUNS), []
     for setting, seed in planned():
@@ -242,7 +242,7 @@ def within(candidates: Sequence[Point], budget: float) -> Point | None:
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[float, float, int]:
     """Return mean and half width of the 95% interval of the paired differences, and their number."""
-    from nets.comparison import mean_interval
+    from nets.analysis.comparison import mean_interval
 
     differences = [first[seed] - second[seed] for seed in sorted(set(first) & set(second))]
     return (*mean_interval(differences), len(differences))

@@ -24,7 +24,7 @@ MOMENTS = (0.1, 0.4, 0.9)
 def compute() -> dict[str, Any]:
     """Search a ticket on digits under every law, and keep the curvatures at three moments."""
     import nets
-    from nets.hooks import Hook
+    from nets.training.loop import Hook
 
     class Curvatures(Hook):
         """Sorted curvatures of the mask entries, thinned."""

@@ -28,13 +28,12 @@ from torch import Tensor
 from concave_sparsity import L1, Log, Penalty
 from figures import stored
 from nets.configuration import Training
-from nets.distributions import select
-from nets.hooks import Hook
+from nets.lottery import find_tickets, retrain
 from nets.masking.relaxed_mask import critical_step, price_threshold, proximal_table, table_places
+from nets.masking.selection import select
 from nets.methods.method import Method
-from nets.playing import find_tickets, retrain
 from nets.search import Found, Search
-from nets.training import Loop
+from nets.training.loop import Hook, Loop
 
 
 @dataclass(frozen=True)

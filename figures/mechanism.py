@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.front import paired
-from nets.hooks import Hook
+from nets.training.loop import Hook
 
 if TYPE_CHECKING:
-    from nets.training import Loop
+    from nets.training.loop import Loop
 
 DENSITY, SEEDS = 0.02, (0, 1, 2, 3, 4)
 #: Entries strictly between these are in transition.
@@ -44,7 +44,7 @@ class Transition(Hook):
 def compute() -> dict[str, Any]:
     """Search with every method and seed, and compare the tickets: a minute of one core."""
     from nets import find_ticket
-    from nets.controls import control, draws, overlap
+    from nets.analysis.controls import control, draws, overlap
     from nets.data import load
 
     data = load("digits")

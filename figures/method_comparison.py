@@ -163,7 +163,7 @@ def _half_width(values: Sequence[float]) -> float:
     """Return the half width of the mean's 95% interval; nothing for one value."""
     if len(values) < 2:
         return 0.0
-    from nets.comparison import mean_interval
+    from nets.analysis.comparison import mean_interval
 
     return mean_interval(list(values))[1]
 

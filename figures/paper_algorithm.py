@@ -59,7 +59,7 @@ def planned(data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
 def make(data: str, seeds: int, minutes: float = math.inf) -> None:
     """Play what is missing, form by form, seed by seed; finished runs are only read."""
     from nets import run
-    from nets.runs.running import RunFailed
+    from nets.runs.run import RunFailed
 
     begun = time.monotonic()
     order = [form for form, *_ in FORMS]
@@ -143,7 +143,7 @@ def _mean(values: dict[int, float]) -> float:
 
 
 def _interval(values: dict[int, float]) -> str:
-    from nets.comparison import mean_interval
+    from nets.analysis.comparison import mean_interval
 
     mean, half = mean_interval(list(values.values()))
     return f"{mean:.2f} ± {half:.2f}"

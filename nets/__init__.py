@@ -9,25 +9,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nets.comparison import compare
+    from nets.analysis.comparison import compare
+    from nets.analysis.connectivity import connectivity
     from nets.configuration import Play, Training
     from nets.estimators import TicketClassifier, TicketRegressor
-    from nets.evaluation import evaluate
-    from nets.hooks import Hook
+    from nets.export.compact import shrink
     from nets.layerwise import prune
+    from nets.lottery import find_ticket, find_tickets, play, retrain
     from nets.masking.masking import Masking
     from nets.masking.parametrization import attach, make_permanent
     from nets.metric import Metric
-    from nets.playing import find_ticket, find_tickets, play, retrain
-    from nets.querying import query
     from nets.result import Result
+    from nets.runs.query import query
     from nets.runs.results import results
-    from nets.runs.running import run
-    from nets.shrinking import shrink
-    from nets.sweeps.sweeping import sweep
+    from nets.runs.run import run
+    from nets.sweeps.driver import sweep
     from nets.tasks import Task
-    from nets.ticket_connectivity import connectivity
     from nets.tickets import Ticket
+    from nets.training.evaluation import evaluate
+    from nets.training.loop import Hook
 
 __all__ = [
     "Hook",
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Hook": "hooks",
+    "Hook": "training.loop",
     "Masking": "masking.masking",
     "Metric": "metric",
     "Play": "configuration",
@@ -69,20 +69,20 @@ _WHERE = {
     "TicketRegressor": "estimators",
     "Training": "configuration",
     "attach": "masking.parametrization",
-    "compare": "comparison",
-    "connectivity": "ticket_connectivity",
-    "evaluate": "evaluation",
-    "find_ticket": "playing",
-    "find_tickets": "playing",
+    "compare": "analysis.comparison",
+    "connectivity": "analysis.connectivity",
+    "evaluate": "training.evaluation",
+    "find_ticket": "lottery",
+    "find_tickets": "lottery",
     "make_permanent": "masking.parametrization",
-    "play": "playing",
+    "play": "lottery",
     "prune": "layerwise",
-    "query": "querying",
+    "query": "runs.query",
     "results": "runs.results",
-    "retrain": "playing",
-    "run": "runs.running",
-    "shrink": "shrinking",
-    "sweep": "sweeps.sweeping",
+    "retrain": "lottery",
+    "run": "runs.run",
+    "shrink": "export.compact",
+    "sweep": "sweeps.driver",
 }
 
 

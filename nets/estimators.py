@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from concave_sparsity import Penalty
 from nets.configuration import Training
 from nets.data import Dataset
-from nets.playing import find_ticket, retrain
+from nets.lottery import find_ticket, retrain
 from nets.tasks import CLASSIFICATION, Task
 from nets.tasks.task import regression
 

@@ -241,13 +241,13 @@ penalties = Registry(
 )
 tasks = Registry("task", "tasks", _lazily("nets.tasks", "TASKS"), "a nets.Task or 'package.module:TASK'")
 optimisers = Registry(
-    "optimiser", "optimisers", lambda: {n: f"nets.optimisers:{n}" for n in ("sgd", "adam", "adamw")}
+    "optimiser", "optimisers", lambda: {n: f"nets.training.optimisers:{n}" for n in ("sgd", "adam", "adamw")}
 )
 schedules = Registry(
     "schedule",
     "schedules",
     lambda: {
-        n: f"nets.learning_rates:{n.replace('-', '_')}"
+        n: f"nets.training.optimisers:{n.replace('-', '_')}"
         for n in ("constant", "cosine", "linear", "one-cycle", "step")
     },
 )

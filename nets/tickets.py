@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nets.layout import Layout, refuse_pruned, tied, unwrapped
 from nets.masking import parametrization
+from nets.masking.layout import Layout, refuse_pruned, tied, unwrapped
 from nets.storage import packed, tensor_file
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Ticket:
         list of Axes
             The layers; and where the ticket has the curves of a relaxed mask (`trace`), the search.
         """
-        from nets.pictures import draw_ticket
+        from nets.analysis.pictures import draw_ticket
 
         return draw_ticket(self, axes)
 

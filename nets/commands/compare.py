@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from nets.analysis.comparison import DENSITIES, METHODS, SEEDS
 from nets.commands._settings import (
     MACHINE,
     METHOD,
@@ -18,7 +19,6 @@ from nets.commands._settings import (
     ComparisonSettings,
     options_by_method,
 )
-from nets.comparison import DENSITIES, METHODS, SEEDS
 from nets.configuration import Play, check
 
 
@@ -63,10 +63,10 @@ def compare(
     """
     from rich.console import Console
 
-    from nets.comparison import compare as compare_methods
-    from nets.comparison_plot import draw
-    from nets.comparison_table import matching_lines, rich_table
-    from nets.live_progress import Bar
+    from nets.analysis.comparison import compare as compare_methods
+    from nets.analysis.plot import draw
+    from nets.analysis.table import matching_lines, rich_table
+    from nets.executors.live_progress import Bar
     from nets.methods import method
 
     play = settings.play()

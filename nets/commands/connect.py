@@ -35,10 +35,10 @@ def connect(
     from rich.console import Console
     from rich.table import Table
 
-    from nets.comparison import versions
-    from nets.job_pool import one_thread
+    from nets.analysis.comparison import versions
+    from nets.analysis.connectivity import connectivity
+    from nets.executors.job_pool import one_thread
     from nets.storage.atomic import write_json
-    from nets.ticket_connectivity import connectivity
 
     one_thread()
     play = settings.play(option)

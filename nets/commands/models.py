@@ -15,7 +15,7 @@ def models(name: str | None = None, /) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nets.layout import maskable
+    from nets.masking.layout import maskable
     from nets.models import build
     from nets.models.registry import ARCHITECTURES
     from nets.registry import models as registry

@@ -42,12 +42,12 @@ def play(
 
     from rich.console import Console
 
-    from nets.distributed import processes, rank
-    from nets.job_pool import one_thread
-    from nets.live_progress import Bar, EpochBar
-    from nets.playing import Trained, play_densities
-    from nets.runs.running import run, stored_network, stored_ticket
+    from nets.executors.job_pool import one_thread
+    from nets.executors.live_progress import Bar, EpochBar
+    from nets.lottery import Trained, play_densities
+    from nets.runs.run import run, stored_network, stored_ticket
     from nets.storage.atomic import write_bytes
+    from nets.training.distributed import processes, rank
 
     one_thread()
     console = Console()

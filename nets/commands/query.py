@@ -29,7 +29,7 @@ def query(
     """
     import sys
 
-    from nets.querying import query as ask
+    from nets.runs.query import query as ask
 
     if not sql:
         _print_columns()

@@ -34,9 +34,9 @@ def shrink(
     from rich.console import Console
 
     from nets import shrink as shrunk
+    from nets.export.compact import example_inputs
     from nets.export.exchange import program
     from nets.export.files import network_of
-    from nets.shrinking import example_inputs
     from nets.tickets import Ticket
 
     read = Ticket.load(ticket)

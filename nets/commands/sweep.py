@@ -59,7 +59,7 @@ def sweep(
     """
     from rich.console import Console
 
-    from nets.runs.keeping import Keeping
+    from nets.runs.store import Keeping
     from nets.sweeps import make_plan, read_sweep, run_plan
     from nets.sweeps.display import Display, plan_table, print_summary
 

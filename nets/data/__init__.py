@@ -1,9 +1,9 @@
 """Data sets as tensors or as streams of batches: loading, splitting, normalisation, augmentation."""
 
+from nets.data.assembly import load
 from nets.data.augmentation import Augmentation
 from nets.data.dataset import Dataset
 from nets.data.folder import data_folder, inventory
-from nets.data.loading import load
 from nets.data.registry import SOURCES
 from nets.data.stream import AnyData, Stream
 

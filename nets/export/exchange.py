@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nets.shrinking import example_inputs
+from nets.export.compact import example_inputs
 from nets.storage.atomic import write_bytes
 from nets.tickets import Ticket
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nets.export.chain import Chain, NotAChain, linear_layers
+from nets.export.compact import example_inputs, shrink
 from nets.export.exchange import ROUNDING, onnx_bytes, onnx_session
-from nets.shrinking import example_inputs, shrink
 from nets.tickets import Ticket
 
 #: Inputs to outputs.

@@ -12,7 +12,7 @@ from concave_sparsity import density_count, largest
 from nets.granularity.coupling import Coupling, coupling
 from nets.granularity.groups import Groups
 from nets.granularity.names import budget_of
-from nets.layout import Layout
+from nets.masking.layout import Layout
 from nets.models.flops import count_flops
 
 #: How the score of a unit comes from those of its weights.

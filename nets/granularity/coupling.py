@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nets.layout import MASKED_LAYERS
+from nets.masking.layout import MASKED_LAYERS
 
 #: Modules that act on each channel alone: their vectors go with the channels.
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.PReLU)

@@ -67,9 +67,9 @@ class Groups(ABC):
         count : int
             Weights to keep.
         distribution : str
-            See `nets.distributions.select`.
+            See `nets.masking.selection.select`.
         pooling : str
-            How entries that mask several weights are scored; see `nets.distributions.select`.
+            How entries that mask several weights are scored; see `nets.masking.selection.select`.
 
         Returns
         -------

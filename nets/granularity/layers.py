@@ -10,8 +10,8 @@ from torch import Tensor
 
 from concave_sparsity import density_count, largest
 from nets.granularity.groups import Groups
-from nets.layout import Layout, shared_out
-from nets.order_statistics import kth_smallest
+from nets.masking.layout import Layout, shared_out
+from nets.masking.selection import kth_smallest
 
 
 class LayerDensities(Groups):

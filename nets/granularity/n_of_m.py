@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nets.granularity.groups import Groups
-from nets.layout import Layout
+from nets.masking.layout import Layout
 
 
 class NOfM(Groups):

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from nets.distributions import layer_counts
 from nets.layerwise.moments import Calibration, SiteMoments, gather
 from nets.layerwise.recipe import Recipe
 from nets.layerwise.rows import LayerProblem, path_supports
 from nets.layerwise.sites import Site
 from nets.layerwise.support import Weights
-from nets.layout import Layout
+from nets.masking.layout import Layout
+from nets.masking.selection import layer_counts
 
 #: How the weights that a density keeps are shared out.
 ALLOCATIONS = ("row", "layer", "global")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
+from nets.configuration import parse_penalty
 from nets.granularity.names import density_under, granularity_kind, granularity_name
 from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts
 from nets.layerwise.certificate import (
@@ -34,8 +35,7 @@ from nets.layerwise.sites import Site, find_sites
 from nets.layerwise.solvers import REFIT
 from nets.layerwise.support import Mask
 from nets.layerwise.units import UNIT_SOLVERS, choose_units
-from nets.layout import unwrapped
-from nets.penalties import parse_penalty
+from nets.masking.layout import unwrapped
 from nets.tickets import Ticket
 
 DEFAULT_DENSITY = 0.5

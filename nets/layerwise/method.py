@@ -10,8 +10,8 @@ from nets.granularity.layers import LayerDensities
 from nets.granularity.names import n_and_m
 from nets.layerwise.layer_by_layer import prune
 from nets.methods.method import Method, Option
-from nets.rounds import Snapshot
-from nets.search import Found, Search, timed
+from nets.search.rounds import Snapshot
+from nets.search.search import Found, Search, timed
 from nets.tickets import Ticket
 
 OPTIONS = (

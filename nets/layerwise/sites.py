@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from nets.layout import refuse_pruned
+from nets.masking.layout import refuse_pruned
 from nets.masking.parametrization import Mask
 
 #: What a module was called with.

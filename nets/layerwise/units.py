@@ -25,14 +25,14 @@ from torch import Tensor, nn
 from concave_sparsity import Penalty
 from nets.granularity.channels import Channels
 from nets.granularity.coupling import coupling
-from nets.granularity.making import groups_of
+from nets.granularity.factory import groups_of
 from nets.layerwise.moments import Calibration, gather
 from nets.layerwise.recipe import Recipe
 from nets.layerwise.rows import FIRST_GROWTH, FIRST_LAM, GROWTH, LARGEST_LAM, RHO, LayerProblem
 from nets.layerwise.sites import Site
 from nets.layerwise.solvers import REFIT
 from nets.layerwise.support import Mask, Weights
-from nets.layout import MASKED_LAYERS, Layout
+from nets.masking.layout import MASKED_LAYERS, Layout
 
 #: Solvers that choose units.
 UNIT_SOLVERS = ("concave", "magnitude", "random")

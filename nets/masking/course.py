@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Penalty, density_count
-from nets.layout import Layout
+from nets.masking.layout import Layout
 from nets.seeds import derive
 from nets.tasks import Task
 
@@ -17,7 +17,8 @@ from nets.tasks import Task
 class Weights(Protocol):
     """The maskable weights theta of a network as one flat vector, and what the network sees in their place.
 
-    `nets.flat_model.FlatModel` keeps a network of our own loop so, `nets.masking.shadow.Shadow` any other.
+    `nets.training.flat_model.FlatModel` keeps a network of our own loop so,
+    `nets.masking.shadow.Shadow` any other.
     """
 
     layout: Layout
@@ -64,7 +65,7 @@ class Weights(Protocol):
 
 
 class Course(Protocol):
-    """A training as a mask sees it; `nets.training.Loop` is one and so is `nets.masking.Masking`."""
+    """A training as a mask sees it; `nets.training.loop.Loop` is one and so is `nets.masking.Masking`."""
 
     step: int
     seed: int

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nets.flat_model import FlatModel
 from nets.masking.course import Course
 from nets.masking.shadow import Shadow
+from nets.training.flat_model import FlatModel
 
 TYPES = (torch.float32, torch.float64)
 

@@ -18,10 +18,9 @@ from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
 from nets.granularity.layers import LayerDensities
 from nets.granularity.names import density_under, granularity_name
-from nets.hooks import Hook
-from nets.layout import maskable, plain, tied, unwrapped
 from nets.masking import masked_step
 from nets.masking.course import Entries, MaskHook
+from nets.masking.layout import maskable, plain, tied, unwrapped
 from nets.masking.shadow import Shadow
 from nets.masking.sparse_training import SparseTraining
 from nets.methods import Method
@@ -30,6 +29,7 @@ from nets.search import Wanted
 from nets.tasks import Task, named_task
 from nets.tasks.metrics import named_metric
 from nets.tickets import Ticket
+from nets.training.loop import Hook
 
 #: Masks that act at present, by their optimisers, which alone keep them alive.
 _ACTING: WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Steps]] = WeakKeyDictionary()
@@ -40,7 +40,7 @@ def _acting() -> list[Steps]:
 
 
 class Steps(Entries):
-    """Hooks of a training (`nets.hooks.Hook`) called from the step hooks of its optimiser.
+    """Hooks of a training (`nets.training.loop.Hook`) called from the step hooks of its optimiser.
 
     While the network runs, its parameters hold what it is to see. Before the optimiser's step they are
     given the weights theta and the gradients that the hooks made; after it the hooks set what the network
@@ -344,7 +344,7 @@ class Masking(Steps):
     options : mapping, optional
         The method's own options (``lottery methods NAME`` lists them).
     include, exclude : str or sequence of str
-        Glob patterns of the parameters to mask; see `nets.layout.maskable`.
+        Glob patterns of the parameters to mask; see `nets.masking.layout.maskable`.
     granularity : str
         "weight"; "N:M", e.g. "2:4"; "channel" (needs a `batch`).
     seed : int

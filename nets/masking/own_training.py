@@ -9,15 +9,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from nets.configuration import Training
-from nets.evaluation import Evaluation
-from nets.hooks import Hook
-from nets.layout import maskable
+from nets.masking.layout import maskable
 from nets.masking.masking import Batches, Steps
 from nets.masking.shadow import Shadow
-from nets.rounds import Snapshot
 from nets.search import Search, Wanted
+from nets.search.rounds import Snapshot
 from nets.seeds import derive
 from nets.tasks import Task
+from nets.training.evaluation import Evaluation
+from nets.training.loop import Hook
 
 #: The user's training: it makes an optimiser, calls ``masking.attach(optimiser, steps)``, and trains.
 OwnTraining = Callable[[nn.Module, Steps], Any]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from nets.layout import refuse_pruned, unwrapped
+from nets.masking.layout import refuse_pruned, unwrapped
 
 
 class Mask(nn.Module):

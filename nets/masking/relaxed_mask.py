@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import Penalty
-from nets.distributions import select_above, select_nearly
 from nets.granularity.channels import Channels
-from nets.hooks import Hook
-from nets.layout import Layout
 from nets.masking import masked_step
 from nets.masking.course import Course, falling_density, updates_at_least
 from nets.masking.curves import Curves
-from nets.order_statistics import kth_smallest
+from nets.masking.layout import Layout
+from nets.masking.selection import kth_smallest, select_above, select_nearly
+from nets.training.loop import Hook
 
 #: The proximal map is tabulated over this many octaves of h, each cut into equal parts.
 OCTAVES, PARTS = 32, 256

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nets.distributions import select
 from nets.granularity.groups import Groups
-from nets.hooks import Hook
 from nets.masking.course import Course, falling_density, updates_at_least
 from nets.masking.curves import Curves
+from nets.masking.selection import select
 from nets.seeds import derive
+from nets.training.loop import Hook
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ScoredMask(Hook):
     ascent : float
         Largest change of log(lam) at an update.
     distribution : str
-        How the cut shares out weights over layers; see `nets.distributions.select`.
+        How the cut shares out weights over layers; see `nets.masking.selection.select`.
 
     Attributes
     ----------

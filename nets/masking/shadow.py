@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nets.layout import Layout, tied
+from nets.masking.layout import Layout, tied
 
 
 class Shadow:

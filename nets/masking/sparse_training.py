@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nets import distributed
-from nets.hooks import Hook
 from nets.masking.course import Course
+from nets.training import distributed
+from nets.training.loop import Hook
 
 
 class SparseTraining(Hook):

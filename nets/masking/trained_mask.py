@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nets.distributions import select_above, select_nearly
-from nets.hooks import Hook
 from nets.masking.course import Course, falling_density, updates_at_least
 from nets.masking.curves import Curves
 from nets.masking.laws import Law, Slopes
 from nets.masking.relaxations import Relaxation
 from nets.masking.relaxed_mask import price_threshold
+from nets.masking.selection import select_above, select_nearly
 from nets.masking.updates import Update
+from nets.training.loop import Hook
 
 #: What is trained: mask and weights at every step, in turns, or the mask alone over frozen weights.
 TRAINED = ("joint", "alternating", "mask")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from concave_sparsity import Penalty
 from nets.configuration import Training
-from nets.optimisers import optimiser
+from nets.training.optimisers import optimiser
 
 #: Optimisers of the mask: (name in the training loop's words, momentum).
 OPTIMISERS = {"sgd": ("sgd", 0.0), "momentum": ("sgd", 0.9), "adam": ("adam", 0.9)}

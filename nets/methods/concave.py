@@ -12,8 +12,6 @@ from torch import Tensor
 from concave_sparsity import Penalty
 from nets.configuration import Scalar
 from nets.granularity.channels import Channels
-from nets.hooks import Hook
-from nets.mask_cut import cut
 from nets.masking.course import Setting
 from nets.masking.laws import DualAscent, Given, Law, Quantile, Slopes, usual_start
 from nets.masking.relaxations import Clipped, Relaxation, Sigmoid
@@ -22,9 +20,10 @@ from nets.masking.sparse_training import SparseTraining
 from nets.masking.trained_mask import TrainedMask
 from nets.masking.updates import GradientUpdate, ProximalUpdate, Update
 from nets.methods.method import Method, Option
-from nets.rounds import append_curves, refuse_rewinding
 from nets.search import Found, Search
-from nets.training import Loop
+from nets.search.rounds import append_curves, refuse_rewinding
+from nets.search.scored_search import cut
+from nets.training.loop import Hook, Loop
 
 RELAXATIONS = ("clipped", "sigmoid")
 UPDATES = ("auto", "curvature", "gradient", "proximal")

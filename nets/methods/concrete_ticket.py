@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from nets.masking.course import Course, Setting
 from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
-from nets.scored_search import find_by_scores
 from nets.search import Found, Search
-from nets.training import Loop
+from nets.search.scored_search import find_by_scores
+from nets.training.loop import Loop
 
 
 def concrete(scores: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from nets.masking.course import Setting
 from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
-from nets.scored_search import find_by_scores
 from nets.search import Found, Search
+from nets.search.scored_search import find_by_scores
 
 
 def sigmoid_mask(scores: Tensor, sharpness: float, share: float) -> Tensor:

@@ -9,12 +9,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nets.distributions import select
 from nets.masking.course import Course, Setting
 from nets.masking.scored_mask import Moment, ScoredMask, straight_through
+from nets.masking.selection import select
 from nets.methods.method import Method, Option
-from nets.scored_search import find_by_scores
 from nets.search import Found, Search
+from nets.search.scored_search import find_by_scores
 
 
 class EdgePopup(ScoredMask):

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nets.distributions import select
-from nets.layout import Layout
 from nets.masking.course import Course, Setting
+from nets.masking.layout import Layout
 from nets.masking.scored_mask import Moment, ScoredMask, straight_through
+from nets.masking.selection import select
 from nets.methods.method import Method, Option
-from nets.scored_search import find_by_scores
 from nets.search import Found, Search
+from nets.search.scored_search import find_by_scores
 
 
 class GemMiner(ScoredMask):
@@ -43,7 +43,7 @@ class GemMiner(ScoredMask):
     enlarge : bool
         Enlarge the weights shown by 1 / sqrt(share shown).
     distribution : str
-        See `nets.distributions.select`.
+        See `nets.masking.selection.select`.
     **settings
         See `ScoredMask`.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nets.dynamic_sparsity import GradualPruning
 from nets.masking.course import Setting
 from nets.methods.method import Method, Option
 from nets.search import Found, Search
+from nets.search.regrowth import GradualPruning
 
 
 def mask(setting: Setting, density: float) -> GradualPruning:

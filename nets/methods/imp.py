@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nets import criteria
 from nets.methods.method import Method, Option
-from nets.rounds import in_rounds, rounds_needed
-from nets.search import Found, Search
+from nets.search import Found, Search, criteria
+from nets.search.rounds import in_rounds, rounds_needed
 
 
 def find(search: Search) -> Iterable[Found]:

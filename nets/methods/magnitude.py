@@ -7,13 +7,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from nets import criteria
-from nets.distributions import select
 from nets.masking.course import Course
+from nets.masking.selection import select
 from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
-from nets.rounds import Snapshot, refuse_rewinding
-from nets.search import Found, Search
+from nets.search import Found, Search, criteria
+from nets.search.rounds import Snapshot, refuse_rewinding
 
 
 class Magnitude(SparseTraining):

@@ -83,7 +83,7 @@ class Method:
         For methods that cannot choose: the density they always have (dense: 1).
     granularities : tuple of str
         What may share a mask entry: "weight", "n:m", "channel" (`nets.granularity`). A method that chooses
-        its mask by `nets.distributions.select` can do N:M.
+        its mask by `nets.masking.selection.select` can do N:M.
     density_follows : callable
         (options) -> whether with these options the density follows from them instead of being asked for.
     revision : int

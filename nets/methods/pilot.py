@@ -10,13 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nets.distributions import select
 from nets.masking.course import Course, Setting
 from nets.masking.scored_mask import Moment, ScoredMask
+from nets.masking.selection import kth_smallest, select
 from nets.methods.method import Method, Option
-from nets.order_statistics import kth_smallest
-from nets.scored_search import find_by_scores
 from nets.search import Found, Search
+from nets.search.scored_search import find_by_scores
 
 
 def balanced_factors(product: Tensor, gap: float) -> tuple[Tensor, Tensor]:

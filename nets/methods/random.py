@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nets import criteria
 from nets.masking.course import Setting
 from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
-from nets.rounds import one_shot, scored_mask
-from nets.search import Found, Search
+from nets.search import Found, Search, criteria
+from nets.search.rounds import one_shot, scored_mask
 
 
 def mask(setting: Setting, density: float) -> SparseTraining:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nets.methods.method import Method
-from nets.regrowing import OPTIONS, find_by_regrowth, regrowth
 from nets.search import Found, Search
+from nets.search.regrowth import OPTIONS, find_by_regrowth, regrowth
 
 
 def find(search: Search) -> Iterable[Found]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from nets.gradient_criteria import snip
 from nets.masking.course import Scoring
 from nets.methods.method import Method, Option
-from nets.rounds import one_shot, scored_mask
 from nets.search import Found, Search
+from nets.search.criteria import snip
+from nets.search.rounds import one_shot, scored_mask
 
 
 def scores(setting: Scoring) -> Tensor:

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nets.distributions import select
-from nets.hooks import Hook
 from nets.masking.course import Course, Setting
+from nets.masking.selection import kth_smallest, select
 from nets.methods.method import Method, Option
-from nets.order_statistics import kth_smallest
 from nets.search import Found, Search
+from nets.training.loop import Hook
 
 
 class SoftThreshold(Hook):

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from nets.distributions import select
-from nets.gradient_criteria import synflow
 from nets.masking.course import Scoring
+from nets.masking.selection import select
 from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
-from nets.search import Found, Search, timed
+from nets.search.criteria import synflow
+from nets.search.search import Found, Search, timed
 
 
 def flow_mask(setting: Scoring, density: float) -> Tensor:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from nets.models.image_shape import image_shape
-from nets.models.initialisation import glorot_normal
-from nets.models.width import scaled
+from nets.models.parts import glorot_normal, image_shape, scaled
 
 STAGES = (64, 128, 256)
 

@@ -1,4 +1,4 @@
-"""Floating point operations of one inference, dense and with masks."""
+"""What networks cost: floating point operations of an inference and of a search."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.flop_counter import FlopCounterMode
 
+from nets.data import AnyData
 from nets.data.batches import forward, mapped, size
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -217,3 +218,28 @@ def masks_of_layers(
                 raise ValueError(f"mask {name!r} has shape {tuple(mask.shape)}, its weight {shapes[place]}")
             found[place] = mask
     return found
+
+
+#: Operations of a forward and a backward pass together, in forward passes.
+PASSES = 3.0
+
+
+def inference_flops(network: nn.Module, data: AnyData, masks: Mapping[str, Tensor]) -> FlopCount:
+    """Count the operations of one inference; masks of tensors other than layers' weights save none."""
+    counted = masks_of_layers(network, masks, strict=False)
+    return count_flops(network, data.example(1), counted)
+
+
+def training_flops(inference: float, samples: int, epochs: float) -> float:
+    """Return the operations of trainings, every pass counted as dense, as it is computed.
+
+    Parameters
+    ----------
+    inference : float
+        Operations of one inference of the dense network.
+    samples : int
+        Training samples an epoch.
+    epochs : float
+        Epochs in all.
+    """
+    return PASSES * inference * samples * epochs

@@ -6,9 +6,7 @@ import math
 
 from torch import nn
 
-from nets.models.image_shape import image_shape
-from nets.models.initialisation import glorot_normal
-from nets.models.width import scaled
+from nets.models.parts import glorot_normal, image_shape, scaled
 
 
 def lenet_300_100(input_shape: tuple[int, ...], n_classes: int, *, width: float = 1.0) -> nn.Module:

@@ -7,9 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nets.models.image_shape import image_shape
-from nets.models.initialisation import kaiming_normal
-from nets.models.width import scaled
+from nets.models.parts import image_shape, kaiming_normal, scaled
 
 
 class ProjectedBlock(nn.Module):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nets.models.image_shape import image_shape
-from nets.models.initialisation import kaiming_normal
-from nets.models.width import scaled
+from nets.models.parts import image_shape, kaiming_normal, scaled
 
 
 class Shortcut(nn.Module):

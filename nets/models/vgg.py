@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from nets.models.image_shape import image_shape
-from nets.models.initialisation import kaiming_normal
-from nets.models.width import scaled
+from nets.models.parts import image_shape, kaiming_normal, scaled
 
 #: Number of convolutions in each of the five stages (configurations A, D and E of the paper).
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nets.models.image_shape import image_shape
-from nets.models.initialisation import truncated_normal
-from nets.models.width import scaled
+from nets.models.parts import image_shape, scaled, truncated_normal
 
 WIDTH = 256
 HEADS = 4

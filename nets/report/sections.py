@@ -8,8 +8,8 @@ from html import escape
 from typing import Any
 
 from concave_sparsity.plot_style import style_numbers
-from nets.comparison import mean_interval
-from nets.matching import judge, largest_matching_sparsity
+from nets.analysis.comparison import mean_interval
+from nets.analysis.matching import judge, largest_matching_sparsity
 from nets.metric import Metric
 from nets.report.gathering import DRAWN, Gathered, Panel, Series, by_seed
 from nets.report.svg import STYLES, Chart, legend, plane, scaled

@@ -41,8 +41,8 @@ def settled(play: Play) -> Play:
     ValueError
         If method, penalty or an option is unknown, or the method cannot prune by the granularity.
     """
+    from nets.configuration import parse_penalty, penalty_text
     from nets.methods import method, method_text
-    from nets.penalties import parse_penalty, penalty_text
 
     chosen = method(play.method)
     defaults = chosen.settle({})

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nets.configuration import Play
-from nets.distributed import on_first, rank, size
-from nets.jobs import Job
+from nets.executors.jobs import Job
 from nets.metric import Metric
 from nets.runs.canonical import address, canonical, dense_of, settled
 from nets.runs.folder import MASKS, METRICS, BadRun, RunFolder
-from nets.runs.keeping import Keeping, search_address
 from nets.runs.locks import locked
+from nets.runs.store import Keeping, search_address
 from nets.storage import records
 from nets.storage.atomic import (
     StorageError,
@@ -30,14 +29,15 @@ from nets.storage.atomic import (
     write_bytes,
     write_json,
 )
+from nets.training.distributed import on_first, rank, size
 
 if TYPE_CHECKING:
-    from nets.checkpointing import Checkpoint
     from nets.data import AnyData
-    from nets.hooks import Hook
-    from nets.playing import Scored, Trained
+    from nets.lottery import Scored, Trained
     from nets.runs.recorder import Recorder
     from nets.tickets import Ticket
+    from nets.training.checkpoints import Checkpoint
+    from nets.training.loop import Hook
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _search(
     say: Callable[[str], None],
 ) -> None:
     """Give every run its ticket: the stored one, or one from the search, which is then stored."""
-    from nets.playing import search_tickets
+    from nets.lottery import search_tickets
 
     for run in runs:
         run.ticket = on_first(partial(_stored_ticket, run, keeping, say))
@@ -306,7 +306,7 @@ def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> T
 
 def _dense(play: Play, keeping: Keeping, hooks: Sequence[Hook], say: Callable[[str], None]) -> Scored | None:
     """Return the scores of the dense network, from its own run; None if the play is that run."""
-    from nets.playing import is_dense
+    from nets.lottery import is_dense
 
     if is_dense(play):
         return None
@@ -334,7 +334,7 @@ def _finish(
     say: Callable[[str], None],
 ) -> None:
     """Retrain the ticket, store network and result, drop the checkpoints."""
-    from nets.playing import result_of, retrain_ticket
+    from nets.lottery import result_of, retrain_ticket
 
     assert run.ticket is not None
     path = run.folder.path
@@ -395,7 +395,7 @@ def _recorder(folder: Path, before: Mapping[str, bytes] | None = None) -> Record
 
 def _watching(play: Play, name: str, keeping: Keeping, recorder: Recorder | None) -> list[Hook]:
     """Return the hooks that record a training, and those of the trackers asked for: of the first process."""
-    from nets.tracking import trackers
+    from nets.runs.trackers import trackers
 
     if recorder is None:
         return []

@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nets.hooks import Hook
 from nets.runs.folder import BINS, MASKS, METRICS
 from nets.storage import records
-from nets.training import Loop
+from nets.training.loop import Hook, Loop
 
 
 class Recorder(Hook):

@@ -1,4 +1,4 @@
-"""Trainings kept on disk while they run: `nets.checkpointing.Checkpoint` over a folder."""
+"""Trainings kept on disk while they run: `nets.training.checkpoints.Checkpoint` over a folder."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nets.distributed import on_first, rank
-from nets.hooks import Hook
 from nets.runs.recorder import Recorder
 from nets.storage.atomic import set_aside
 from nets.storage.state import read_state, write_state
-from nets.training import Loop
+from nets.training.distributed import on_first, rank
+from nets.training.loop import Hook, Loop
 
 #: Seconds between two checkpoints of a training.
 INTERVAL = 30.0

@@ -1,7 +1,7 @@
 """Many runs from one file: planned first, shared out over workers, stored as they end."""
 
+from nets.sweeps.driver import SweepSummary, run_plan, sweep
 from nets.sweeps.plan import Plan, make_plan
 from nets.sweeps.sweep_file import plays_of, read_sweep
-from nets.sweeps.sweeping import SweepSummary, run_plan, sweep
 
 __all__ = ["Plan", "SweepSummary", "make_plan", "plays_of", "read_sweep", "run_plan", "sweep"]

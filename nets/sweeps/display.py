@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nets.jobs import Job
+from nets.executors.jobs import Job
 from nets.runs.execution import Outcome
+from nets.sweeps.driver import SweepSummary, Told
 from nets.sweeps.plan import Plan
-from nets.sweeps.sweeping import SweepSummary, Told
 
 #: Jobs shown under way.
 SHOWN = 16

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nets.configuration import Play
-from nets.jobs import Job, jobs
+from nets.executors.jobs import Job, jobs
 from nets.runs.canonical import dense_of, settled
-from nets.runs.keeping import Keeping
+from nets.runs.store import Keeping
 
 
 @dataclass(frozen=True)

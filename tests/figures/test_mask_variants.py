@@ -6,7 +6,7 @@ from concave_sparsity import Log
 from figures import front, mask_variants
 from figures.mask_variants import VARIANTS, Variant, method_of
 from nets import Play, Training, find_ticket
-from nets.controls import overlap
+from nets.analysis.controls import overlap
 from nets.runs.canonical import address, settled
 
 TRAINING = Training.usual("digits", epochs=3, batch_size=16, lr=0.01)

@@ -157,8 +157,8 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, monkeypatch, arguments, sen
 
 
 def test_the_command_stored_says_every_setting_that_is_not_usual():
+    from nets.analysis.comparison import DENSITIES, METHODS, SEEDS
     from nets.commands.compare import _command
-    from nets.comparison import DENSITIES, METHODS, SEEDS
     from nets.configuration import Play
 
     play = Play(data="mnist", weight_decay=5e-4, penalty="mcp(2)", nesterov=True, data_dir="/somewhere")

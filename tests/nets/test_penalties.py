@@ -3,7 +3,7 @@
 import pytest
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
-from nets.penalties import parse_penalty, penalty_text
+from nets.configuration import parse_penalty, penalty_text
 
 ALL = [
     L1(),

@@ -10,10 +10,10 @@ from torch import nn
 import nets
 from concave_sparsity import Log
 from nets import Play, Training, registry
+from nets.configuration import parse_penalty
 from nets.methods import Method, method, method_text
 from nets.methods.random import METHOD as RANDOM
 from nets.models import build
-from nets.penalties import parse_penalty
 from nets.registry import import_object, is_import_path
 from nets.runs.canonical import address, canonical
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nets
-from nets.controls import control
+from nets.analysis.controls import control
 from nets.storage import tensor_file
 from nets.tickets import Ticket
 

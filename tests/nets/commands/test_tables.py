@@ -10,8 +10,8 @@ from rich.console import Console
 
 import nets
 from nets.command_line import main
-from nets.job_pool import Progress
-from nets.live_progress import Bar
+from nets.executors.job_pool import Progress
+from nets.executors.live_progress import Bar
 from nets.runs import columns
 
 
@@ -50,13 +50,13 @@ def test_missing_data_are_named_with_the_command_that_fetches_them(capsys, tmp_p
 
 def test_a_wide_answer_is_printed_row_by_row(capsys, monkeypatch, tmp_path):
     frame = pd.DataFrame({f"a_long_name_{i}": [1.5 * i, 2.0] for i in range(12)})
-    monkeypatch.setattr("nets.querying.query", lambda sql, runs: frame)
+    monkeypatch.setattr("nets.runs.query.query", lambda sql, runs: frame)
     monkeypatch.setenv("COLUMNS", "80")
     text = printed(capsys, "query", "select *", "--runs", str(tmp_path))
     assert re.search(r"^a_long_name_11  16.5$", text, re.MULTILINE)
     assert "row 2 of 2" in text
     narrow = frame[["a_long_name_0", "a_long_name_1"]]
-    monkeypatch.setattr("nets.querying.query", lambda sql, runs: narrow)
+    monkeypatch.setattr("nets.runs.query.query", lambda sql, runs: narrow)
     assert "row 1" not in printed(capsys, "query", "select 1", "--runs", str(tmp_path))
 
 
@@ -90,7 +90,7 @@ def test_a_ticket_prints_itself_in_five_lines():
 
 
 def test_without_a_terminal_there_are_lines_and_no_silence(monkeypatch):
-    monkeypatch.setattr("nets.live_progress.OFTEN", 0.01)
+    monkeypatch.setattr("nets.executors.live_progress.OFTEN", 0.01)
     out = io.StringIO()
     with Bar(Console(file=out), "reading the data") as bar:
         time.sleep(0.05)

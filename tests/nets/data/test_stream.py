@@ -10,8 +10,8 @@ import nets
 from nets import Task, Training
 from nets.data import Dataset as Held
 from nets.data import Stream, load
-from nets.flat_model import FlatModel
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Loop
 
 TRAINING = Training(epochs=3, batch_size=16, lr=0.05)
 

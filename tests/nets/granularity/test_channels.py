@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from concave_sparsity import Log
+from nets.analysis.controls import control
 from nets.configuration import Play, Training
-from nets.controls import control
 from nets.data import load
-from nets.distributions import select
 from nets.granularity.channels import Channels
-from nets.granularity.making import groups_of
-from nets.layout import Layout, maskable
+from nets.granularity.factory import groups_of
+from nets.lottery import find_ticket, find_tickets, play, retrain
+from nets.masking.layout import Layout, maskable
+from nets.masking.selection import select
 from nets.methods import method, method_names
 from nets.models import build
 from nets.models.flops import count_flops
 from nets.models.vision_transformer import vit_lite
-from nets.playing import find_ticket, find_tickets, play, retrain
 from nets.tickets import Ticket
 
 METHODS = [name for name in method_names() if "channel" in method(name).granularities]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nets.granularity.coupling import coupling
-from nets.layout import maskable
+from nets.masking.layout import maskable
 from nets.models import build
 from nets.models.vision_transformer import vit_lite
 

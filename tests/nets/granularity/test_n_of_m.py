@@ -8,11 +8,11 @@ from torch import nn
 
 from concave_sparsity import MCP, Log
 from nets.configuration import Play, Training
-from nets.distributions import select
 from nets.granularity.n_of_m import NOfM
-from nets.layout import Layout, maskable
+from nets.lottery import find_ticket, find_tickets, play, retrain
+from nets.masking.layout import Layout, maskable
+from nets.masking.selection import select
 from nets.methods import method, method_names
-from nets.playing import find_ticket, find_tickets, play, retrain
 from nets.tickets import Ticket
 
 METHODS = [name for name in method_names() if "n:m" in method(name).granularities]

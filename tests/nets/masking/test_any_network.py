@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 import nets
-from nets.granularity.making import groups_of
-from nets.layout import Layout, maskable
-from nets.shrinking import shrink
+from nets.export.compact import shrink
+from nets.granularity.factory import groups_of
+from nets.masking.layout import Layout, maskable
 
 
 class Tied(nn.Module):

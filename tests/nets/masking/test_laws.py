@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nets.masking.laws import DualAscent, Given, Quantile
-from nets.order_statistics import kth_smallest
+from nets.masking.selection import kth_smallest
 
 
 def threshold(values, density):

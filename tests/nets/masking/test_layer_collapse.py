@@ -8,8 +8,8 @@ from torch import nn
 
 import nets
 from nets.configuration import Training
-from nets.distributions import select
-from nets.layout import Layout
+from nets.masking.layout import Layout
+from nets.masking.selection import select
 
 
 def deep():

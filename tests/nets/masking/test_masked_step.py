@@ -9,10 +9,10 @@ import torch
 import nets
 from concave_sparsity import Log
 from nets.configuration import Training
-from nets.flat_model import FlatModel
 from nets.masking import masked_step
 from nets.masking.relaxed_mask import RelaxedMask
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Loop
 
 TRAINING = Training(epochs=4, batch_size=30, lr=0.05, weight_decay=5e-4)
 

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 import nets
-from nets.flat_model import FlatModel
 from nets.masking.parametrization import Mask, attach, make_permanent, masks_of
+from nets.training.flat_model import FlatModel
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from torch.nn import functional
 import nets
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
 from nets.configuration import Training
-from nets.flat_model import FlatModel
 from nets.masking.relaxed_mask import PARTS, POINTS, RelaxedMask, critical_step, proximal_table, table_places
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Loop
 
 PENALTIES = [
     L1(), Log(0.02), Log(1.0), Lq(0.5), MCP(1.0), MCP(3.0), SCAD(3.7, 0.2),

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from nets.configuration import Training
-from nets.flat_model import FlatModel
-from nets.hooks import Hook
 from nets.masking.parametrization import attach
 from nets.masking.sparse_training import SparseTraining
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Hook, Loop
 
 RECIPES = [
     Training(epochs=2, batch_size=32, lr=0.1, momentum=0.9, weight_decay=0.01),

@@ -9,10 +9,10 @@ from concave_sparsity import L1, MCP, Log
 from convex_analysis import MaskProblem, majorize_minimize
 from nets.configuration import Training
 from nets.data import load
-from nets.flat_model import FlatModel
 from nets.methods.concave import OPTIONS, relaxed_mask
 from nets.tasks import Task
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Loop
 
 D, N, LAM = 12, 120, 0.05
 DEFAULTS = {option.name: option.default for option in OPTIONS}

@@ -6,14 +6,13 @@ from torch.nn import functional
 
 from concave_sparsity import L1, MCP, Log, Lq, Penalty
 from nets.configuration import Training
-from nets.flat_model import FlatModel
-from nets.hooks import Hook
 from nets.masking.laws import DualAscent, Quantile, Slopes
 from nets.masking.relaxations import Clipped, Sigmoid
 from nets.masking.trained_mask import TrainedMask
 from nets.masking.updates import GradientUpdate, ProximalUpdate
 from nets.methods.concave import OPTIONS, relaxed_mask
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Hook, Loop
 
 TRAINING = Training(epochs=4, batch_size=30, lr=0.05, weight_decay=5e-4)
 DEFAULTS = {option.name: option.default for option in OPTIONS}

@@ -11,10 +11,10 @@ from torch import nn
 from concave_sparsity import Log
 from nets.configuration import Training
 from nets.data import load
-from nets.hooks import Hook
+from nets.lottery import find_ticket, find_tickets, retrain
 from nets.methods import method, method_names
-from nets.playing import find_ticket, find_tickets, retrain
 from nets.search import Search
+from nets.training.loop import Hook
 
 METHODS = [name for name in method_names() if name != "dense"]
 TRAININGS = [name for name in METHODS if method(name).cost(0.1, 1.0, method(name).settle({})) > 0]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq, Penalty
 from nets.configuration import Play, Training
-from nets.hooks import Hook
+from nets.lottery import find_ticket, find_tickets, play, retrain
 from nets.masking.laws import DualAscent, Given
 from nets.masking.relaxations import Sigmoid
 from nets.masking.relaxed_mask import RelaxedMask
@@ -15,8 +15,8 @@ from nets.masking.trained_mask import TrainedMask
 from nets.masking.updates import GradientUpdate, ProximalUpdate
 from nets.methods import method
 from nets.methods.concave import OPTIONS, PRESETS, relaxed_mask, with_preset
-from nets.playing import find_ticket, find_tickets, play, retrain
 from nets.runs.canonical import address, settled
+from nets.training.loop import Hook
 
 TRAINING = Training(epochs=2, batch_size=60, lr=0.05, weight_decay=1e-3)
 

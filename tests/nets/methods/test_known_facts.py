@@ -10,16 +10,16 @@ from torch import nn
 
 from nets.configuration import Training
 from nets.data import load
-from nets.distributions import layer_counts
-from nets.layout import Layout
+from nets.lottery import find_ticket
+from nets.masking.layout import Layout
 from nets.masking.scored_mask import ScoredMask, straight_through
+from nets.masking.selection import layer_counts
 from nets.methods.concrete_ticket import concrete
 from nets.methods.continuous_sparsification import set_back, sigmoid_mask
 from nets.methods.l0 import hard_concrete, open_probability
 from nets.methods.l0 import test_gate as gate_without_noise
 from nets.methods.pilot import balanced_factors
 from nets.models import build
-from nets.playing import find_ticket
 
 
 @pytest.fixture(scope="module")

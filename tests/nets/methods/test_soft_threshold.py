@@ -7,10 +7,9 @@ from torch.nn import functional
 
 from nets.configuration import Training
 from nets.data import Dataset
-from nets.flat_model import FlatModel
-from nets.hooks import Hook
 from nets.methods.soft_threshold import SoftThreshold
-from nets.training import Loop
+from nets.training.flat_model import FlatModel
+from nets.training.loop import Hook, Loop
 
 
 @pytest.fixture

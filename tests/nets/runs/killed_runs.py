@@ -22,10 +22,10 @@ import torch._dynamo  # everything that a run needs is imported here rather than
 
 from nets.configuration import Play
 from nets.data import load
-from nets.hooks import Hook
-from nets.jobs import Job
+from nets.executors.jobs import Job
 from nets.runs import execution
 from nets.storage import atomic, records
+from nets.training.loop import Hook
 
 JOBS = {
     "imp": Job(Play(epochs=2, method="imp", density=0.4, rewind=5, options={"keep": 0.7}), (0.4, 0.2)),
@@ -227,7 +227,7 @@ def many(root, job, seed):
 def main():
     warnings.simplefilter("error")
     load("digits")
-    for name in ("nets.playing", "nets.runs.recorder", "nets.runs.stored_trainings", "nets.runs.environment"):
+    for name in ("nets.lottery", "nets.runs.recorder", "nets.runs.stored_trainings", "nets.runs.environment"):
         importlib.import_module(name)
     for line in sys.stdin:
         kind, root, job, *arguments = json.loads(line)

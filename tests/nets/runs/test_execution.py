@@ -4,16 +4,16 @@ from dataclasses import replace
 import pytest
 
 from nets import Play, Ticket
-from nets.hooks import Hook
-from nets.jobs import Job
+from nets.executors.jobs import Job
 from nets.methods import method, method_names
 from nets.runs import execution
 from nets.runs.canonical import address, dense_of
 from nets.runs.execution import execute
-from nets.runs.keeping import Keeping
 from nets.runs.locks import RunBusy, locked
 from nets.runs.results import result_of
+from nets.runs.store import Keeping
 from nets.storage.atomic import StorageError
+from nets.training.loop import Hook
 
 QUICK = {"epochs": 2, "batch_size": 128}
 

@@ -5,12 +5,12 @@ import pytest
 
 import nets
 from nets import Play
-from nets.jobs import Job
+from nets.executors.jobs import Job
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.folder import BadRun
-from nets.runs.keeping import Keeping
 from nets.runs.results import BadRunWarning, result_of, results
+from nets.runs.store import Keeping
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 from nets import Play
-from nets.jobs import Job, jobs
+from nets.executors.jobs import Job, jobs
 from nets.runs.canonical import address, dense_of
 from nets.runs.folder import RunFolder
 from nets.sweeps import make_plan, plays_of

@@ -9,14 +9,14 @@ from torch import nn
 
 import nets
 from nets import Task, Training, evaluate, registry
-from nets.comparison import Comparison
-from nets.comparison_plot import draw
-from nets.comparison_table import matching_lines, rich_table
+from nets.analysis.comparison import Comparison
+from nets.analysis.matching import is_matching, judge
+from nets.analysis.plot import draw
+from nets.analysis.table import matching_lines, rich_table
 from nets.data import load
-from nets.gradient_criteria import grasp, snip
-from nets.matching import is_matching, judge
 from nets.report import write_report
 from nets.search import Search, Wanted
+from nets.search.criteria import grasp, snip
 from nets.tasks import METRICS, named_task
 
 TRAINING = Training(epochs=3, batch_size=32, lr=0.05)

@@ -1,0 +1,1 @@
+"""What tickets are worth: comparisons, the matching test, controls, connectivity."""

@@ -1,0 +1,115 @@
+"""The metric against density, one line a method, the dense network as a band."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from concave_sparsity.plot_style import WIDTH, in_style, looks, new_axes
+from nets.analysis.comparison import Comparison, row_label
+from nets.metric import Metric
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@in_style
+def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
+    """Draw a comparison (see `plot`) as a picture, without a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(WIDTH, 4.3))
+    FigureCanvasAgg(figure)
+    plot(comparison, figure.add_subplot())
+    figure.savefig(path)
+    return path
+
+
+@in_style
+def plot(comparison: Comparison, ax: Axes | None = None) -> Axes:
+    """Draw the mean of the test metric with 95% intervals against density, both readable where they matter.
+
+    The axis shows the methods that come near the dense network; a mean that lies far off is an arrow at the
+    edge with its value.
+    """
+    ax = new_axes(height=4.3)[0] if ax is None else ax
+    rows, metric = comparison.table(), comparison.metric
+    scale, name = metric.scale, metric.name
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["method"] == "dense":
+            mean, half = scale * row[name], scale * _or_zero(row["interval"])
+            ax.axhspan(mean - half, mean + half, color="#999999", alpha=0.3, linewidth=0)
+            ax.axhline(mean, color="#555555", linewidth=1.2, label="dense")
+        else:
+            lines.setdefault(row_label(row), []).append(row)
+    low, high = _limits(rows, metric)
+    styles = looks(list(lines))
+    for i, (label, points) in enumerate(lines.items()):
+        points.sort(key=lambda row: row["density"])
+        # a slight shift to the side keeps intervals of several methods apart
+        shift = 1.025 ** (i - (len(lines) - 1) / 2)
+        x = [100 * row["density"] * shift for row in points]
+        y = [scale * row[name] for row in points]
+        errors = [scale * _or_zero(row["interval"]) for row in points]
+        ax.errorbar(x, y, yerr=errors, **styles[label], elinewidth=1, capsize=2.5, label=label)
+        for place, value in zip(x, y):
+            if not low <= value <= high:
+                _arrow(ax, place, value, low if value < low else high, styles[label]["color"], metric)
+    densities = sorted({100 * row["density"] for row in rows if row["method"] != "dense"})
+    if densities:
+        ax.set_xscale("log")
+        ax.set_xticks(densities, [f"{d:g}" for d in densities])
+        ax.set_xticks([], minor=True)
+    ax.set_ylim(low, high)
+    play = comparison.results[0].play
+    seeds = max(row["seeds"] for row in rows)
+    ax.set_xlabel("density of the ticket: weights kept, % (logarithmic)")
+    ax.set_ylabel(f"test {metric.name}, {metric.unit}".strip(", "))
+    ax.set_title(
+        f"{play.model} on {play.data}: mean of {seeds} seed{'s' * (seeds > 1)}"
+        + (", 95% intervals" if seeds > 1 else "")
+    )
+    ax.legend(loc="lower right" if metric.higher_is_better else "upper right", frameon=True, framealpha=0.9)
+    return ax
+
+
+def _arrow(ax: Axes, x: float, value: float, edge: float, colour: str, metric: Metric) -> None:
+    """Say at the edge of the picture what lies beyond it."""
+    below = value < edge
+    ax.annotate(
+        f"{value:.0f}" if metric.unit == "%" else f"{value:.3g}",
+        xy=(x, edge),
+        xytext=(0, 13 if below else -13),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if below else "top",
+        fontsize=8,
+        color=colour,
+        arrowprops={"arrowstyle": "->", "color": colour},
+    )
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _limits(rows: list[dict[str, Any]], metric: Metric) -> tuple[float, float]:
+    """Return limits that show the good methods well; what lies far off may leave the picture."""
+    sign = metric.scale if metric.higher_is_better else -metric.scale
+    values = sorted(sign * row[metric.name] for row in rows)
+    top = max(sign * row[metric.name] + metric.scale * _or_zero(row["interval"]) for row in rows)
+    middle = values[len(values) // 2]
+    least = (8.0, 2.0) if metric.unit == "%" else (0.0, 0.05 * (top - values[0]))
+    floor = max(values[0] - least[1], middle - max(least[0], 6.0 * (top - middle)))
+    if floor >= top:
+        floor, top = floor - 0.05 * (abs(floor) or 1.0), top + 0.05 * (abs(top) or 1.0)
+    end = top + 0.05 * (top - floor)
+    if metric.unit == "%" and metric.higher_is_better:
+        end = min(100.0, end)
+    return (floor, end) if metric.higher_is_better else (-end, -floor)

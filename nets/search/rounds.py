@@ -1,0 +1,161 @@
+"""Schedules of pruning: at once before training, or in rounds of training and rewinding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nets.configuration import Training
+from nets.masking.course import Setting
+from nets.masking.selection import select
+from nets.masking.sparse_training import SparseTraining
+from nets.search import Found, Search
+from nets.search.criteria import Criterion
+from nets.training.loop import Hook, Loop
+
+
+class Snapshot(Hook):
+    """Keep a copy of the network as it is after a given step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.weights: dict[str, Tensor] = {}
+
+    def after_step(self, loop: Loop) -> None:
+        """Copy the network at the step asked for."""
+        if loop.step == self.step:
+            self.weights = loop.flat.snapshot()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the copy."""
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the copy back."""
+        self.weights = state["weights"]
+
+
+def scored_mask(
+    setting: Setting, density: float, criterion: Criterion, distribution: str = "global", pooling: str = "sum"
+) -> SparseTraining:
+    """Return the hook that trains under the mask of highest scores, of the network as it stands."""
+    scores = criterion(setting)
+    return SparseTraining(select(scores, setting.layout, setting.count(density), distribution, pooling))
+
+
+def one_shot(
+    search: Search, criterion: Criterion, distribution: str = "global", pooling: str = "sum"
+) -> Iterator[Found]:
+    """Score once, at the weights the ticket is rewound to, and cut to every density asked for.
+
+    `pooling`: see `nets.masking.selection.select`.
+    """
+    search.flat.load(search.rewound())
+    scores = criterion(search)
+    for density in search.densities:
+        mask = select(scores, search.layout, search.count(density), distribution, pooling)
+        yield search.found(mask, density)
+
+
+#: What is rewound between two rounds: the weights (Frankle, Carbin 2019), only the learning rate (Renda,
+#: Frankle, Carbin 2020), or nothing (fine-tuning; Han et al. 2015).
+REWINDING = ("weights", "learning-rate", "fine-tuning")
+
+
+def in_rounds(
+    search: Search,
+    criterion: Criterion,
+    keep: float = 0.8,
+    distribution: str = "global",
+    rewinding: str = "weights",
+    fine_tune: float = 0.1,
+    pooling: str = "sum",
+) -> Iterator[Found]:
+    """Train, keep the share `keep` of highest score, rewind the survivors, train again, and so on.
+
+    Parameters
+    ----------
+    search : Search
+        The search.
+    criterion : callable
+        What the weights are ranked by.
+    keep : float
+        Share that survives a round.
+    distribution : str
+        See `nets.masking.selection.select`.
+    rewinding : str
+        "weights": survivors and schedule go back to step `search.rewind`; "learning-rate": the schedule does,
+        the survivors keep their trained values; "fine-tuning": they are trained on at a constant small rate.
+    fine_tune : float
+        That rate as a share of the peak learning rate.
+    pooling : str
+        See `nets.masking.selection.select`.
+
+    Round r trains at density keep**r. A density between two rounds is cut directly from the last training
+    above it, so a ticket is the same whether its density is searched alone or along one chain with others.
+    """
+    if not 0 < keep < 1:
+        raise ValueError(f"keep must be in (0, 1), got {keep!r}")
+    if rewinding not in REWINDING:
+        raise ValueError(f"rewinding must be one of {', '.join(REWINDING)}, got {rewinding!r}")
+    if not 0 < fine_tune <= 1:
+        raise ValueError(f"fine_tune must be in (0, 1], got {fine_tune!r}")
+    training, start = search.training, search.rewind
+    if rewinding == "fine-tuning":
+        training, start = fine_tuning(training, fine_tune), 0
+    pending = list(search.densities)
+    mask: Tensor | None = None
+    rewound = search.initial
+    snapshot = Snapshot(search.rewind)
+    number = 0
+    while pending:
+        if mask is None:
+            search.train(*([snapshot] if search.rewind else []))
+            rewound = snapshot.weights if search.rewind else search.initial
+        else:
+            search.train(SparseTraining(mask), weights=rewound, training=training, start=start)
+        if rewinding != "weights":
+            rewound = search.flat.snapshot()
+        number += 1
+        scores = criterion(search).to(torch.float64)
+        if mask is not None:
+            scores.masked_fill_(~mask, -torch.inf)
+        following = round(keep**number * search.layout.whole)
+        while pending and search.count(pending[0]) >= following:
+            density = pending.pop(0)
+            chosen = select(scores, search.layout, search.count(density), distribution, pooling)
+            tuned = fine_tune if rewinding == "fine-tuning" else 0.0
+            report = {"rounds": number}
+            yield search.found(chosen, density, weights=rewound, report=report, fine_tune=tuned)
+        if pending:
+            mask = select(scores, search.layout, following, distribution, pooling)
+
+
+def refuse_rewinding(rewinding: str) -> None:
+    """Raise ValueError unless a search of one training can do this: rewind weights, or the rate alone."""
+    if rewinding not in REWINDING[:2]:
+        raise ValueError(f"rewinding must be one of {', '.join(REWINDING[:2])}, got {rewinding!r}")
+
+
+def fine_tuning(training: Training, share: float) -> Training:
+    """Return the training at a constant rate, `share` of its peak."""
+    return replace(training, schedule="constant", lr=training.lr * share, warm_up=0.0)
+
+
+def append_curves(trace: dict[str, list[float]], more: Mapping[str, list[float]], offset: int) -> None:
+    """Append the curves of a round to those of the rounds before, its steps counted on."""
+    for name, values in more.items():
+        shift = offset if name == "step" else 0
+        trace.setdefault(name, []).extend(value + shift for value in values)
+
+
+def rounds_needed(density: float, keep: float) -> int:
+    """Return the number of trainings that `in_rounds` makes for a density."""
+    number = 1
+    while keep**number > density * (1 + 1e-12):
+        number += 1
+    return number
