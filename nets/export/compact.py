@@ -15,9 +15,10 @@ from nets.tickets import Ticket
 def shrink(model: nn.Module, ticket: Ticket, x: Tensor | None = None) -> nn.Module:
     """Return a plain, smaller network with the outputs of the masked one.
 
-    Neurons, channels and attention heads that no weight reads any more are removed, with their biases and
-    entries of normalisations, in all layers that they are coupled to. Made for tickets of granularity
-    "channel", which consist of whole units; of other tickets what happens to be dead goes.
+    Neurons, channels, attention heads and hidden units of recurrent layers that no weight reads any more are
+    removed, with their biases and entries of normalisations, in all layers that they are coupled to. Made for
+    tickets of granularity "channel", which consist of whole units; of other tickets what happens to be dead
+    goes.
 
     Parameters
     ----------
@@ -54,16 +55,16 @@ def read_units(units: Coupling, masks: Mapping[str, Tensor]) -> Tensor:
 
     What is read only by units that nobody reads counts as unread.
     """
-    layers = {f"{name}.weight".lstrip("."): name for name in units.outputs}
     alive = torch.ones(units.units + 1, dtype=torch.bool)
     while True:
         read = torch.zeros(units.units + 1, dtype=torch.int64)
         for tensor, mask in masks.items():
-            if tensor not in layers:
+            layer = units.key(tensor)
+            if layer is None:
                 continue
-            outputs, inputs = units.outputs[layers[tensor]], units.inputs[layers[tensor]]
+            outputs, inputs = units.outputs[layer], units.inputs[layer]
             left = mask.cpu().flatten(2).any(2) if mask.dim() > 2 else mask.cpu()
-            left = left.t() if layers[tensor] in units.transposed else left
+            left = left.t() if layer in units.transposed else left
             if len(left) != len(outputs):  # transposed in groups: neither lists its inputs
                 continue
             left = left[alive[outputs]].any(0)

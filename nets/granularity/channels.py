@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from math import prod
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from nets.granularity.coupling import Coupling, coupling
 from nets.granularity.groups import Groups
 from nets.granularity.names import budget_of
 from nets.masking.layout import Layout
-from nets.models.flops import count_flops
+from nets.models.flops import count_flops, weight_names
 
 #: How the score of a unit comes from those of its weights.
 POOLINGS = ("sum", "mean", "own")
@@ -83,13 +85,15 @@ class Channels(Groups):
         self.name = name
         self.counted = "operations" if budget_of(name) == "flops" else "weights"
         self.coupling: Coupling = coupling(model, layout.names, x)
-        layers = {f"{name}.weight".lstrip("."): name for name in self.coupling.outputs}
         for name in layout.names:
-            if name not in layers:
+            if self.coupling.key(name) is None:
                 raise ValueError(
-                    f"granularity channel prunes the weights of linear and convolutional layers, and {name} "
-                    "is none; exclude it"
+                    "granularity channel prunes the weights of linear, convolutional and recurrent layers, "
+                    f"and {name} is none; exclude it"
                 )
+        for name, why in self.coupling.whole.items():
+            if any(own.rpartition(".")[0] == name for own in layout.names):
+                warnings.warn(f"{name} stays whole, its units cannot be told apart: {why}", stacklevel=2)
         self.units = self.coupling.units
         if not self.units:
             raise ValueError(
@@ -99,11 +103,16 @@ class Channels(Groups):
         self.layout = layout
         self.total = layout.total
         operations = count_flops(model, x[:1]).layers if self.counted == "operations" else {}
+        modules = dict(model.named_modules())
         self.blocks = []
         for name, shape in zip(layout.names, layout.shapes):
-            layer, kernel = layers[name], prod(shape[2:])
+            layer, kernel = self.coupling.key(name) or "", prod(shape[2:])
             rows, columns = self.coupling.outputs[layer], self.coupling.inputs[layer]
-            price = kernel * operations[layer] // (2 * prod(shape)) if operations else kernel
+            price = kernel
+            if operations:
+                module = name.rpartition(".")[0]
+                own = sum(attrgetter(w)(modules[module]).numel() for w in weight_names(modules[module]))
+                price = kernel * operations[module] // (2 * own)
             if layer in self.coupling.transposed:
                 self.blocks.append(_Block(rows, columns, kernel, price, inputs_first=True))
                 continue

@@ -2,16 +2,18 @@
 
 An output channel that is NaN makes exactly those inputs NaN that depend on it, through activations, pooling,
 flattening, residual sums, attention and whatever else lies between two layers. Channels and inputs that hang
-together form one unit: a neuron, a channel of all layers on one residual stream, an attention head.
+together form one unit: a neuron, a channel of all layers on one residual stream, an attention head, a hidden
+unit of an LSTM (`nets.granularity.recurrent`).
 """
 
 from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from nets.granularity import recurrent
 from nets.masking.layout import MASKED_LAYERS
 
 #: Modules that act on each channel alone: their vectors go with the channels.
@@ -40,11 +43,13 @@ class Coupling:
         Their number.
     outputs, inputs : mapping of str to Tensor
         By name of a layer: the unit that each of its output and input channels belongs to, -1 for those that
-        cannot be removed.
+        cannot be removed. Of recurrent layers by the name of each weight: of its rows and columns.
     vectors : mapping of str to Tensor
         By name of a normalisation (or PReLU): the unit of each entry of its vectors.
     transposed : frozenset of str
         Layers whose weights have their inputs first.
+    whole : mapping of str to str
+        Recurrent layers whose units cannot be told apart, and why.
     """
 
     units: int
@@ -52,6 +57,14 @@ class Coupling:
     inputs: Mapping[str, Tensor]
     vectors: Mapping[str, Tensor]
     transposed: frozenset[str] = frozenset()
+    whole: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self, weight: str) -> str | None:
+        """Return the name by which `outputs` and `inputs` know a weight; None for no weight of a layer."""
+        if weight in self.outputs:
+            return weight
+        layer, _, last = weight.rpartition(".")
+        return layer if last == "weight" and layer in self.outputs else None
 
 
 def coupling(model: nn.Module, masked: tuple[str, ...], x: Tensor) -> Coupling:
@@ -83,12 +96,17 @@ class _Probe:
         modules = dict(self.model.named_modules())
         self.layers = {n: m for n, m in modules.items() if isinstance(m, MASKED_LAYERS)}
         self.norms = {n: m for n, m in modules.items() if isinstance(m, NORMALISATIONS) and _size(m) > 1}
-        weights = [id(m.weight) for m in self.layers.values()]
+        self.all_cells = {n: m for n, m in modules.items() if isinstance(m, nn.RNNBase)}
+        self.whole = {n: "it has a projection" for n, m in self.all_cells.items() if m.proj_size}
+        self.cells = {n: m for n, m in self.all_cells.items() if not m.proj_size}
+        weights: dict[str, list[str]] = {n: ["weight"] for n in self.layers}
+        weights |= {n: [w.name for w in recurrent.recurrent_weights(m)] for n, m in self.cells.items()}
+        count = Counter(id(getattr(modules[n], w)) for n, own in weights.items() for w in own)
         self.free = {
-            n: f"{n}.weight".lstrip(".") in masked and weights.count(id(m.weight)) == 1
-            for n, m in self.layers.items()
+            n: all(f"{n}.{w}".lstrip(".") in masked and count[id(getattr(modules[n], w))] == 1 for w in own)
+            for n, own in weights.items()
         }
-        self.clean: dict[str, list[Tensor]] = {n: [] for n in self.layers}
+        self.clean: dict[str, list[Any]] = {n: [] for n in weights}
         self.calls: dict[str, int] = {}
         self.nan: dict[str, Tensor] = {}
         self.noted: dict[str, Tensor] = {}
@@ -97,12 +115,15 @@ class _Probe:
             layer.forward = self._layer(name, layer)  # type: ignore[method-assign,assignment]
         for name, norm in self.norms.items():
             norm.forward = self._norm(name)  # type: ignore[method-assign]
+        for name, cells in self.cells.items():
+            cells.forward = self._recurrent(name, cells)  # type: ignore[assignment,method-assign]
 
     def coupling(self) -> Coupling:
         """Probe layer by layer and join what hangs together."""
         with torch.no_grad(), _plain_attention():
             self.samples = 0  # the layers compute, and their outputs are stored
             out = self.model(self.x)
+            self.cells = {n: m for n, m in self.cells.items() if n not in self.whole}
             sizes = self._sizes(out)
             first = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist()))
             held = np.zeros(sum(sizes.values()), dtype=bool)
@@ -117,22 +138,38 @@ class _Probe:
                     held[place("out", name)] = held[place("in", name)] = True
                 elif getattr(layer, "groups", 1) != 1:
                     edges += _whole_groups(layer, first["out", name], first["in", name])
+            for name, cells in self.cells.items():
+                if not self.free[name] or not self.clean[name]:
+                    for key in (("in", name), *(("state", key) for key in _states(name, cells))):
+                        held[place(*key)] = True
             held[place("in", _OUTPUT)] = True
-            for name in self.layers:
-                if not self.clean[name]:
-                    continue
-                for reader, reads in self._readers(name, sizes["out", name]):
-                    edges += _edges(reads, first["out", name], first["in", reader])
+            sources = [("out", name) for name in self.layers if self.clean[name]]
+            sources += [("state", k) for n, m in self.cells.items() if self.clean[n] for k in _states(n, m)]
+            for what, name in sources:
+                for reader, reads in self._readers(name, sizes[what, name]):
+                    edges += _edges(reads, first[what, name], first["in", reader])
             for reader, noted in self._foreign().items():
                 held[place("in", reader)] |= noted[0].numpy()
         unit = self._units(held, edges, first, sizes)
         where = {key: torch.from_numpy(unit[place(*key)]) for key in sizes}
+        outputs = {n: where["out", n] for n in self.layers}
+        inputs = {n: where["in", n] for n in self.layers}
+        for name, cells in self.all_cells.items():
+            if name in self.cells:
+                states = torch.stack([where["state", key] for key in _states(name, cells)])
+                rows, columns = recurrent.places(cells, where["in", name], states)
+            else:
+                matrices = [(n, p) for n, p in cells.named_parameters() if p.dim() == 2]
+                rows, columns = ({n: torch.full((p.shape[i],), -1) for n, p in matrices} for i in (0, 1))
+            outputs |= {f"{name}.{w}".lstrip("."): units for w, units in rows.items()}
+            inputs |= {f"{name}.{w}".lstrip("."): units for w, units in columns.items()}
         return Coupling(
             int(unit.max(initial=-1)) + 1,
-            {n: where["out", n] for n in self.layers},
-            {n: where["in", n] for n in self.layers},
+            outputs,
+            inputs,
             {n: where["in", n] for n in self.norms},
             frozenset(n for n, m in self.layers.items() if inputs_first(m)),
+            self.whole,
         )
 
     def _sizes(self, out: Tensor) -> dict[tuple[str, str], int]:
@@ -140,6 +177,10 @@ class _Probe:
         for name, layer in self.layers.items():
             sizes["out", name], sizes["in", name] = _channels(layer)
         sizes |= {("in", name): _size(norm) for name, norm in self.norms.items()}
+        for name, cells in self.cells.items():
+            sizes["in", name] = cells.input_size
+            width = cells.hidden_size * (2 if cells.bidirectional else 1)
+            sizes |= {("state", key): width for key in _states(name, cells)}
         sizes["in", _OUTPUT] = out[0].numel()
         return sizes
 
@@ -161,7 +202,9 @@ class _Probe:
         kept = np.zeros((3, count), dtype=bool)  # held, has an output, has an input
         kept[0, part[held]] = True
         for (what, name), start in first.items():
-            if name in self.layers:
+            if what == "state":  # the recurrent weight reads it
+                kept[1:, part[start : start + sizes[what, name]]] = True
+            elif name in self.layers or name in self.cells:
                 kept[1 if what == "out" else 2, part[start : start + sizes[what, name]]] = True
         removable = ~kept[0] & kept[1] & kept[2]
         _, earliest = np.unique(part, return_index=True)
@@ -215,7 +258,7 @@ class _Probe:
         """Return which inputs depend on the network's input or on parameters outside the layers."""
         own = {
             id(t)
-            for m in (*self.layers.values(), *self.norms.values())
+            for m in (*self.layers.values(), *self.norms.values(), *self.cells.values())
             for t in (*m.parameters(), *m.buffers())
         }
         for tensor in (*self.model.parameters(), *self.model.buffers()):
@@ -248,12 +291,47 @@ class _Probe:
                 return self.clean[name][-1]
             self._note(name, x, axis)
             call = self.calls[name] = self.calls.get(name, -1) + 1
-            out = self.clean[name][call].expand(self.samples, *self.clean[name][call].shape)
-            if name in self.nan:
-                shape = [1] * out.dim()
-                shape[0], shape[axis if axis < 0 else axis + 1] = self.nan[name].shape
-                out = torch.where(self.nan[name].view(shape), torch.nan, out)
-            return out.flatten(0, 1)
+            return self._repeated(self.clean[name][call], self.nan.get(name), axis)
+
+        return forward
+
+    def _repeated(self, out: Tensor, nan: Tensor | None, axis: int = -1, batch: int = 0) -> Tensor:
+        """Return a stored output once for each sample, NaN along an axis where that is asked for."""
+        shape = list(out.shape)
+        out = out.unsqueeze(batch).expand(*shape[:batch], self.samples, *shape[batch:])
+        if nan is not None:
+            shape = [1] * out.dim()
+            shape[batch], shape[axis if axis < 0 else axis + 1] = nan.shape
+            out = torch.where(nan.view(shape), torch.nan, out)
+        return out.flatten(batch, batch + 1)
+
+    def _recurrent(self, name: str, module: nn.RNNBase) -> Callable[..., Any]:
+        compute = module.forward
+        batch = 0 if module.batch_first else 1
+        keys = _states(name, module)
+
+        def forward(x: Any, state: Any = None) -> Any:
+            if not self.samples and (why := recurrent.why_whole(module, x, state)):
+                self.whole[name] = why
+            if name in self.whole:
+                return compute(x, state)
+            if not self.samples:
+                self.clean[name].append(compute(x))
+                return self.clean[name][-1]
+            self._note(name, x.movedim(batch, 0), -1)
+            call = self.calls[name] = self.calls.get(name, -1) + 1
+            out, states = self.clean[name][call]
+            nan = [self.nan.get(key) for key in keys]
+            out = self._repeated(out, nan[-1], batch=batch)
+            halves = 2 if module.bidirectional else 1
+
+            def repeated(states: Tensor) -> Tensor:  # (layers * directions, n, units)
+                each = [
+                    n if n is None else n.view(len(n), halves, -1)[:, d] for n in nan for d in range(halves)
+                ]
+                return torch.stack([self._repeated(own, part) for own, part in zip(states, each)])
+
+            return out, tuple(map(repeated, states)) if isinstance(states, tuple) else repeated(states)
 
         return forward
 
@@ -264,6 +342,11 @@ class _Probe:
             return x  # channels stay channels; statistics of the batch would mix the samples
 
         return forward
+
+
+def _states(name: str, module: nn.RNNBase) -> list[str]:
+    """Return names of the states of each layer of a recurrent module."""
+    return [f"{name}:{layer}" for layer in range(module.num_layers)]
 
 
 def _edges(reads: np.ndarray, outputs: int, inputs: int) -> list[np.ndarray]:

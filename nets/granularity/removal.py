@@ -1,4 +1,7 @@
-"""Take units out of a network: layers and normalisations lose the rows and columns that are not needed."""
+"""Take units out of a network: layers and normalisations lose the rows and columns that are not needed.
+
+All layers and directions of a recurrent module have equally many units: those with fewer keep some dead ones.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from nets.granularity import recurrent
 from nets.granularity.coupling import Coupling
 from nets.seeds import derive
 
@@ -34,11 +38,20 @@ def without(model: nn.Module, coupling: Coupling, alive: Tensor) -> nn.Module:
     small = copy.deepcopy(model)
     modules = dict(small.named_modules())
     alive = torch.cat([alive.cpu(), torch.ones(1, dtype=torch.bool)])  # -1 stands for what cannot be removed
+    cells = {n: m for n, m in modules.items() if isinstance(m, nn.RNNBase) and n not in coupling.whole}
+    alive = recurrent.balanced(cells, coupling.outputs, alive)
+    for name, module in cells.items():
+        keys = {w.name: f"{name}.{w.name}".lstrip(".") for w in recurrent.recurrent_weights(module)}
+        rows = {own: alive[coupling.outputs[key]] for own, key in keys.items()}
+        columns = {own: alive[coupling.inputs[key]] for own, key in keys.items()}
+        for parameter, kept in recurrent.narrow(module, rows, columns).items():
+            _replace(module, parameter, kept)
+        module.flatten_parameters()
     for name, units in coupling.vectors.items():
         _shorten(modules[name], alive[units])
     for name, outputs in coupling.outputs.items():
         rows, columns = alive[outputs], alive[coupling.inputs[name]]
-        if not (rows.all() and columns.all()):
+        if name in modules and not (rows.all() and columns.all()):
             _narrow(modules[name], rows, columns)
     return small
 

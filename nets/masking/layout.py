@@ -64,7 +64,7 @@ def maskable(
     exclude : str or sequence of str
         Glob patterns of names to leave unmasked.
     units : bool
-        Whether rows and columns must be units: only linear and convolutional layers by default.
+        Whether rows and columns must be units: only linear, convolutional and recurrent layers by default.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def _by_default(model: nn.Module, units: bool) -> set[str]:
         patterns: tuple[str, ...] = ()
         if isinstance(module, MASKED_LAYERS) or (not units and _is_conv1d(module)):
             patterns = ("weight",)
-        elif not units:
+        elif not units or isinstance(module, nn.RNNBase):
             patterns = next((names for kind, names in MASKED_TENSORS if isinstance(module, kind)), ())
         for name, p in module._parameters.items():
             if p is not None and id(p) in first and _matches(name, patterns):

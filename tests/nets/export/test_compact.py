@@ -80,16 +80,41 @@ def test_unusual_networks_shrink_too(name, networks):
 
 
 class Recurrent(nn.Module):
-    """Linear layers around an LSTM, whose own units cannot be taken apart."""
+    """Linear layers around recurrent ones; what is read of them differs."""
 
-    def __init__(self):
+    def __init__(self, kind=nn.LSTM, read="last", given=False, **settings):
         super().__init__()
-        self.first, self.cells = nn.Linear(8, 12), nn.LSTM(12, 10, batch_first=True)
-        self.hidden, self.out = nn.Linear(10, 14), nn.Linear(14, 3)
+        self.first, self.cells = nn.Linear(8, 12), kind(12, 10, **settings)
+        width = self.cells.proj_size or 10
+        self.hidden, self.out = nn.Linear((1 + self.cells.bidirectional) * width, 14), nn.Linear(14, 3)
+        self.read, self.given = read, given
 
     def forward(self, x):
-        states, _ = self.cells(torch.relu(self.first(x)))
-        return self.out(torch.relu(self.hidden(states[:, -1])))
+        x = torch.relu(self.first(x))
+        x = x if self.cells.batch_first else x.transpose(0, 1)
+        halves = 1 + self.cells.bidirectional
+        start = x.new_zeros(halves * self.cells.num_layers, x.shape[1 - self.cells.batch_first], 10)
+        out, states = self.cells(x, (start, start)) if self.given else self.cells(x)
+        if self.read == "last":
+            x = out[:, -1] if self.cells.batch_first else out[-1]
+        elif self.read == "memory":  # of an LSTM, in the last layer
+            x = states[1][-halves:].transpose(0, 1).flatten(1)
+        else:  # the states of the first layer, added to the outputs
+            x = states[:halves].transpose(0, 1).flatten(1) + out.mean(1 if self.cells.batch_first else 0)
+        return self.out(torch.relu(self.hidden(x)))
+
+
+def test_a_search_prunes_the_units_of_an_lstm_and_says_what_it_cannot():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(120, 5, 8, generator=generator)
+    data, made = (x, x[:, -1, :3].argmax(1)), Recurrent(batch_first=True)
+    ticket = nets.find_ticket(made, data, budget="flops:0.4", epochs=1)
+    assert 0.3 < ticket.metadata["flops_density"] <= 0.4
+    small = nets.shrink(ticket.apply(made), ticket)
+    assert small.cells.hidden_size < 10
+    torch.testing.assert_close(small(x), made(x), rtol=1e-5, atol=1e-6)
+    with pytest.warns(UserWarning, match="cells stays whole, .* an initial state is given to it"):
+        nets.find_ticket(Recurrent(given=True), data, density=0.98, granularity="channel", epochs=1)
 
 
 class Upwards(nn.Module):
@@ -109,17 +134,31 @@ class Upwards(nn.Module):
 @pytest.mark.parametrize(
     ("kind", "shape", "whole"),
     [
-        (Recurrent, (5, 8), {"first.weight", "cells.weight_ih_l0", "cells.weight_hh_l0"}),
+        (partial(Recurrent, batch_first=True), (5, 8), set()),
+        (partial(Recurrent, nn.GRU, "states", num_layers=2, bidirectional=True), (5, 8), set()),
+        (partial(Recurrent, nn.LSTM, "memory", num_layers=2, bias=False), (5, 8), set()),
+        (partial(Recurrent, nn.RNN, bidirectional=True), (5, 8), set()),
+        (
+            partial(Recurrent, given=True),
+            (5, 8),
+            {"first.weight", "cells.weight_ih_l0", "cells.weight_hh_l0"},
+        ),
+        (
+            partial(Recurrent, proj_size=4),
+            (5, 8),
+            {"first.weight", "cells.weight_ih_l0", "cells.weight_hh_l0", "cells.weight_hr_l0"},
+        ),
         (Upwards, (1, 6, 6), set()),
     ],
 )
-def test_grouped_and_transposed_convolutions_shrink_and_what_is_not_coupled_stays(kind, shape, whole):
+@pytest.mark.filterwarnings("ignore:cells stays whole:UserWarning", "ignore:LSTM with projections")
+def test_recurrent_and_transposed_layers_shrink_and_what_is_not_coupled_stays(kind, shape, whole):
     torch.manual_seed(0)
     model = disturbed(kind()).double().eval()
     layout = Layout.of(model, maskable(model, units=True))
-    channels = Channels(model, layout, torch.randn(1, *shape, dtype=torch.float64))
+    channels = Channels(model, layout, torch.randn(1, *shape, dtype=torch.float64), "channel:flops")
     scores = torch.rand(channels.units, generator=torch.Generator().manual_seed(1))
-    mask = channels.expand(channels.choose(scores, channels.count(0.5)))
+    mask = channels.expand(channels.choose(scores, channels.count(0.98 if whole else 0.5)))
     told = {"granularity": "channel", "input_shape": list(shape)}
     ticket = Ticket({name: m.clone() for name, m in layout.split(mask).items()}, model.state_dict(), told)
     small = shrink(model, ticket)
