@@ -1,41 +1,44 @@
 """Whole units kept by different methods, at equal operations of an inference: accuracies over paired seeds.
 
-    python benchmarks/channels.py run [CASE ...]    # appends rows; goes on where it was stopped
-    python benchmarks/channels.py table             # prints the stored rows as markdown
+    python benchmarks/channels.py run [CASE ...] [--seeds N]  # appends rows; goes on where it was stopped
+    python benchmarks/channels.py table                       # prints the stored rows as markdown
 
-Every network is pruned to a share of the operations of its masked layers (``budget="flops:SHARE"``) and
-trained again; the dense network of as many operations is narrowed in all layers alike. Data are cut to a few
-thousand samples and trainings to a few epochs, so that all of it takes a quarter of an hour of one core:
-accuracies are below what the networks reach on all data. The methods of a seed share initial weights and
-batches. "trained" keeps the weights of the search (rewinding="learning-rate") instead of the initial ones;
-the small network beside them is trained for twice the epochs. Rows lie in figures/results/channels.jsonl.
+Every network is pruned to a share of the operations of its masked layers (``budget="flops:SHARE"``), made
+smaller by `nets.shrink` and trained again; the dense network of as many operations is narrowed in all layers
+alike. Data are cut to a few thousand samples and trainings to a few epochs: accuracies are below what the
+networks reach on all data. The methods of a seed share initial weights and batches. "shuffled" is the
+concave ticket with other units of the same layers, drawn at random: what it loses is owed to the choice of
+units, what it keeps to how many each layer has. "trained" keeps the weights of the search instead of the
+initial ones (rewinding="learning-rate"); the small network beside is trained for twice the epochs. Rows lie
+in figures/results/channels.jsonl; ``python -m figures.tables`` writes their table into docs/granularity.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import statistics
-import time
+import sys
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
-from scipy.stats import t as student
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import nets
+from benchmarks import seed_rows
+from nets.analysis.controls import shuffle
 from nets.configuration import Training
 from nets.data import Dataset, load
+from nets.granularity.factory import groups_of
+from nets.masking.layout import Layout, maskable
 from nets.models import build
 from nets.models.flops import count_flops
 from nets.models.narrow import width_for
+from nets.tickets import Ticket
 
-RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results" / "channels.jsonl"
+RESULTS = seed_rows.RESULTS / "channels.jsonl"
 
 
 @dataclass(frozen=True)
@@ -64,27 +67,34 @@ class Case:
     samples: int
     epochs: int
     shares: tuple[float, ...]
-    seeds: int = 3
+    seeds: int = 5
     lr: float = 0.05
 
 
 CASES = {
-    "digits, conv-2": Case("digits", "conv-2", 0.5, 1_500, 10, (0.2, 0.05), seeds=5),
-    "mnist, lenet-5": Case("mnist", "lenet-5", 1.0, 4_000, 3, (0.1,)),
-    "mnist, lenet-300-100": Case("mnist", "lenet-300-100", 1.0, 4_000, 3, (0.05,)),
-    "cifar10, conv-2": Case("cifar10", "conv-2", 0.25, 4_000, 3, (0.1,)),
+    "digits, conv-2": Case("digits", "conv-2", 0.5, 1_500, 10, (0.05, 0.02), seeds=10),
+    "mnist, lenet-5": Case("mnist", "lenet-5", 1.0, 4_000, 3, (0.1, 0.03)),
+    "mnist, lenet-300-100": Case("mnist", "lenet-300-100", 1.0, 4_000, 3, (0.05, 0.02)),
+    "cifar10, conv-2": Case("cifar10", "conv-2", 0.25, 4_000, 3, (0.1, 0.03)),
 }
 
-#: Name in the table: method and options; "small-dense" is no method.
-ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "concave": ("concave", {}),
-    "magnitude": ("magnitude", {}),
-    "random": ("random", {}),
-    "small dense": ("small-dense", {}),
-    "concave, trained": ("concave", {"rewinding": "learning-rate"}),
-    "magnitude, trained": ("magnitude", {"rewinding": "learning-rate"}),
-    "small dense, twice": ("small-dense", {}),
-}
+#: The entries of the table.
+ENTRIES = (
+    "concave",
+    "magnitude",
+    "random",
+    "small dense",
+    "concave, shuffled",
+    "concave, trained",
+    "magnitude, trained",
+    "small dense, twice",
+)
+
+#: Whose differences are told.
+PAIRS = (
+    *(("concave", other) for other in ("magnitude", "random", "small dense", "concave, shuffled")),
+    *(("concave, trained", other) for other in ("magnitude, trained", "small dense, twice")),
+)
 
 
 def part(case: Case) -> Dataset:
@@ -103,83 +113,87 @@ def part(case: Case) -> Dataset:
     )
 
 
-def row(case: Case, data: Dataset, entry: str, share: float, seed: int) -> dict[str, Any]:
-    """Return the accuracy of one ticket, with the share of the operations that it has left."""
-    method, options = ENTRIES[entry]
-    training = Training(epochs=case.epochs, batch_size=32, lr=case.lr, weight_decay=5e-4)
-    if method == "small-dense":
-        whole = count_flops(build(case.model, data, width=case.width), data.input_shape)
-        width = width_for(case.model, data, int(share * whole.dense), operations=True)
-        twice = replace(training, epochs=2 * case.epochs) if entry.endswith("twice") else training
-        trained = nets.retrain(None, case.model, data, seed=seed, training=twice, width=width)
-        assert trained.flops is not None
-        return {"accuracy": trained.test_score, "flops": trained.flops.dense / whole.dense}
-    torch.manual_seed(seed)
-    model = build(case.model, data, seed=seed, width=case.width)
-    ticket = nets.find_ticket(
-        model, data, method, budget=f"flops:{share}", options=options, seed=seed, training=training
-    )
-    trained = nets.retrain(ticket, model, data, seed=seed, training=training)
-    assert trained.flops is not None
-    layers = [int(mask.flatten(1).any(1).sum()) for mask in ticket.masks.values()]
-    return {"accuracy": trained.test_score, "flops": trained.flops.share, "units": layers}
+class Rows:
+    """Computes the rows of a case, sharing one search among the entries that start from it."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.data = part(case)
+        self.training = Training(epochs=case.epochs, batch_size=32, lr=case.lr, weight_decay=5e-4)
+        self.searched = lru_cache(maxsize=4)(self._search)
+
+    def _search(self, method: str, share: float, seed: int) -> Ticket:
+        """Return the ticket, with the weights of the end of its search if it has one."""
+        options = {} if method == "random" else {"rewinding": "learning-rate"}
+        found = {"budget": f"flops:{share}", "options": options}
+        model = build(self.case.model, self.data, seed=seed, width=self.case.width)
+        return nets.find_ticket(model, self.data, method, **found, seed=seed, training=self.training)
+
+    def __call__(self, key: seed_rows.Row) -> dict[str, Any]:
+        """Return accuracies of one entry, with the share of the operations and the units that it has left."""
+        entry, share, seed = key["entry"], key["share"], key["seed"]
+        model = build(self.case.model, self.data, seed=seed, width=self.case.width)
+        whole = count_flops(model, self.data.input_shape).dense
+        training, width = self.training, 1.0
+        if entry.startswith("small dense"):
+            width = width_for(self.case.model, self.data, int(share * whole), operations=True)
+            if entry.endswith("twice"):
+                training = replace(training, epochs=2 * training.epochs)
+            start: Any = self.case.model
+        else:
+            method, _, kind = entry.partition(", ")
+            ticket = self.searched(method, share, seed)
+            if kind != "trained":
+                ticket = replace(ticket, weights={k: v.clone() for k, v in model.state_dict().items()})
+            if kind == "shuffled":
+                layout = Layout.of(model, maskable(model, units=True))
+                groups = groups_of("channel:flops", model, layout, self.data)
+                ticket = shuffle(ticket, seed, layout=replace(layout, groups=groups))
+            start = nets.shrink(ticket.apply(model), ticket, self.data.example(8))
+        trained = nets.retrain(None, start, self.data, seed=seed, training=training, width=width)
+        units = [len(p) for p in trained.model.parameters() if p.dim() > 1]
+        return {
+            "accuracy": trained.test_score,
+            "validation": trained.validation_score,
+            "flops": count_flops(trained.model, self.data.input_shape).dense / whole,
+            "units": units,
+        }
 
 
-def stored() -> list[dict[str, Any]]:
-    """Return the rows there are."""
-    if not RESULTS.exists():
-        return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-
-
-def run(names: Sequence[str]) -> None:
+def run(names: list[str], seeds: int | None = None, path: Path = RESULTS) -> None:
     """Compute the rows that are missing, seed by seed."""
-    done = {(r["case"], r["entry"], r["share"], r["seed"]) for r in stored()}
-    entries = list(ENTRIES)
-    for some, name in product((entries[:4], entries[4:]), names):
+    for name in names:
         case = CASES[name]
-        data = part(case)
-        for seed, share, entry in product(range(case.seeds), case.shares, some):
-            if (name, entry, share, seed) in done:
-                continue
-            began = time.perf_counter()
-            found = {"case": name, "entry": entry, "share": share, "seed": seed}
-            found |= row(case, data, entry, share, seed)
-            found["seconds"] = round(time.perf_counter() - began, 1)
-            print(found, flush=True)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(found) + "\n")
+        order = product(range(seeds or case.seeds), case.shares, ENTRIES)
+        keys = [{"case": name, "entry": e, "share": share, "seed": seed} for seed, share, e in order]
+        seed_rows.run(path, keys, Rows(case))
 
 
-def interval(values: Sequence[float]) -> str:
-    """Return the mean with its 95% interval, in points."""
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return f"{100 * mean:.2f}"
-    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{100 * mean:.2f} ± {100 * half:.2f}"
-
-
-def table() -> str:
-    """Return accuracies, and differences of the concave mask to the others over paired seeds."""
+def table(path: Path = RESULTS) -> str:
+    """Return accuracies, differences of the concave mask to the others over paired seeds, and units kept."""
     found: dict[tuple[str, float], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for r in stored():
+    units: dict[tuple[str, float, str], list[int]] = {}
+    for r in seed_rows.stored(path):
         found[r["case"], r["share"]][r["entry"]][r["seed"]] = r["accuracy"]
+        units.setdefault((r["case"], r["share"], r["entry"]), r["units"])
     lines = ["| network | operations | seeds | " + " | ".join(ENTRIES) + " |"]
     lines += ["| --- " * (3 + len(ENTRIES)) + "|"]
     for (case, share), entries in found.items():
+        cells = [seed_rows.cell(list(entries[e].values()), 100) for e in ENTRIES]
         seeds = len(entries["concave"])
-        cells = [interval(list(entries[e].values())) if entries[e] else "–" for e in ENTRIES]
         lines.append(f"| {case} | {100 * share:g}% | {seeds} | " + " | ".join(cells) + " |")
-    pairs = [("concave", other) for other in ("magnitude", "random", "small dense")]
-    pairs += [("concave, trained", other) for other in ("magnitude, trained", "small dense, twice")]
-    lines += ["", "| network | operations | " + " | ".join(" - ".join(pair) for pair in pairs) + " |"]
-    lines += ["| --- " * (2 + len(pairs)) + "|"]
+    lines += ["", "| network | operations | " + " | ".join(" minus ".join(pair) for pair in PAIRS) + " |"]
+    lines += ["| --- " * (2 + len(PAIRS)) + "|"]
     for (case, share), entries in found.items():
-        cells = []
-        for first, second in pairs:
-            both = sorted(entries[first].keys() & entries[second].keys())
-            cells.append(interval([entries[first][s] - entries[second][s] for s in both]) if both else "–")
+        cells = [
+            seed_rows.cell(seed_rows.differences(entries[a], entries[b]), 100, sign=True) for a, b in PAIRS
+        ]
+        lines.append(f"| {case} | {100 * share:g}% | " + " | ".join(cells) + " |")
+    first = ENTRIES[:4]
+    lines += ["", "| units by layer, first seed | operations | " + " | ".join(first) + " |"]
+    lines += ["| --- " * (2 + len(first)) + "|"]
+    for case, share in found:
+        cells = [", ".join(map(str, units.get((case, share, e), ["–"]))) for e in first]
         lines.append(f"| {case} | {100 * share:g}% | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -188,11 +202,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=("run", "table"))
     parser.add_argument("cases", nargs="*", default=[], help="; ".join(CASES))
+    parser.add_argument("--seeds", type=int, help="fewer or more than the case has")
     arguments = parser.parse_args()
     if odd := [name for name in arguments.cases if name not in CASES]:
         parser.error(f"unknown case {odd[0]!r}; there are {'; '.join(CASES)}")
     if arguments.what == "run":
-        run(arguments.cases or list(CASES))
+        run(arguments.cases or list(CASES), arguments.seeds)
     print(table())
 
 

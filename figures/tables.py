@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import inference, own_loop
+from benchmarks import channels, inference, own_loop
 from figures import (
     claims,
     concave_forms,
@@ -79,6 +79,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("benchmarks/README.md", "inference"): lambda: inference.table(_content("inference")),
     ("benchmarks/README.md", "own loop"): lambda: own_loop.table(_content("own-loop-cpu")["steps"]),
     ("docs/claims.md", "claims"): claims.table,
+    ("docs/granularity.md", "channels"): channels.table,
     ("docs/concave_masks.md", "forms"): _forms,
     ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(
         stored.read("mask_variants"), "digits"

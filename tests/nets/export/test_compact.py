@@ -108,13 +108,14 @@ def test_a_search_prunes_the_units_of_an_lstm_and_says_what_it_cannot():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(120, 5, 8, generator=generator)
     data, made = (x, x[:, -1, :3].argmax(1)), Recurrent(batch_first=True)
-    ticket = nets.find_ticket(made, data, budget="flops:0.4", epochs=1)
+    training = Training(epochs=1, batch_size=20)
+    ticket = nets.find_ticket(made, data, budget="flops:0.4", training=training)
     assert 0.3 < ticket.metadata["flops_density"] <= 0.4
     small = nets.shrink(ticket.apply(made), ticket)
     assert small.cells.hidden_size < 10
     torch.testing.assert_close(small(x), made(x), rtol=1e-5, atol=1e-6)
     with pytest.warns(UserWarning, match="cells stays whole, .* an initial state is given to it"):
-        nets.find_ticket(Recurrent(given=True), data, density=0.98, granularity="channel", epochs=1)
+        nets.find_ticket(Recurrent(given=True), data, density=0.98, granularity="channel", training=training)
 
 
 class Upwards(nn.Module):

@@ -1,0 +1,70 @@
+"""Rows of a benchmark by seed: stored one by one, gone on with where they stopped, compared seed by seed."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import t as student
+
+RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"
+
+Row = dict[str, Any]
+
+
+def stored(path: Path) -> list[Row]:
+    """Return the rows there are."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def run(path: Path, wanted: Iterable[Row], compute: Callable[[Row], Mapping[str, Any]]) -> None:
+    """Compute the rows that are missing, in their order, and append each at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file, JSON lines.
+    wanted : iterable of dict
+        What tells a row from all others; all of the same keys.
+    compute : callable
+        From one of these to what is measured.
+    """
+    there = stored(path)
+    for key in wanted:
+        if any(all(row.get(name) == value for name, value in key.items()) for row in there):
+            continue
+        began = time.process_time()
+        row = {**key, **compute(key)}
+        row["seconds"] = round(time.process_time() - began, 1)
+        print(row, flush=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and half the width of its 95% interval; NaN for one value."""
+    if len(values) < 2:
+        return statistics.mean(values), math.nan
+    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.mean(values), float(half)
+
+
+def cell(values: Sequence[float], scale: float = 1.0, sign: bool = False) -> str:
+    """Return mean and interval as a cell of a table, times `scale`; a dash without values."""
+    if not values:
+        return "–"
+    mean, half = mean_and_half(values)
+    text = f"{scale * mean:{'+' if sign else ''}.2f}"
+    return text if math.isnan(half) else f"{text} ± {scale * half:.2f}"
+
+
+def differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
+    """Return first - second over the seeds that both have."""
+    return [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
