@@ -41,7 +41,8 @@ class Ticket:
     metadata : mapping
         Plain values: method, penalty, density asked for, seed, cost of the search, what the search reported.
     trace : mapping of str to sequence of float
-        Curves of the search, e.g. lam at every update of the mask.
+        Curves of the search, e.g. lam at every update of the mask; "entries": histogram of the relaxed mask
+        just before the cut, counts in 20 equal bins over [0, 1].
     whole : bool
         Whether `weights` holds the values of pruned weights too. A ticket read from a file has zeros there,
         unless it was saved whole.
@@ -90,17 +91,19 @@ class Ticket:
         return "\n".join(lines)
 
     def plot(self, axes: Sequence[Axes] | None = None) -> list[Axes]:
-        """Draw the share that each layer keeps and, of a ticket just found, how its relaxed mask got there.
+        """Draw the share that each layer keeps and, of a ticket just found, how its relaxed mask ended there.
 
         Parameters
         ----------
         axes : sequence of matplotlib Axes, optional
-            Where to draw: one, or two for the search besides; default: new ones.
+            Where to draw: one for the layers, two for the search besides, three for the histogram of the
+            mask before the cut; default: new ones.
 
         Returns
         -------
         list of Axes
-            The layers; and where the ticket has the curves of a relaxed mask (`trace`), the search.
+            The layers; and where the ticket has the curves of a relaxed mask (`trace`), the search and the
+            histogram of the mask before the cut.
         """
         from nets.analysis.pictures import draw_ticket
 

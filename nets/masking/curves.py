@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from nets.masking.course import MaskHook
+
+#: Bins of a histogram of mask entries over [0, 1].
+BINS = 20
+
+#: Name in a ticket's trace of the histogram of the relaxed mask just before the cut.
+ENTRIES = "entries"
+
 #: What is noted: step, density wanted, lam, mean of the mask, share of it above one half.
 NAMES = ("step", "target", "lam", "mean", "above_half")
 
@@ -48,3 +56,15 @@ class Curves:
         """Take curves back."""
         self._lists = {name: list(values) for name, values in trace.items()}
         self._read = len(self._lists["step"])
+
+
+def histogram(mask: Tensor) -> list[int]:
+    """Return the counts of mask entries in 20 equal bins over [0, 1]; entries outside count at the ends."""
+    index = (mask.detach() * BINS).clamp_(0, BINS - 1).to(torch.uint8)  # small integers are counted faster
+    counts: list[int] = torch.bincount(index, minlength=BINS).tolist()
+    return counts
+
+
+def traced(hook: MaskHook, mask: Tensor) -> dict[str, list[float]]:
+    """Return the curves of a training and, as "entries", the histogram of its relaxed mask, shape (n,)."""
+    return {name: list(values) for name, values in hook.trace.items()} | {ENTRIES: list(histogram(mask))}

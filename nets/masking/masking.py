@@ -20,6 +20,7 @@ from nets.granularity.layers import LayerDensities
 from nets.granularity.names import density_under, granularity_name
 from nets.masking import masked_step
 from nets.masking.course import Entries, MaskHook
+from nets.masking.curves import traced
 from nets.masking.layout import maskable, plain, tied, unwrapped
 from nets.masking.shadow import Shadow
 from nets.masking.sparse_training import SparseTraining
@@ -551,7 +552,7 @@ class Masking(Steps):
             {name: part.cpu().clone() for name, part in self.layout.split(mask).items()},
             {name: tensor.detach().cpu().clone() for name, tensor in state.items()},
             metadata,
-            {name: list(values) for name, values in self.trace.items()},
+            traced(self._hook, self.whole(self._hook.final(self))),
         )
 
     @property

@@ -115,9 +115,9 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
             count = max(search.count(density), round(aim * search.layout.whole))
             hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
             loop = _train(search, hook, alive, weights, first=number == 1)
-            alive, report = _extract(search, loop, hook, count)
+            alive, report, curves = _extract(search, loop, hook, count)
             weights = search.flat.snapshot() if o["rewinding"] != "weights" else None
-            append_curves(trace, hook.trace, loop.steps * (number - 1))
+            append_curves(trace, curves, loop.steps * (number - 1))
             groups = search.layout.groups
             kept = {} if groups is None else groups.report(alive)
             origin = kept.get("flops_density", int(alive.sum()) / search.n)
@@ -163,12 +163,12 @@ def _train(
 
 def _extract(
     search: Search, loop: Loop, hook: RelaxedMask | TrainedMask, count: int
-) -> tuple[Tensor, dict[str, Scalar]]:
+) -> tuple[Tensor, dict[str, Scalar], dict[str, list[float]]]:
     """Cut the mask to the count, or where lam is given at the threshold; tell what that costs."""
-    mask, report = cut(search, loop, hook, count)
+    mask, report, curves = cut(search, loop, hook, count)
     relaxed = search.whole(hook.final(loop) > 0.5)
     report["relaxed_density"] = float(relaxed.to(torch.float64).mean())
-    return mask, report
+    return mask, report, curves
 
 
 def with_preset(options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nets.configuration import Play
 from nets.metric import ACCURACY, Metric
-from nets.runs.folder import BINS, MASKS, BadRun, RunFolder, run_folders
+from nets.runs.folder import MASKS, BadRun, RunFolder, run_folders
 from nets.runs.results import BadRunWarning
 from nets.runs.rows import is_number
 from nets.storage import records
@@ -30,6 +30,9 @@ DEFAULTS = {f.name: f.default for f in fields(Play)}
 
 #: Settings of the search for a mask, which the dense network does not have.
 OF_MASKS = ("rewind", "include", "exclude", "search_epochs", "granularity")
+
+#: Bins of a histogram that are drawn, at most.
+MOST_BINS = 1000
 
 #: Runs whose curves and histograms are drawn, at most, in a panel.
 DRAWN = 6
@@ -283,7 +286,7 @@ def _is_histogram(counts: Any) -> bool:
     """Tell whether these are the counts of a histogram as the recorder writes it."""
     return (
         isinstance(counts, list)
-        and len(counts) == BINS
+        and 1 < len(counts) <= MOST_BINS
         and all(isinstance(count, int) and is_number(count) and count >= 0 for count in counts)
     )
 

@@ -55,9 +55,6 @@ METRICS = "metrics.jsonl"
 #: Histograms of the relaxed mask, one line an epoch.
 MASKS = "masks.jsonl"
 
-#: Bins of a histogram of mask entries over [0, 1].
-BINS = 20
-
 
 class BadRun(ValueError):
     """What lies in a run's folder is damaged, tampered with, or not what its name says."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from nets.runs.folder import BINS, MASKS, METRICS
+from nets.masking.curves import histogram
+from nets.runs.folder import MASKS, METRICS
 from nets.storage import records
 from nets.training.loop import Hook, Loop
 
@@ -86,10 +86,3 @@ def relaxed_mask(loop: Loop) -> Tensor | None:
         if isinstance(mask, Tensor) and mask.is_floating_point() and mask.shape == loop.flat.weights.shape:
             return mask
     return None
-
-
-def histogram(mask: Tensor) -> list[int]:
-    """Return the counts of mask entries in 20 equal bins over [0, 1]; entries outside count at the ends."""
-    index = (mask.detach() * BINS).clamp_(0, BINS - 1).to(torch.uint8)  # small integers are counted faster
-    counts: list[int] = torch.bincount(index, minlength=BINS).tolist()
-    return counts

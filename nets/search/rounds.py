@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nets.configuration import Training
 from nets.masking.course import Setting
+from nets.masking.curves import ENTRIES
 from nets.masking.selection import select
 from nets.masking.sparse_training import SparseTraining
 from nets.search import Found, Search
@@ -149,6 +150,9 @@ def fine_tuning(training: Training, share: float) -> Training:
 def append_curves(trace: dict[str, list[float]], more: Mapping[str, list[float]], offset: int) -> None:
     """Append the curves of a round to those of the rounds before, its steps counted on."""
     for name, values in more.items():
+        if name == ENTRIES:  # no curve: how the mask ended
+            trace[name] = list(values)
+            continue
         shift = offset if name == "step" else 0
         trace.setdefault(name, []).extend(value + shift for value in values)
 

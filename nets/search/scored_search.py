@@ -9,13 +9,16 @@ from torch import Tensor
 
 from nets.configuration import Scalar
 from nets.masking.course import MaskHook
+from nets.masking.curves import traced
 from nets.masking.scored_mask import ScoredMask
 from nets.search import Found, Search
 from nets.search.rounds import append_curves
 from nets.training.loop import Loop
 
 
-def cut(search: Search, loop: Loop, hook: MaskHook, count: int) -> tuple[Tensor, dict[str, Scalar]]:
+def cut(
+    search: Search, loop: Loop, hook: MaskHook, count: int
+) -> tuple[Tensor, dict[str, Scalar], dict[str, list[float]]]:
     """Return the binary mask, and the task's metric of the relaxed and of the cut network.
 
     Parameters
@@ -36,6 +39,8 @@ def cut(search: Search, loop: Loop, hook: MaskHook, count: int) -> tuple[Tensor,
     report : dict
         relaxed_accuracy, cut_accuracy (both of the validation part, named by the task's metric), cut_loss (by
         how much the cut is worse), mean_mask, lam.
+    trace : dict
+        Curves of the training, and a histogram of the relaxed mask ("entries").
     """
     flat = search.flat
     final = hook.final(loop)
@@ -52,12 +57,10 @@ def cut(search: Search, loop: Loop, hook: MaskHook, count: int) -> tuple[Tensor,
             metric.column("cut"): after.score,
             "cut_loss": metric.gain(relaxed.score, after.score),
         }
-    report |= {
-        "lam": hook.lam,
-        "mean_mask": float(search.whole(final).mean()),
-    }
+    whole = search.whole(final)
+    report |= {"lam": hook.lam, "mean_mask": float(whole.mean())}
     flat.unite()
-    return mask, report
+    return mask, report, traced(hook, whole)
 
 
 def find_by_scores(
@@ -89,14 +92,15 @@ def find_by_scores(
         if scored.freeze:
             training, weights = replace(training, weight_decay=0.0), search.rewound()
         loop = search.train(scored, weights=weights, training=training, teacher=scored.teacher)
-        trace = scored.trace
+        trace: dict[str, list[float]] = {}
         for number in range(2, rounds + 1):
             assert again is not None
+            append_curves(trace, scored.trace, loop.steps * (number - 2))
             weights = search.flat.snapshot()
             scored = again(scored, density ** ((number - 1) / rounds), density ** (number / rounds))
             loop = search.train(scored, weights=weights, training=training, teacher=scored.teacher)
-            append_curves(trace, scored.trace, loop.steps * (number - 1))
-        mask, report = cut(search, loop, scored, search.count(density))
+        mask, report, curves = cut(search, loop, scored, search.count(density))
+        append_curves(trace, curves, loop.steps * (rounds - 1))
         if rounds > 1:
             report["rounds"] = rounds
         return search.found(mask, density, report=report, trace=trace)

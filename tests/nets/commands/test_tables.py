@@ -82,11 +82,14 @@ def test_a_ticket_prints_itself_in_five_lines():
     assert "concave, Log(eps=0.02)" in lines[1]
     assert "lenet-300-100 on digits, seed 0, search of 1 epochs" in lines[2]
     assert "3 masked layers" in lines[3]
-    left, right = ticket.plot()
+    left, right, histogram = ticket.plot()
     assert [bar.get_width() for bar in left.patches] == pytest.approx(
         [100 * share for share in ticket.layer_densities.values()]
     )
     assert right.get_xlabel() == "step of the search"
+    assert len(histogram.patches) == 20
+    assert sum(bar.get_height() for bar in histogram.patches) == pytest.approx(100)
+    assert sum(ticket.trace["entries"]) == ticket.total
 
 
 def test_without_a_terminal_there_are_lines_and_no_silence(monkeypatch):
