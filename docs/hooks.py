@@ -1,13 +1,28 @@
-"""What the pages take from the program when they are built: help of the commands, columns of results."""
+"""What the pages take from elsewhere when they are built: help of the commands, columns of results, figures."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
+
+#: Figures lie beside what draws them, and pages link to them there.
+FIGURES = Path(__file__).parents[1] / "figures" / "pictures"
+
+
+def on_files(files: Any, config: Any, **_: Any) -> Any:
+    """Add the figures to the site."""
+    from mkdocs.structure.files import File
+
+    for path in sorted(FIGURES.glob("*.png")):
+        files.append(File.generated(config, f"figures/pictures/{path.name}", abs_src_path=str(path)))
+    return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Put in what a page asks for by a line such as ``{{ lottery }}``."""
+    """Put in what a page asks for by a line such as ``{{ lottery }}``; link to figures inside the site."""
+    above = "../" * page.file.src_uri.count("/")
+    markdown = re.sub(r"\]\((?:\.\./)*figures/pictures/", f"]({above}figures/pictures/", markdown)
     return re.sub(r"^\{\{ (\S+) \}\}$", lambda found: PARTS[found[1]](), markdown, flags=re.MULTILINE)
 
 
@@ -50,8 +65,6 @@ def _table(columns: dict[str, str]) -> str:
 
 
 def _sweep_file() -> str:
-    from pathlib import Path
-
     return f"```toml\n{Path('examples/sweep.toml').read_text(encoding='utf-8')}```"
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     print(f"MCP at lam = {chosen.lam:.3g}: {chosen.support.size} features, {freedom:.1f} degrees of freedom")
 
     nested = nested_cross_validate(problem, n_lams=20, selection="one-standard-error")
-    print(f"held-out squared error: {2 * nested.mean:.3f} +- {2 * nested.standard_error:.3f} of 1")
+    print(f"held-out squared error: {2 * nested.mean:.3f} ± {2 * nested.standard_error:.3f} of 1")
 
     half = np.random.default_rng(0).permutation(len(y)) < len(y) // 2
     found = cross_validate(problem.with_sample_weight(half.astype(float)), n_lams=20).best_within_one_error

@@ -30,12 +30,12 @@ def main() -> None:
 
     for penalty in (L1(), Log(0.1)):
         problem = RegressionProblem(X, y, penalty=penalty, fit_intercept=True)
-        validated = cross_validate(problem, n_lams=30)
-        chosen = {"EBIC": path(problem).best("ebic"), "cross-validation": validated.best}
+        along, validated = path(problem, n_lams=60), cross_validate(problem, n_lams=30)
+        chosen = {"EBIC": along.best("ebic"), "cross-validation": validated.best}
         for name, found in chosen.items():
             right = len(true & set(found.support))
             print(f"{penalty}, {name}: {right} of 5 genes, {found.support.size - right} others")
-    ax = path(problem).plot(names=[f"gene {j}" for j in range(d)])
+    ax = along.plot(names=[f"gene {j}" for j in range(d)])
     ax.figure.savefig(options.picture, dpi=160)
     losses = validated.plot()
     losses.figure.savefig(options.losses, dpi=160)

@@ -24,36 +24,37 @@ SHOWN = 16
 
 
 def plan_table(plan: Plan, root: Path) -> Table:
-    """Return the plan as a table: runs, done, to do and estimated epochs by data, model and method."""
+    """Return the plan as a table within 80 columns: runs, done, to do and epochs by model, data and method."""
     rows: dict[tuple[str, str, str], Counter[str]] = {}
     for run, state in zip(plan.runs, plan.states):
-        row = rows.setdefault((run.data, run.model, run.method), Counter())
+        row = rows.setdefault((run.model, run.data, run.method), Counter())
         row["runs"] += 1
         row["done" if state == "finished" else "to do"] += 1
-        row[state] += 1
+        row["begun"] += state in ("interrupted", "running")
+        row["failed"] += state == "failed"
     epochs: Counter[tuple[str, str, str]] = Counter()
     for job in plan.jobs:
-        epochs[job.play.data, job.play.model, job.play.method] += job.epochs  # type: ignore[assignment]
-    table = Table(
-        title=f"{len(plan.runs)} runs in {root}", title_justify="left", show_footer=True, box=box.SIMPLE_HEAD
-    )
-    longest = {name: max(len(key[i]) for key in rows) for i, name in enumerate(("data", "model", "method"))}
-    for heading, footer in (("data", ""), ("model", ""), ("method", "all")):
-        table.add_column(heading, footer, overflow="fold", min_width=min(25, longest[heading]))
+        epochs[job.play.model, job.play.data, job.play.method] += job.epochs  # type: ignore[assignment]
     totals = sum(rows.values(), Counter())
-    for heading in ("runs", "done", "to do"):
-        table.add_column(heading, str(totals[heading]), justify="right")
-    table.add_column("begun", str(totals["interrupted"] + totals["running"]), justify="right")
-    table.add_column("failed", str(totals["failed"]), justify="right")
-    table.add_column("epochs", f"{plan.epochs:g}", justify="right")
-    for key, row in rows.items():
-        table.add_row(
-            *map(escape, key),
-            *(str(row[heading]) for heading in ("runs", "done", "to do")),
-            str(row["interrupted"] + row["running"]),
-            str(row["failed"]),
-            f"{epochs[key]:g}",
-        )
+    table = Table(
+        title=f"{len(plan.runs)} runs in {root}",
+        title_justify="left",
+        show_footer=True,
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("method", "all", overflow="fold")
+    numbers = ("runs", "done", "to do", "begun", "failed")
+    for heading in numbers:
+        table.add_column(heading, str(totals[heading]), justify="right", no_wrap=True)
+    table.add_column("epochs", f"{plan.epochs:g}", justify="right", no_wrap=True)
+    for model, data in dict.fromkeys(key[:2] for key in rows):
+        table.add_row(escape(f"{model} on {data}"))
+        for key, row in rows.items():
+            if key[:2] == (model, data):
+                cells = (f"{row[heading]}" for heading in numbers)
+                table.add_row(f"  {escape(key[2])}", *cells, f"{epochs[key]:g}")
     return table
 
 

@@ -13,10 +13,8 @@ spec = importlib.util.spec_from_file_location("page_runner", Path(__file__).with
 page_runner = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(page_runner)
 
-#: Pages that train for more than a few seconds.
-LONG = ("paper.md", "sweeps.md", "smaller.md", "genes.md", "own_loop.md", "networks.md")
 PAGES = [
-    pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.name in LONG))
+    pytest.param(page, id=page.stem)
     for folder in ("start", "tutorials", "how_to")
     for page in sorted((ROOT / "docs" / folder).glob("*.md"))
 ]
@@ -59,10 +57,7 @@ def test_a_page_runs_as_it_is_printed_and_prints_what_it_says(page):
     assert blocks
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n in ("ticket", "compare_methods"))) for n in EXAMPLES],
-)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_runs_and_draws(name, monkeypatch, tmp_path, capsys):
     source = ROOT / "examples" / f"{name}.py"
     assert len(source.read_text().splitlines()) < 60

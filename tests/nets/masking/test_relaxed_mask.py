@@ -188,7 +188,8 @@ def test_the_cut_of_a_search_is_reported(blobs, conv_net):
     report = ticket.metadata["report"]
     assert report["cut_loss"] == pytest.approx(report["relaxed_accuracy"] - report["cut_accuracy"])
     assert report["mean_mask"] == pytest.approx(0.2, abs=0.05)
-    assert set(ticket.trace) == {"step", "target", "lam", "mean", "above_half"}
+    assert set(ticket.trace) == {"step", "target", "lam", "mean", "above_half", "entries"}
+    assert sum(ticket.trace["entries"]) == ticket.total
 
 
 @pytest.mark.parametrize("bad", [{"descent": 0.0}, {"descent": 1.1}, {"interval": 0}, {"memory": 0.0}])
