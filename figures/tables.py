@@ -17,6 +17,7 @@ from benchmarks import channels, inference, own_loop
 from figures import (
     claims,
     concave_forms,
+    demonstration,
     front,
     layerwise,
     mask_variants,
@@ -70,6 +71,7 @@ def _forms() -> str:
 
 #: (page, mark) -> what stands between the marks.
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "demonstration"): demonstration.table,
     ("README.md", "front"): lambda: front.differences(stored.read("front")),
     ("benchmarks/README.md", "front"): lambda: front.table(stored.read("front")),
     ("benchmarks/README.md", "mnist_lenet_300_100"): lambda: comparison("mnist_lenet_300_100"),

@@ -1,13 +1,25 @@
 """What pages tell is what is stored: every table of accuracies is written by a command, never by hand."""
 
+import re
+
 import pytest
 
-from figures import claims, front, tables
+from figures import claims, demonstration, front, stored, tables
 from figures.claims import Claim, Effect
 
 
 def test_the_tables_of_the_pages_are_the_stored_ones():
     assert tables.outdated() == []
+
+
+def test_the_demonstration_prints_what_the_readme_shows():
+    """Words to the letter; numbers differ a little from processor to processor."""
+    number = re.compile(r"\d+\.\d+|\d+")
+    now, shown = "\n".join(demonstration.printed()), "\n".join(stored.read(demonstration.NAME)["lines"])
+    assert number.sub("0", now) == number.sub("0", shown)
+    assert [float(n) for n in number.findall(now)] == pytest.approx(
+        [float(n) for n in number.findall(shown)], rel=0.05, abs=1e-4
+    )
 
 
 def test_a_page_that_differs_is_named_and_only_the_table_is_replaced(tmp_path, monkeypatch):
