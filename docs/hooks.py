@@ -1,4 +1,4 @@
-"""What the pages take from elsewhere when they are built: help of the commands, columns of results, figures."""
+"""What the pages take from elsewhere when they are built: help of commands, columns of results, figures."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def table() -> str:
 def main() -> None:
     begun = time.perf_counter()
     lines = printed()
-    print(stored.write(NAME, {"lines": lines}, time.perf_counter() - begun, "python -m figures.demonstration"))
+    print(
+        stored.write(NAME, {"lines": lines}, time.perf_counter() - begun, "python -m figures.demonstration")
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,6 +104,36 @@ def _level(values: Sequence[float], percent: bool) -> str:
 
     middle = text(statistics.median(values))
     return middle if len(values) == 1 else f"{middle} ({text(min(values))} to {text(max(values))})"
+
+
+def share(rival: str, density: float, ours: str = "concave") -> str:
+    """Return the encoder's error by a rival's on held-out text: median over the layers that both pruned."""
+    mine = [r for r in _stored("layers") if (r["subject"], r["density"]) == (ENCODER, density)]
+    own, other = ({(r["seed"], layer): errors[1] for r in mine if r["method"] == method
+                   for layer, errors in r["layers"].items()} for method in (ours, rival))  # fmt: skip
+    return f"{statistics.median(own[key] / other[key] for key in own.keys() & other.keys()):.2f}"
+
+
+def told() -> str:
+    """Return what the README says of the errors of the encoder's layers."""
+    text = (
+        "On the layers of a sentence encoder (all-MiniLM-L6-v2, held-out text, one seed, a sample of rows so far) "
+        f"the errors of the outputs at 50% of the weights are {share('sparsegpt', 0.5)} of SparseGPT's, "
+        f"{share('sparsegpt+refit', 0.5)} of SparseGPT's refitted by least squares and {share('alps', 0.5)} of "
+        f"ALPS's, the strongest rival; at 20% the share of SparseGPT's is {share('sparsegpt', 0.2)}. The concave "
+        f"penalty alone, without the exchanges that follow it, has {share('l1', 0.5, 'concave, path')} of l1's "
+        "error at 50% ([tables, and what they do not show](benchmarks/README.md#layer-wise-pruning))."
+    )
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
+def missed() -> str:
+    """Return which goals of the layers' errors are missed, by how much."""
+    text = (
+        "**Goals that are missed.** On the layers of all-MiniLM-L6-v2 at 20% the error is "
+        f"{share('sparsegpt', 0.2)} of SparseGPT's (the goal was 0.5) and {share('l1', 0.2)} of l1's (0.65)."
+    )
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def allocation_table() -> str:

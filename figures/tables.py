@@ -89,6 +89,8 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
         stored.read("paper_algorithm"), "digits"
     ),
+    ("README.md", "layers"): layerwise.told,
+    ("docs/layerwise.md", "missed"): layerwise.missed,
     ("README.md", "layerwise"): lambda: layerwise.network_table(layerwise.FEW, gaps=False),
     ("docs/layerwise.md", "allocations"): layerwise.allocation_table,
     ("docs/layerwise.md", "networks"): layerwise.network_table,

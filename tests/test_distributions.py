@@ -1,7 +1,8 @@
-"""What is handed out: the source archive holds all that tests and figures read, the wheel what the packages read."""
+"""What is handed out: the source archive holds all that tests and figures read, the wheel its packages."""
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,6 @@ def test_commands_and_extras_name_what_is_there():
         module, _, function = target.partition(":")
         assert callable(getattr(import_module(module), function))
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
-    for name in (*project["dependencies"], *sum(project["optional-dependencies"].values(), [])):
+    for name in chain(project["dependencies"], *project["optional-dependencies"].values()):
         bare = re.split(r"[<>=\[]", name)[0].lower().replace("_", "-")
         assert bare == project["name"] or re.search(rf"^{re.escape(bare)}==", pinned, re.MULTILINE), name

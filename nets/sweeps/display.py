@@ -24,7 +24,7 @@ SHOWN = 16
 
 
 def plan_table(plan: Plan, root: Path) -> Table:
-    """Return the plan as a table within 80 columns: runs, done, to do and epochs by model, data and method."""
+    """Return the plan within 80 columns: runs, done, to do and epochs by model, data and method."""
     rows: dict[tuple[str, str, str], Counter[str]] = {}
     for run, state in zip(plan.runs, plan.states):
         row = rows.setdefault((run.model, run.data, run.method), Counter())
