@@ -116,13 +116,15 @@ def share(rival: str, density: float, ours: str = "concave") -> str:
 
 def told() -> str:
     """Return what the README says of the errors of the encoder's layers."""
+    half = {rival: share(rival, 0.5) for rival in ("sparsegpt", "sparsegpt+refit", "alps")}
     text = (
-        "On the layers of a sentence encoder (all-MiniLM-L6-v2, held-out text, one seed, a sample of rows so far) "
-        f"the errors of the outputs at 50% of the weights are {share('sparsegpt', 0.5)} of SparseGPT's, "
-        f"{share('sparsegpt+refit', 0.5)} of SparseGPT's refitted by least squares and {share('alps', 0.5)} of "
-        f"ALPS's, the strongest rival; at 20% the share of SparseGPT's is {share('sparsegpt', 0.2)}. The concave "
-        f"penalty alone, without the exchanges that follow it, has {share('l1', 0.5, 'concave, path')} of l1's "
-        "error at 50% ([tables, and what they do not show](benchmarks/README.md#layer-wise-pruning))."
+        "On the layers of a sentence encoder (all-MiniLM-L6-v2, held-out text, one seed, a sample of rows so "
+        f"far) the errors of the outputs at 50% of the weights are {half['sparsegpt']} of SparseGPT's, "
+        f"{half['sparsegpt+refit']} of SparseGPT's refitted by least squares and {half['alps']} of ALPS's, "
+        f"the strongest rival; at 20% the share of SparseGPT's is {share('sparsegpt', 0.2)}. The concave "
+        "penalty alone, without the exchanges that follow it, has "
+        f"{share('l1', 0.5, 'concave, path')} of l1's error at 50% "
+        "([tables, and what they do not show](benchmarks/README.md#layer-wise-pruning))."
     )
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
