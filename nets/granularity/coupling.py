@@ -116,7 +116,7 @@ class _Probe:
         for name, norm in self.norms.items():
             norm.forward = self._norm(name)  # type: ignore[method-assign]
         for name, cells in self.cells.items():
-            cells.forward = self._recurrent(name, cells)  # type: ignore[assignment,method-assign]
+            cells.forward = self._recurrent(name, cells)
 
     def coupling(self) -> Coupling:
         """Probe layer by layer and join what hangs together."""
@@ -287,8 +287,9 @@ class _Probe:
 
         def forward(x: Tensor, *others: Any, **named: Any) -> Tensor:
             if not self.samples:
-                self.clean[name].append(compute(x, *others, **named))
-                return self.clean[name][-1]
+                computed: Tensor = compute(x, *others, **named)
+                self.clean[name].append(computed)
+                return computed
             self._note(name, x, axis)
             call = self.calls[name] = self.calls.get(name, -1) + 1
             return self._repeated(self.clean[name][call], self.nan.get(name), axis)

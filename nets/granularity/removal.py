@@ -42,9 +42,9 @@ def without(model: nn.Module, coupling: Coupling, alive: Tensor) -> nn.Module:
     alive = recurrent.balanced(cells, coupling.outputs, alive)
     for name, module in cells.items():
         keys = {w.name: f"{name}.{w.name}".lstrip(".") for w in recurrent.recurrent_weights(module)}
-        rows = {own: alive[coupling.outputs[key]] for own, key in keys.items()}
-        columns = {own: alive[coupling.inputs[key]] for own, key in keys.items()}
-        for parameter, kept in recurrent.narrow(module, rows, columns).items():
+        kept_rows = {own: alive[coupling.outputs[key]] for own, key in keys.items()}
+        kept_columns = {own: alive[coupling.inputs[key]] for own, key in keys.items()}
+        for parameter, kept in recurrent.narrow(module, kept_rows, kept_columns).items():
             _replace(module, parameter, kept)
         module.flatten_parameters()
     for name, units in coupling.vectors.items():
