@@ -1,17 +1,16 @@
-"""Best-first branch and bound: boxes are split until no one of them can hold a better point."""
+"""Branch and bound on boxes: they are split until no one of them can hold a better point."""
 
 from __future__ import annotations
 
 import heapq
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convex_analysis.global_minimum.batch import Batch, Node
+from convex_analysis.global_minimum.best_first import BestFirst
 from convex_analysis.global_minimum.envelope import Envelope, envelope
-from convex_analysis.global_minimum.exclusion import exclude_nonstationary, tighten
+from convex_analysis.global_minimum.exclusion import exclude_nonstationary, holes, leave_holes, tighten
 from convex_analysis.global_minimum.incumbent import Incumbent
 from convex_analysis.global_minimum.relaxation import Relaxation
 from convex_analysis.losses.loss import Vector
@@ -35,7 +34,7 @@ _LOST = 0.2
 _STILL_FREE = 0.8
 
 
-class Search:
+class Search(BestFirst[Node]):
     """State of a branch-and-bound search over the free coordinates of a problem.
 
     Parameters
@@ -48,14 +47,8 @@ class Search:
         Indices of the coordinates that vary.
     fixed
         Values of all coordinates, shape (n_features,); only those not free are used.
-    incumbent
-        Best point known.
-    gap
-        Boxes whose bound is within the gap of the incumbent are dropped.
-    floor
-        Lower bound of everything dropped before the search.
-    n_nodes
-        Number of relaxations solved before the search.
+    incumbent, gap, floor, n_nodes
+        As in `BestFirst`.
     """
 
     def __init__(
@@ -69,29 +62,15 @@ class Search:
         floor: float = np.inf,
         n_nodes: int = 0,
     ) -> None:
+        super().__init__(incumbent, gap, floor, n_nodes)
         self.penalty = problem.penalty
         self.relaxation = relaxation
         self.free = free
         self.fixed = fixed
-        self.incumbent = incumbent
-        self.gap = gap
-        self.floor = floor
         self.outer = problem.lower[free], problem.upper[free]
-        self.heap: list[Node] = []
-        self.n_nodes = n_nodes
-        self._number = 0
-
-    @property
-    def cutoff(self) -> float:
-        """Objective below which a point is worth finding."""
-        # A little short of the gap, so that rounding does not take the difference back over it.
-        return self.incumbent.objective - 0.999 * self.gap
-
-    @property
-    def lower_bound(self) -> float:
-        """No point has an objective below this value."""
-        best = self.heap[0].bound if self.heap else np.inf
-        return min(best, self.floor, self.incumbent.objective)
+        ends = [np.maximum(end, 0.0) for end in (*self.outer, -self.outer[1], -self.outer[0])]
+        self.right = holes(self.penalty, relaxation.scale, relaxation.bend, *ends[:2])
+        self.left = holes(self.penalty, relaxation.scale, relaxation.bend, *ends[2:])
 
     def start(self, lower: Vector, upper: Vector, bound: float) -> None:
         """Bound the root: a box of the free coordinates, shape (d,), whose lower bound is known (or -inf)."""
@@ -99,23 +78,8 @@ class Search:
         root = Batch.of([Node(bound, 0, lower, upper, self.incumbent.x[self.free], 0, curvature)])
         self._solve(root, self._minorant(root))
 
-    def run(self, max_nodes: int, deadline: float, tell: Callable[[Search], None]) -> None:
-        """Search on until nothing is left or a limit is met.
-
-        Parameters
-        ----------
-        max_nodes
-            Largest number of relaxations solved.
-        deadline
-            Time, as of `time.perf_counter`, after which to stop.
-        tell
-            Called with the search after each step.
-        """
-        while self.heap and self.n_nodes + 1 < max_nodes and time.perf_counter() < deadline:
-            if self.heap[0].bound >= self.cutoff:
-                break
-            self._expand(Batch.of(self._take(max_nodes - self.n_nodes)))
-            tell(self)
+    def _advance(self, room: int) -> None:
+        self._expand(Batch.of(self._take(room)))
 
     def _take(self, room: int) -> list[Node]:
         """Pop the best nodes, as many as pay in one call and as there is room for children."""
@@ -171,12 +135,21 @@ class Search:
         middle, width = 0.5 * (a + b), b - a
         point = middle + _TOWARDS_SOLUTION * (t - middle)
         point = np.clip(point, a + _SMALLEST_SHARE * width, b - _SMALLEST_SHARE * width)
+        below, above = point.copy(), point.copy()
+        # A hole on the relaxed solution's side of zero is the place to split.
+        near, far = (
+            np.where(t < 0.0, left[column], right[column]) for left, right in zip(self.left, self.right)
+        )
+        near, far = np.where(t < 0.0, -far, near), np.where(t < 0.0, -near, far)
+        wide = (far - near >= _SMALLEST_SHARE * width) | (a < 0.0) & (b > 0.0)
+        hole = (far > near) & (a <= near) & (far <= b) & wide
+        below[hole], above[hole] = near[hole], far[hole]
         # Children 2i and 2i + 1 of box i lie below and above its point.
         twice = np.repeat(row, 2)
         halves, minorant = batch.rows(twice), minorant.rows(twice)
         halves.repeats[:] = 0
-        halves.upper[2 * row, column] = point
-        halves.lower[2 * row + 1, column] = point
+        halves.upper[2 * row, column] = below
+        halves.lower[2 * row + 1, column] = above
         row, column = np.arange(twice.size), np.repeat(column, 2)
         lower, upper, spare = (part[row, column] for part in (halves.lower, halves.upper, halves.spare))
         changed = envelope(self.penalty, self.relaxation.scale[column], lower, upper, spare)
@@ -193,6 +166,7 @@ class Search:
         exclude_nonstationary(
             batch.reach, self.relaxation, self.penalty, bounds, cutoff, self.outer, lower, upper
         )
+        leave_holes(self.right, self.left, lower, upper)
         bound = np.maximum(bounds.bound, batch.bound)
         alive = (bound < cutoff) & (lower <= upper).all(axis=1)
         if not alive.all():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.global_minimum.envelope import Envelope
+from convex_analysis.global_minimum.envelope import Envelope, chord
 from convex_analysis.global_minimum.node_kernels import tighten_nodes
 from convex_analysis.global_minimum.relaxation import Bounds, Relaxation
 from convex_analysis.losses.loss import Vector
@@ -15,6 +15,62 @@ if TYPE_CHECKING:
     from concave_sparsity import Penalty
 
 _SLOPE_ROUNDING = 1e-13
+# Where a hole may begin and end, as shares of what is left of the box; its ends are then refined.
+_STARTS = np.append(0.0, np.geomspace(1e-2, 0.8, 9))[:, None, None]
+_ENDS = np.geomspace(1e-3, 1.0, 16)[:, None]
+_REFINEMENTS = 12
+
+
+def holes(
+    penalty: Penalty, scale: Vector, bend: Vector, lower: Vector, upper: Vector
+) -> tuple[Vector, Vector]:
+    """Return intervals of ``|x_j|`` in which no global minimiser lies, on one side of zero.
+
+    Along one coordinate the data fit is at most ``bend_j (t - near)(far - t) / 2`` below its chord over
+    [near, far]. Where the penalty is more than that above its own, the objective is lower at one of the two
+    ends than at any point between them: ``2 scale_j c > bend_j`` with the c of `chord`.
+
+    Parameters
+    ----------
+    penalty, scale
+        The penalty and its factors, shape (d,).
+    bend
+        Largest second derivative of the data fit along each coordinate, shape (d,).
+    lower, upper
+        Ends of the problem's box on this side, ``0 <= lower``; there is no hole where ``upper <= lower``.
+
+    Returns
+    -------
+    near, far
+        Ends of the longest open interval found; equal where there is none.
+    """
+    room = np.maximum(upper - lower, 0.0)
+    starts = lower + _STARTS * room
+    ends = np.minimum(starts + _ENDS * (1.0 - _STARTS) * room, upper)
+    starts, ends = (part.reshape(-1, lower.size) for part in np.broadcast_arrays(starts, ends))
+    length = np.where(_bent(penalty, scale, bend, starts, ends), ends - starts, 0.0)
+    longest = length.argmax(axis=0), np.arange(lower.size)
+    there = np.flatnonzero(length[longest] > 0.0)
+    near, far = lower.copy(), lower.copy()
+    if there.size:
+        scale, bend = scale[there], bend[there]
+        a, b = starts[longest][there], ends[longest][there]
+        below, above = lower[there], upper[there]
+        for _ in range(_REFINEMENTS):  # move the far end out, then the near one down
+            middle = 0.5 * (b + above)
+            holds = _bent(penalty, scale, bend, a, middle)
+            b, above = np.where(holds, middle, b), np.where(holds, above, middle)
+        for _ in range(_REFINEMENTS):
+            middle = 0.5 * (a + below)
+            holds = _bent(penalty, scale, bend, middle, b)
+            a, below = np.where(holds, middle, a), np.where(holds, below, middle)
+        near[there], far[there] = a, b
+    return near, far
+
+
+def _bent(penalty: Penalty, scale: Vector, bend: Vector, near: Vector, far: Vector) -> np.ndarray:
+    """Say where the penalty is bent more over [near, far] than the data fit."""
+    return (far > near) & (2.0 * scale * chord(penalty, near, far)[2] > (1.0 + 1e-9) * bend)
 
 
 def tighten(
@@ -97,3 +153,16 @@ def exclude_nonstationary(
     target = np.broadcast_to(np.minimum(nearest, 0.0), upper.shape)
     lower[rises_left] = np.maximum(lower, target)[rises_left]
     upper[falls_left] = np.broadcast_to(outer_lower, upper.shape)[falls_left]
+
+
+def leave_holes(
+    right: tuple[Vector, Vector], left: tuple[Vector, Vector] | None, lower: Vector, upper: Vector
+) -> None:
+    """Take the ends of boxes out of holes, in place: of those right of zero, and (mirrored) left of it."""
+    near, far = (np.broadcast_to(end, lower.shape) for end in right)
+    ends, starts = (upper > near) & (upper < far), (lower > near) & (lower < far)
+    upper[ends], lower[starts] = near[ends], far[starts]
+    if left is not None:
+        mirrored_lower, mirrored_upper = -upper, -lower
+        leave_holes(left, None, mirrored_lower, mirrored_upper)
+        lower[...], upper[...] = -mirrored_upper, -mirrored_lower

@@ -47,6 +47,8 @@ class Incumbent:
         self.n_searches = 0
         self._solver = ConvexStep(problem)
         self._tried: set[bytes] = set()
+        width = problem.upper - problem.lower
+        self._small = np.where(np.isfinite(width), 1e-3 * width, 0.0)
 
     def begin(self) -> None:
         """Search thoroughly from the l1 solution and from the dense end of the box."""
@@ -66,8 +68,7 @@ class Incumbent:
         """
         intercept = self._intercept(start)
         better = self.offer(start, intercept)
-        width = self.problem.upper - self.problem.lower
-        pattern = np.packbits(np.abs(start) > 1e-3 * width).tobytes()
+        pattern = np.packbits(np.abs(start) > self._small).tobytes()
         if pattern in self._tried:
             return better
         self._tried.add(pattern)

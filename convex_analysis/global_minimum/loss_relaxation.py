@@ -42,7 +42,8 @@ class LossRelaxation(Relaxation):
         self.scale = problem.lam * problem.penalty_factor[free]
         # Fenchel-Young with a loss of curvature at most L: the excess is at least |change of slope|^2 / 2L.
         norms = problem.squared_norms[free]
-        reach = np.sqrt(2.0 * problem.loss.smoothness * norms)
+        self.bend = problem.loss.smoothness * norms
+        reach = np.sqrt(2.0 * self.bend)
         # A product with n residuals of this size at most (`Loss.smoothness` bounds slopes by the loss).
         self._unit = 4.0 * np.finfo(np.float64).eps * (problem.n_samples + problem.n_features)
         self._norms = np.sqrt(norms)

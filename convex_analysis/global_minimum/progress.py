@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from convex_analysis.global_minimum.branch_and_bound import Search
+    from convex_analysis.global_minimum.best_first import BestFirst
 
 
 class Progress:
@@ -49,7 +49,7 @@ class Progress:
         if self._display is not None:
             self._display.stop()
 
-    def update(self, search: Search, last: bool = False) -> None:
+    def update(self, search: BestFirst[Any], last: bool = False) -> None:
         """Show where the search stands, ten times a second at most."""
         if self._display is None:
             return

@@ -82,6 +82,7 @@ class QuadraticRelaxation(Relaxation):
         self.gram = np.ascontiguousarray(self.factor.T @ self.factor)
         self.gram = 0.5 * (self.gram + self.gram.T)
         self.scale = problem.lam * problem.penalty_factor[free]
+        self.bend = (self.norms + self.unit * self.spread) ** 2
         self._share = share
 
     def curvature(self, free: np.ndarray) -> Curvature:

@@ -67,11 +67,14 @@ class Relaxation(ABC):
     ----------
     scale
         ``lam`` times the penalty factor of each free coordinate, shape (d,).
+    bend
+        Largest second derivative of the data fit along each coordinate, shape (d,).
     batch
         Number of nodes that it pays to solve in one call.
     """
 
     scale: Vector
+    bend: Vector
     batch: int
 
     @abstractmethod

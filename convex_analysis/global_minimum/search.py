@@ -1,14 +1,16 @@
-"""`global_minimum`: a certified global optimum of a concave-penalised problem on a finite box."""
+"""`global_minimum`: a certified global optimum of a concave-penalised problem."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convex_analysis.certificate import least_value
+from convex_analysis.global_minimum.best_first import BestFirst
 from convex_analysis.global_minimum.branch_and_bound import Search
+from convex_analysis.global_minimum.group_search import GroupSearch
 from convex_analysis.global_minimum.incumbent import Incumbent
 from convex_analysis.global_minimum.loss_relaxation import LossRelaxation
 from convex_analysis.global_minimum.progress import Progress
@@ -42,12 +44,14 @@ def global_minimum(
     as in theory.md, T2: ``r(t) - t >= c t (1 - t)``; a ridge term adds to it, so that the penalty is
     relaxed together with its share of the ridge, as in perspective relaxations. Boxes shrink by reduced costs
     and by first-order conditions within a gap-safe sphere. The best point comes from majorize-minimize,
-    started at solutions of the relaxations.
+    started at solutions of the relaxations. Groups of signed coefficients have a search over their norms,
+    which needs no bounds.
 
     Parameters
     ----------
     problem
-        A `MaskProblem` or `RegressionProblem` whose bounds are finite; an intercept, if fitted, has none.
+        A `MaskProblem` or `RegressionProblem` whose bounds are finite, or one with groups; an intercept, if
+        fitted, has none.
     gap
         Absolute gap between objective and lower bound at which the point counts as optimal.
     max_nodes
@@ -78,7 +82,11 @@ def global_minimum(
     with Progress(progress) as display:
         incumbent = Incumbent(problem, precision=0.01 * gap)
         incumbent.begin()
-        search = _start(problem, incumbent, gap, max_nodes)
+        search: BestFirst[Any]
+        if problem.group is None:
+            search = _start(problem, incumbent, gap, max_nodes)
+        else:
+            search = GroupSearch(problem, incumbent, gap)
         search.run(max_nodes, deadline, display.update)
         display.update(search, last=True)
     return _result(problem, search, gap, begun)
@@ -111,8 +119,13 @@ def _relaxation(problem: Problem, free: np.ndarray, fixed: Vector) -> Relaxation
 
 
 def _check(problem: Problem, gap: float, max_nodes: int, time_limit: float | None) -> None:
-    problem.require_plain("global_minimum", ridge=True)
-    if problem.ridge is not None and not (problem.loss.quadratic and problem.n_features <= _LARGEST_GRAM):
+    grouped = problem.group is not None
+    problem.require_plain("global_minimum", ridge=True, groups=True, offset=grouped)
+    if (
+        problem.ridge is not None
+        and not grouped
+        and not (problem.loss.quadratic and problem.n_features <= _LARGEST_GRAM)
+    ):
         raise ValueError(
             f"global_minimum knows a ridge term with the linear loss and at most {_LARGEST_GRAM} features: "
             "leave it out."
@@ -124,7 +137,7 @@ def _check(problem: Problem, gap: float, max_nodes: int, time_limit: float | Non
     if time_limit is not None and not time_limit > 0:
         raise ValueError(f"time_limit must be a positive number of seconds or None, got {time_limit!r}.")
     unbounded = np.flatnonzero(~(np.isfinite(problem.lower) & np.isfinite(problem.upper)))
-    if unbounded.size:
+    if unbounded.size and not grouped:
         j = unbounded[0]
         raise ValueError(
             f"global_minimum splits a finite box, but feature {j} lies in "
@@ -132,7 +145,7 @@ def _check(problem: Problem, gap: float, max_nodes: int, time_limit: float | Non
         )
 
 
-def _result(problem: Problem, search: Search, gap: float, begun: float) -> GlobalSolution:
+def _result(problem: Problem, search: BestFirst[Any], gap: float, begun: float) -> GlobalSolution:
     incumbent = search.incumbent
     bound = search.lower_bound
     reached = max(incumbent.objective - bound, 0.0)

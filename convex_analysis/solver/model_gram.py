@@ -103,7 +103,8 @@ class GramModel:
         if the bend made the problem visibly nonconvex; the point is then worthless.
         """
         if isinstance(penalty, Grouped):
-            return self._minimise_groups(penalty, gradient, x, weights, tolerance, bend)
+            held = np.where(lower == upper, np.inf, weights)  # a group left out stays where it is
+            return self._minimise_groups(penalty, gradient, x, held, tolerance, bend)
         size = x.size
         if self._scratch[0].shape[0] < size:
             room = min(2 * size, max(4096, size + size // 4), self.fit.n_features)

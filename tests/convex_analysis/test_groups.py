@@ -118,8 +118,19 @@ def test_wrong_groups_are_refused(groups, words):
 def test_bounds_of_groups_are_refused_with_the_remedy():
     with pytest.raises(ValueError, match="state a MaskProblem"):
         RegressionProblem(X, Y, groups=GROUPS, lower=0.0)
-    with pytest.raises(ValueError, match="state a MaskProblem"):
-        global_minimum(RegressionProblem(X, Y, groups=GROUPS))
+
+
+@pytest.mark.parametrize("loss", ["linear", "logistic"])
+def test_a_warm_step_holds_a_group_at_zero(loss):
+    y = np.sign(Y) if loss == "logistic" else Y
+    problem = RegressionProblem(X, y, loss=loss, groups=GROUPS)
+    solver, few = ConvexStep(problem), np.full(20, 0.01)
+    assert solver.compute(few).x[GROUPS == 0].all()
+    held = np.where(GROUPS == 0, np.inf, few)
+    expected = ConvexStep(problem).compute(held)
+    found = solver.compute(held)
+    assert not found.x[GROUPS == 0].any()
+    assert found.value == pytest.approx(expected.value, abs=1e-9)
 
 
 @pytest.mark.parametrize("loss", ["linear", "logistic"])

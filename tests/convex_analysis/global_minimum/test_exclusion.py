@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concave_sparsity import MCP, SCAD, CappedL1, Log, Lq
+from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq
 from convex_analysis import RegressionProblem
 from convex_analysis.global_minimum.envelope import envelope
-from convex_analysis.global_minimum.exclusion import exclude_nonstationary
+from convex_analysis.global_minimum.exclusion import exclude_nonstationary, holes, leave_holes
 from convex_analysis.global_minimum.loss_relaxation import LossRelaxation
 from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxation
 
@@ -74,3 +74,42 @@ def test_a_node_without_stationary_point_is_emptied_and_a_useless_feature_is_set
     low, high, _ = exclude(problem, relaxation, lower, upper, cutoff=0.165)
     assert low[0, 0] > high[0, 0]
     assert low[0, 1] == high[0, 1] == 0.0
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    penalty=st.sampled_from(
+        [L1(), Log(0.1), Lq(0.5), MCP(0.4), SCAD(3.7, 0.2), CappedL1(0.4), Exponential(0.1)]
+    ),
+    scale=st.sampled_from([0.01, 0.1, 1.0]),
+)
+@settings(max_examples=100)
+def test_no_minimiser_along_a_coordinate_lies_in_a_hole(seed, penalty, scale):
+    rng = np.random.default_rng(seed)
+    bend, lower, upper = 10.0 ** rng.uniform(-1, 1), float(rng.choice([0.0, 0.1])), rng.uniform(0.2, 3.0)
+    ends = np.array([lower]), np.array([upper])
+    near, far = holes(penalty, np.array([scale]), np.array([bend]), *ends)
+    assert lower <= near[0] <= far[0] <= upper
+    targets = rng.uniform(-1.0, 4.0, 500)
+    found = penalty.prox(targets, scale / bend, lower, upper)
+    assert not ((found > near[0] + 1e-9) & (found < far[0] - 1e-9)).any()
+
+
+def test_holes_are_as_wide_as_the_penalty_jumps():
+    one = np.ones(1)
+    near, far = holes(CappedL1(0.4), 0.14 * one, one, 0.0 * one, 3.0 * one)
+    np.testing.assert_allclose([near[0], far[0]], [0.4 - 0.175, 0.4 + 0.175], atol=1e-2)
+    near, far = holes(L1(), one, one, 0.0 * one, one)
+    assert near[0] == far[0]
+    near, far = holes(Log(0.1), 0.1 * one, one, 0.0 * one, 3.0 * one)
+    jump = Log(0.1).prox(np.linspace(0.3, 0.5, 4001), 0.1)
+    assert near[0] == 0.0
+    assert 0.95 * jump[jump > 0][0] <= far[0] <= jump[jump > 0][0] + 1e-9
+
+
+def test_boxes_leave_holes_on_both_sides():
+    right, left = (np.array([0.2]), np.array([0.5])), (np.array([0.0]), np.array([0.3]))
+    lower, upper = np.array([[-1.0], [0.3], [-0.2], [0.3]]), np.array([[0.4], [0.9], [0.1], [0.4]])
+    leave_holes(right, left, lower, upper)
+    np.testing.assert_array_equal(lower.ravel(), [-1.0, 0.5, 0.0, 0.5])
+    np.testing.assert_array_equal(upper.ravel(), [0.2, 0.9, 0.1, 0.2])  # the last box is empty
