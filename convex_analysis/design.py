@@ -34,6 +34,9 @@ class Design:
     Every product is accumulated in float64, also where X is stored in float32.
     """
 
+    intercepts = 0
+    """How many of the last columns are intercepts of their own responses."""
+
     def __init__(self, X: Any, scale: Vector | None = None) -> None:
         self.X = X
         self.scale = scale

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from convex_analysis.losses.loss import Loss, Vector
+from convex_analysis.losses.loss import Loss, Margins, Vector
 
 
 class LogLink(Loss):
@@ -51,9 +51,10 @@ class Poisson(LogLink):
     def _possible(self, y: Vector) -> Any:
         return y >= 0.0
 
-    def endless_side(self, y: Vector) -> Vector:
-        """Return -1 for counts of zero, whose loss ``exp(z)`` falls for ever."""
-        return np.where(y == 0.0, -1.0, 0.0)
+    def margins(self, y: Vector) -> Margins:
+        """Return ``-z`` of counts of zero."""
+        rows = np.flatnonzero(y == 0.0)
+        return Margins(rows, np.full(rows.size, -1.0))
 
     def value(self, z: Vector, y: Vector) -> Vector:
         """Poisson loss of each sample."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convex_analysis.losses.loss import Loss, Vector
+from convex_analysis.losses.loss import Loss, Margins, Vector
 
 
 def _entropy_term(t: Vector) -> Vector:
@@ -46,9 +46,9 @@ class Logistic(Loss):
         """Accept two classes, -1 and 1 or 0 and 1; return them as -1 and 1."""
         return two_classes(y, "logistic")
 
-    def endless_side(self, y: Vector) -> Vector:
-        """Return the label: a loss falls for ever as its margin grows."""
-        return y
+    def margins(self, y: Vector) -> Margins:
+        """Return ``y z``."""
+        return Margins(np.arange(y.size), y)
 
     def value(self, z: Vector, y: Vector) -> Vector:
         """Logistic loss of each sample, without overflow."""

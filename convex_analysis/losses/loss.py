@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+
+
+class Margins(NamedTuple):
+    """Combinations ``sign z[rows] - z[others]`` of predictors; ``others`` may be missing."""
+
+    rows: NDArray[np.intp]
+    sign: Vector
+    others: NDArray[np.intp] | None = None
+
+    def of(self, z: Vector) -> Vector:
+        """Return the margins of predictors, shape (n_rows,) or one column a vector of them."""
+        own: Vector = (self.sign * z[self.rows].T).T
+        return own if self.others is None else own - z[self.others]
 
 
 class Loss(ABC):
@@ -27,7 +40,7 @@ class Loss(ABC):
     """True where ``second_derivative`` rises, then falls (or does only one of them) as z grows: T12 holds."""
 
     endless = ""
-    """Where losses fall for ever, what then holds of the data, in words (see `endless_side`)."""
+    """Where losses fall for ever, what then holds of the data, in words (see `margins`)."""
 
     @abstractmethod
     def check_targets(self, y: Vector) -> Vector:
@@ -57,12 +70,13 @@ class Loss(ABC):
         """Positive curvature of the quadratic model used at ``z``; the second derivative by default."""
         return self.second_derivative(z, y)
 
-    def endless_side(self, y: Vector) -> Vector:
-        """Return the sign of z towards which each sample's loss falls for ever, like ``exp(-|z|)``.
+    def margins(self, y: Vector) -> Margins:
+        """Return what a sample's loss falls with for ever, like ``exp(-m)`` as a margin m grows.
 
-        Zero where it has a minimum in z and rises without limit on both sides: the default.
+        A predictor in none of them has a finite minimiser, and its loss rises without limit on both sides:
+        by default all.
         """
-        return np.zeros_like(y)
+        return Margins(np.empty(0, dtype=np.intp), np.empty(0))
 
     @property
     def smoothness(self) -> float:

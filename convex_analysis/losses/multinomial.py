@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from convex_analysis.losses.loss import Loss, Vector
+from convex_analysis.losses.loss import Loss, Margins, Vector
 
 # A dual point counts as one whose classes sum to zero within this, relative to its size.
 _BALANCED = 1e-12
@@ -31,12 +31,21 @@ class Multinomial(Loss):
     responses: int
 
     name = "multinomial"
+    endless = "classes are separated by these features"
 
     def check_targets(self, y: Vector) -> Vector:
         """Accept targets 0 and 1 with one 1 a sample."""
         if not (np.isin(y, (0.0, 1.0)).all() and (self._by_class(y).sum(axis=0) == 1.0).all()):
             raise ValueError("The multinomial loss needs targets 0 and 1, with a single 1 in each sample.")
         return y
+
+    def margins(self, y: Vector) -> Margins:
+        """Return ``z_own - z_k`` of each sample and each other class k."""
+        place = np.arange(y.size).reshape(self.responses, -1)
+        own = place[self._by_class(y).argmax(axis=0), np.arange(place.shape[1])]
+        others = place[self._by_class(y) == 0.0]
+        rows = own[others % place.shape[1]]
+        return Margins(rows, np.ones(rows.size), others)
 
     def _by_class(self, z: Vector) -> Vector:
         return z.reshape(self.responses, -1)

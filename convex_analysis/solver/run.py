@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from convex_analysis.certificate import Certificate
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
-from convex_analysis.recession import REMEDY, falling_ray
+from convex_analysis.recession import falling_ray, remedy
 from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver.active_set import ActiveSet, Point
 from convex_analysis.solver.model_moments import MomentsModel
@@ -276,8 +276,8 @@ def _solution(
     own = np.clip(x * units, problem.lower, problem.upper)
     message = f"{status.value} Stationarity {stationarity:.3g}, tolerance {tolerance:.3g}, {steps} steps."
     if falling_ray(problem, own, intercept) is not None:
-        status, remedy = Status.NO_MINIMISER, REMEDY.format(endless=problem.loss.endless)
-        message = f"{status.value} The coefficients are where the run stopped; {remedy}."
+        status = Status.NO_MINIMISER
+        message = f"{status.value} The coefficients are where the run stopped; {remedy(problem)}."
     elif not judged:
         message = f"{message} {_CANNOT_JUDGE}"
     return Solution(

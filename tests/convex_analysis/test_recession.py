@@ -11,9 +11,11 @@ from scipy import sparse
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log
 from convex_analysis import (
     ConvergenceWarning,
+    MultiResponseProblem,
     RegressionProblem,
     Status,
     majorize_minimize,
+    path,
 )
 from convex_analysis.recession import falling_ray
 
@@ -160,3 +162,68 @@ def test_rare_counts_need_no_linear_programme(monkeypatch):
     found = majorize_minimize(problem)
     assert found.converged
     assert problem.predictor(found.x, found.intercept).min() < -5.0
+
+
+def several(labels, **options):
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((30, 4))
+    scores = A[:, :3] if labels == "separated" else A[:, :3] + rng.gumbel(size=(30, 3))
+    return MultiResponseProblem(A, scores.argmax(axis=1), loss="multinomial", fit_intercept=True, **options)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("penalty", [MCP(3.0), SCAD(3.7, 1.0)], ids=repr)
+def test_classes_that_are_separated_have_no_minimiser(penalty, shared):
+    problem = several("separated", penalty=penalty, lam=1e-3, shared_support=shared)
+    with pytest.warns(ConvergenceWarning, match=r"No minimiser exists.*classes are separated.*ridge"):
+        found = majorize_minimize(problem)
+    assert found.status is Status.NO_MINIMISER
+    direction, share = falling_ray(problem, found.x, 0.0)
+    assert share == 0.0
+    values = [problem.objective(found.x + t * direction) for t in (0, 0.2, 0.5)]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_classes_with_a_minimiser_are_never_called_so(shared):
+    for labels, penalty in (("separated", Log(0.1)), ("separated", L1()), ("mixed", MCP(3.0))):
+        assert majorize_minimize(several(labels, penalty=penalty, lam=0.01, shared_support=shared)).converged
+    flat = several("separated", penalty=MCP(3.0), lam=1e-3, shared_support=shared, ridge=1e-3)
+    assert majorize_minimize(flat).converged
+    # A class whose samples have no weight: its intercept alone runs away.
+    problem = several("mixed", penalty=L1(), lam=0.05, shared_support=shared)
+    weights = np.where(problem.y[:30] == 1.0, 0.0, 1.0)
+    assert majorize_minimize(problem.with_sample_weight(weights)).status is not Status.NO_MINIMISER
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+def test_groups_that_a_flat_penalty_lets_go(loss):
+    rng = np.random.default_rng(1)
+    A = rng.standard_normal((25, 6))
+    y = (A[:, 0] > 0.3) * (1.0 if loss == "logistic" else 0.0)
+    if loss == "poisson":  # counts where the first column is zero alone
+        A[:5, 0], A[5:, 0], y[:5] = 0.0, np.abs(A[5:, 0]), 2.0
+    options = {"loss": loss, "groups": [0, 0, 1, 1, 2, 2], "fit_intercept": True, "lam": 0.01}
+    problem, found = solved(A, y, penalty=MCP(3.0), **options)
+    assert found.status is Status.NO_MINIMISER
+    assert "bound them" not in found.message  # groups have no bounds
+    direction, share = falling_ray(problem, found.x, found.intercept)
+    values = [problem.objective(found.x + t * direction, found.intercept + t * share) for t in (0, 0.2, 0.5)]
+    assert values == sorted(values, reverse=True)
+    assert solved(A, y, penalty=Log(0.1), **options)[1].converged
+    assert solved(A, y, penalty=MCP(3.0), ridge=1e-3, **options)[1].converged
+
+
+def test_a_path_solves_no_linear_programme_where_its_solutions_speak_for_themselves(monkeypatch):
+    """Slopes that balance the penalty's, or slopes of the losses that no direction leaves: both are free."""
+    import scipy.optimize
+
+    monkeypatch.setattr(scipy.optimize, "linprog", lambda *_, **__: pytest.fail("it is not needed"))
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((150, 40))
+    y = 1.0 * (3.0 * A[:, 0] + 2.0 * A[:, 1] + rng.logistic(size=150) > 0.0)
+    for penalty in (L1(), Log(0.1), MCP(3.0)):
+        problem = RegressionProblem(A, y, loss="logistic", penalty=penalty, fit_intercept=True)
+        found = path(problem, n_lams=6, smallest=0.02)
+        assert all(one.converged for one in found)
+        assert np.abs(problem.predictor(found[-1].x, found[-1].intercept)).max() > 5.0
