@@ -34,7 +34,8 @@ class Statement:
         linear, huber, logistic or squared-hinge (two labels), poisson (counts) or gamma (positive
         quantities); the theorems of certify do not know the last two.
     penalty
-        l1, log, lq, mcp, scad, capped-l1, exponential, arctan or fraction.
+        l1, log, lq, mcp, scad, capped-l1, exponential, arctan or fraction; with parameters also as
+        "log(0.1)"; or package.module:NAME of a penalty of your own, or of a function that returns one.
     eps
         Parameter of log, exponential, arctan and fraction.
     gamma
@@ -101,10 +102,10 @@ class Statement:
         ValueError, TypeError
             If the name is unknown, or a parameter is wrong or none of this penalty's.
         """
-        from concave_sparsity import penalty_from_name
+        from concave_sparsity.penalty_text import parse_penalty
 
         given = {name: getattr(self, name) for name in PENALTY_PARAMETERS if getattr(self, name) is not None}
-        return penalty_from_name(self.penalty, **given)
+        return parse_penalty(self.penalty, **given)
 
     def fixed_lam(self) -> float | None:
         """Return lam as a number, None for auto.

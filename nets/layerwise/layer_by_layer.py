@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
-from nets.configuration import parse_penalty
+from concave_sparsity.penalty_text import parse_penalty
 from nets.granularity.names import density_under, granularity_kind, granularity_name
 from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts
 from nets.layerwise.certificate import (

@@ -41,7 +41,7 @@ def settled(play: Play) -> Play:
     ValueError
         If method, penalty or an option is unknown, or the method cannot prune by the granularity.
     """
-    from nets.configuration import parse_penalty, penalty_text
+    from concave_sparsity.penalty_text import parse_penalty, penalty_text
     from nets.methods import method, method_text
 
     chosen = method(play.method)

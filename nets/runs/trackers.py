@@ -89,7 +89,7 @@ def trackers(play: Play, folder: Path, *, tensorboard: bool = False, tracker: st
     if tensorboard:
         hooks.append(TensorBoard(folder))
     if tracker:
-        from nets.registry import import_object
+        from concave_sparsity.registry import import_object
 
         own = import_object(tracker)(play)
         if not isinstance(own, Hook):

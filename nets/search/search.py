@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
-from nets.configuration import Scalar, Training, check, parse_penalty
+from concave_sparsity.penalty_text import parse_penalty
+from nets.configuration import Scalar, Training, check
 from nets.data import AnyData
 from nets.granularity.factory import groups_of
 from nets.granularity.layers import LayerDensities

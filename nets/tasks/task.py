@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
+from concave_sparsity.registry import is_import_path, parse_call
 from nets.metric import Metric
-from nets.registry import is_import_path, parse_call, tasks
+from nets.registry import tasks
 from nets.tasks.losses import IGNORED, CrossEntropy, MultiLabel, NextToken, Regression, prediction, samples
 from nets.tasks.metrics import METRICS, Accuracy, MeanIoU, Perplexity, named_metric
 

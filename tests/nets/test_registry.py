@@ -9,12 +9,13 @@ from torch import nn
 
 import nets
 from concave_sparsity import Log
+from concave_sparsity import registry as naming
+from concave_sparsity.penalty_text import parse_penalty
+from concave_sparsity.registry import import_object, is_import_path
 from nets import Play, Training, registry
-from nets.configuration import parse_penalty
 from nets.methods import Method, method, method_text
 from nets.methods.random import METHOD as RANDOM
 from nets.models import build
-from nets.registry import import_object, is_import_path
 from nets.runs.canonical import address, canonical
 
 REGISTRIES = (
@@ -107,14 +108,14 @@ def test_packages_bring_their_own_by_entry_points(known, monkeypatch):
         asked.append(group)
         return [Point()]
 
-    registry._entry_points.cache_clear()
-    monkeypatch.setattr(registry, "entry_points", entry_points)
+    naming._entry_points.cache_clear()
+    monkeypatch.setattr(naming, "entry_points", entry_points)
     try:
         assert known.find("brought-along") == "what it is"
         assert "brought-along" in known.names()
         assert set(asked) == {f"concave_sparsity.{known.plural.replace(' ', '_')}"}
     finally:
-        registry._entry_points.cache_clear()
+        naming._entry_points.cache_clear()
 
 
 def narrow(input_shape, n_classes):

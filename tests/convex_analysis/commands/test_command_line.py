@@ -78,6 +78,45 @@ def test_options_of_the_model(folder, capsys) -> None:
     assert told["intercept"] != 0.0
 
 
+OWN = """
+from concave_sparsity import MCP, Penalty
+
+class Root(Penalty):
+    def __init__(self, shift=0.5): self.shift = shift
+    def __repr__(self): return f"Root({self.shift:g})"
+    def _root(self, t): return (t + self.shift**2) ** 0.5
+    def value(self, t): return (self._root(t) - self.shift) / (self._root(1.0) - self.shift)
+    def derivative(self, t): return 0.5 / self._root(t) / (self._root(1.0) - self.shift)
+
+WIDE = MCP(9.0)
+
+def with_gamma(gamma=2.0): return MCP(gamma)
+"""
+
+
+@pytest.mark.parametrize(
+    ("penalty", "more", "shown"),
+    [
+        ("our_penalty:Root", (), "Root(0.5)"),
+        ("our_penalty:WIDE", (), "MCP(gamma=9.0)"),
+        ("our_penalty:with_gamma", ("--gamma", 4), "MCP(gamma=4.0)"),
+        ("log(0.2)", (), "Log(eps=0.2)"),
+    ],
+)
+def test_penalties_have_the_names_that_lottery_takes(
+    folder, capsys, monkeypatch, penalty, more, shown
+) -> None:
+    (folder / "our_penalty.py").write_text(OWN)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "our_penalty", raising=False)
+    data = ("--x", "X.npy", "--y", "y.npy", "--lam", 0.05)
+    assert run("solve", *data, "--penalty", penalty, *more, "--json", "-") == 0
+    told = report(capsys)
+    assert told["penalty"] == shown
+    assert {1, 4, 9} <= {one["index"] for one in told["support"]}
+
+
 def test_auto_lam_finds_the_support(folder, capsys) -> None:
     assert run("solve", "--x", folder / "table.csv", "--y", "rate", "--json", "-") == 0
     told = report(capsys)
@@ -273,7 +312,9 @@ def test_an_early_stop_is_told_by_status_and_report(folder, capsys) -> None:
         ({"--x": "nowhere.npy"}, "nowhere.npy"),
         ({"--lam": "much"}, "--lam must be a number or auto"),
         ({"--lam": "-1"}, "lam must be finite and not negative"),
-        ({"--penalty": "lag"}, "lag"),
+        ({"--penalty": "lag"}, "did you mean 'log'"),
+        ({"--penalty": "no_such:Root"}, "no module 'no_such'"),
+        ({"--penalty": "concave_sparsity.families.mcp:MCP", "--eps": "1"}, "eps"),
         ({"--gamma": "2"}, "gamma"),
         ({"--loss": "logistic"}, "labels"),
         ({"--theta": "y.npy", "--problem": "regression"}, "--theta"),

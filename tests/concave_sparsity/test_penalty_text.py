@@ -3,7 +3,7 @@
 import pytest
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
-from nets.configuration import parse_penalty, penalty_text
+from concave_sparsity.penalty_text import parse_penalty, penalty_text
 
 ALL = [
     L1(),
@@ -20,9 +20,9 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize("penalty", ALL, ids=repr)
-def test_round_trip(penalty):
-    assert parse_penalty(penalty_text(penalty)) == penalty
+@pytest.mark.parametrize("given", ALL, ids=repr)
+def test_round_trip(given):
+    assert parse_penalty(penalty_text(given)) == given
 
 
 def test_forms():
