@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from concave_sparsity.penalty_text import penalty_text
+from concave_sparsity.registry import is_import_path
 from nets import registry
 from nets.granularity.names import density_under, granularity_name
 
@@ -94,7 +95,7 @@ class Training:
         check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         check(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         for known, name in ((registry.optimisers, self.optimiser), (registry.schedules, self.schedule)):
-            if name not in known and not registry.is_import_path(name):
+            if name not in known and not is_import_path(name):
                 raise ValueError(known.unknown(name))
         check(0 < self.lr < math.inf, "lr", self.lr, "positive")
         check(0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)")
