@@ -31,8 +31,8 @@ import torch
 from concave_sparsity import Log
 from nets.configuration import Training
 from nets.data import Dataset
+from nets.masking.course import SparseTraining
 from nets.masking.scored_mask import ScoredMask
-from nets.masking.sparse_training import SparseTraining
 from nets.methods import method
 from nets.methods.concave import relaxed_mask
 from nets.methods.continuous_sparsification import sigmoid_mask

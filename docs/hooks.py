@@ -45,13 +45,13 @@ def _help(app: Any) -> str:
 
 
 def _results() -> str:
-    from nets.runs.columns import RESULTS
+    from nets.runs.rows import RESULTS
 
     return _table(RESULTS)
 
 
 def _metrics() -> str:
-    from nets.runs.columns import METRICS
+    from nets.runs.rows import METRICS
 
     return _table(METRICS)
 

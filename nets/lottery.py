@@ -19,8 +19,8 @@ from nets.configuration import Play, Training
 from nets.data import AnyData, load
 from nets.granularity.factory import groups_of
 from nets.granularity.names import budget_of, density_under, prunes_units
+from nets.masking.course import SparseTraining
 from nets.masking.layout import Layout, maskable
-from nets.masking.sparse_training import SparseTraining
 from nets.methods import Method
 from nets.methods import method as named_method
 from nets.metric import ACCURACY, Metric, accuracy_of

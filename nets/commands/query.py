@@ -68,7 +68,7 @@ def _print_columns() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nets.runs.columns import METRICS, RESULTS
+    from nets.runs.rows import METRICS, RESULTS
 
     console = Console()
     for name, columns in (("results", RESULTS), ("metrics", METRICS)):

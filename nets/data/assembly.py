@@ -16,13 +16,12 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from nets.data.augmentation import Augmentation
 from nets.data.batches import mapped_arrays, tensors
-from nets.data.dataset import BatchAugmentation, Dataset
+from nets.data.dataset import BatchAugmentation, Dataset, part_size, stratified_split
 from nets.data.download import Progress
 from nets.data.folder import data_folder, read
 from nets.data.image_folder import read_image_folder
 from nets.data.pairs import read_arrays, stack_samples, task_of
 from nets.data.source import RawData, Source
-from nets.data.split import part_size, stratified_split
 from nets.data.stream import Stream, collates, is_streamed
 from nets.registry import data_sets
 from nets.tasks import CLASSIFICATION, NextToken, Task, named_task

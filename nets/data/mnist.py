@@ -1,14 +1,74 @@
-"""MNIST: 70,000 handwritten digits of 28 x 28 pixels, four IDX files."""
+"""MNIST, 70,000 handwritten digits, and Fashion-MNIST in its form: four IDX files of 28 x 28 pixels."""
 
 from __future__ import annotations
 
+import gzip
+import math
+import struct
+import zlib
 from functools import partial
 from pathlib import Path
 
-from nets.data.idx import read_idx
+import numpy as np
+import numpy.typing as npt
+
+from nets.data.download import md5_of_bytes, refuse_unless_published
 from nets.data.source import Form, PublishedFile, RawData, Source, labels
 
-CLASSES = tuple(str(k) for k in range(10))
+UNSIGNED_BYTE = 0x08
+
+
+def read_idx(path: Path, md5: tuple[str, ...] = ()) -> npt.NDArray[np.uint8]:
+    """Read an IDX file of unsigned bytes (Y. LeCun, The MNIST database, section on file formats).
+
+    Parameters
+    ----------
+    path : Path
+        The file; gzip is recognised by its first two bytes, not by its name.
+    md5 : tuple of str
+        Digests accepted for the file as it lies on disk or for its decompressed content; empty accepts any.
+
+    Returns
+    -------
+    array of uint8, of the shape that the header names
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is not IDX, or has none of the digests.
+    """
+    stored = path.read_bytes()
+    found = md5_of_bytes(stored) if md5 else ""
+    content = stored
+    if stored[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(stored)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"{path} is a damaged gzip file ({error}); delete it and fetch it again"
+            ) from error
+    if len(content) < 4 or content[:2] != b"\0\0":
+        raise ValueError(f"{path} is not an IDX file: it must start with two zero bytes")
+    kind, dimensions = content[2], content[3]
+    if kind != UNSIGNED_BYTE:
+        raise ValueError(f"{path} holds IDX type 0x{kind:02x}; only unsigned bytes (0x08) are read")
+    header = 4 + 4 * dimensions
+    if dimensions == 0 or len(content) < header:
+        raise ValueError(f"{path} is truncated within its IDX header; delete it and fetch it again")
+    shape = struct.unpack(f">{dimensions}I", content[4:header])
+    expected = header + math.prod(shape)
+    if len(content) != expected:
+        raise ValueError(
+            f"{path} holds {len(content)} bytes where its header {shape} needs {expected}; "
+            "delete it and fetch it again"
+        )
+    if md5 and found not in md5:
+        # Compressed anew, a file has another digest but the same content.
+        refuse_unless_published(path, md5_of_bytes(content) if md5_of_bytes(content) in md5 else found, md5)
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+
+
+DIGITS = tuple(str(k) for k in range(10))
 SITES = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -78,7 +138,7 @@ def read_four(
     )
 
 
-SOURCE = Source(
+MNIST = Source(
     name="mnist",
     title="handwritten digits, 28 x 28 grey",
     n_classes=10,
@@ -92,7 +152,74 @@ SOURCE = Source(
         Form(
             folders=("mnist", "MNIST/raw", "."),
             files=FILES,
-            read=partial(read_four, files=FILES, class_names=CLASSES),
+            read=partial(read_four, files=FILES, class_names=DIGITS),
+        ),
+    ),
+    validation=5000,
+)
+
+CLOTHES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+FASHION_SITES = (
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+)
+FASHION_FILES = (
+    idx_file(
+        "train-images-idx3-ubyte.gz",
+        26421880,
+        FASHION_SITES,
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    ),
+    idx_file(
+        "train-labels-idx1-ubyte.gz",
+        29515,
+        FASHION_SITES,
+        "25c81989df183df01b3e8a0aad5dffbe",
+        "9018921c3c673c538a1fc5bad174d6f9",
+    ),
+    idx_file(
+        "t10k-images-idx3-ubyte.gz",
+        4422102,
+        FASHION_SITES,
+        "bef4ecab320f06d8554ea6380940ec79",
+        "8181f5470baa50b63fa0f6fddb340f0a",
+    ),
+    idx_file(
+        "t10k-labels-idx1-ubyte.gz",
+        5148,
+        FASHION_SITES,
+        "bb300cfdad3c16e7a12a480ee83cd310",
+        "15d484375f8d13e6eb1aabb0c3f46965",
+    ),
+)
+
+FASHION_MNIST = Source(
+    name="fashion-mnist",
+    title="clothes, 28 x 28 grey",
+    n_classes=10,
+    input_shape=(1, 28, 28),
+    n_train=60000,
+    n_test=10000,
+    mean=(0.2860,),
+    std=(0.3530,),
+    reference="H. Xiao, K. Rasul, R. Vollgraf, arXiv 1708.07747, 2017",
+    forms=(
+        Form(
+            folders=("fashion-mnist", "fashion_mnist", "FashionMNIST/raw", "fashion"),
+            files=FASHION_FILES,
+            read=partial(read_four, files=FASHION_FILES, class_names=CLOTHES),
         ),
     ),
     validation=5000,

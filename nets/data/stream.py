@@ -19,8 +19,7 @@ from torch.utils.data import (
 )
 
 from nets.data.batches import mapped, placed, size, split, tensors
-from nets.data.dataset import PARTS, Dataset
-from nets.data.split import part_size, stratified_split
+from nets.data.dataset import PARTS, Dataset, part_size, stratified_split
 from nets.seeds import derive
 from nets.tasks import CLASSIFICATION, Task, named_task, regression
 

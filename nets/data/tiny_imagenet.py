@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.data.augmentation import Augmentation
-from nets.data.images import decode_all
+from nets.data.image_folder import decode_all
 from nets.data.source import Form, PublishedFile, RawData, Source
 
 N_CLASSES = 200
@@ -66,7 +66,7 @@ def _refuse_unless_complete(
         )
 
 
-SOURCE = Source(
+TINY_IMAGENET = Source(
     name="tiny-imagenet",
     title="photographs, 64 x 64 colour, 200 classes",
     n_classes=N_CLASSES,

@@ -19,11 +19,10 @@ from concave_sparsity.parameters import real_number
 from nets.granularity.layers import LayerDensities
 from nets.granularity.names import density_under, granularity_name
 from nets.masking import masked_step
-from nets.masking.course import Entries, MaskHook
+from nets.masking.course import Entries, MaskHook, SparseTraining
 from nets.masking.curves import traced
 from nets.masking.layout import maskable, plain, tied, unwrapped
 from nets.masking.shadow import Shadow
-from nets.masking.sparse_training import SparseTraining
 from nets.methods import Method
 from nets.methods import method as named_method
 from nets.search import Wanted

@@ -12,13 +12,20 @@ from torch import Tensor
 from concave_sparsity import Penalty
 from nets.configuration import Scalar
 from nets.granularity.channels import Channels
-from nets.masking.course import Setting
-from nets.masking.laws import DualAscent, Given, Law, Quantile, Slopes, usual_start
-from nets.masking.relaxations import Clipped, Relaxation, Sigmoid
+from nets.masking.course import Setting, SparseTraining
+from nets.masking.laws import (
+    Clipped,
+    DualAscent,
+    Given,
+    Law,
+    Quantile,
+    Relaxation,
+    Sigmoid,
+    Slopes,
+    usual_start,
+)
 from nets.masking.relaxed_mask import RelaxedMask
-from nets.masking.sparse_training import SparseTraining
-from nets.masking.trained_mask import TrainedMask
-from nets.masking.updates import GradientUpdate, ProximalUpdate, Update
+from nets.masking.trained_mask import GradientUpdate, ProximalUpdate, TrainedMask, Update
 from nets.methods.method import Method, Option
 from nets.search import Found, Search
 from nets.search.rounds import append_curves, refuse_rewinding

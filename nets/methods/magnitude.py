@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from nets.masking.course import Course
+from nets.masking.course import Course, SparseTraining
 from nets.masking.selection import select
-from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
 from nets.search import Found, Search, criteria
 from nets.search.rounds import Snapshot, refuse_rewinding

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nets.masking.course import Setting
-from nets.masking.sparse_training import SparseTraining
+from nets.masking.course import Setting, SparseTraining
 from nets.methods.method import Method, Option
 from nets.search import Found, Search, criteria
 from nets.search.rounds import one_shot, scored_mask

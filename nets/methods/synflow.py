@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from nets.masking.course import Scoring
+from nets.masking.course import Scoring, SparseTraining
 from nets.masking.selection import select
-from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Method, Option
 from nets.search.criteria import synflow
 from nets.search.search import Found, Search, timed

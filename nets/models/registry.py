@@ -8,13 +8,10 @@ from functools import partial
 
 from torch import nn
 
-from nets.models.conv import conv
 from nets.models.lenet import lenet_5, lenet_300_100
-from nets.models.resnet import resnet_18
-from nets.models.resnet_cifar import resnet_cifar
-from nets.models.vgg import vgg
+from nets.models.resnet import resnet_18, resnet_cifar, wide_resnet
+from nets.models.vgg import conv, vgg
 from nets.models.vision_transformer import vit_lite
-from nets.models.wide_resnet import wide_resnet
 from nets.registry import models
 
 #: (input_shape, n_classes, width=1.0) -> network, its weights drawn from torch's global CPU generator.

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import largest
-from nets.masking.course import Course, Setting
+from nets.masking.course import Course, Setting, SparseTraining
 from nets.masking.selection import select
-from nets.masking.sparse_training import SparseTraining
 from nets.methods.method import Option
 from nets.search import Found, Search, criteria
 from nets.seeds import derive

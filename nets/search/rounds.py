@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from nets.configuration import Training
-from nets.masking.course import Setting
+from nets.masking.course import Setting, SparseTraining
 from nets.masking.curves import ENTRIES
 from nets.masking.selection import select
-from nets.masking.sparse_training import SparseTraining
 from nets.search import Found, Search
 from nets.search.criteria import Criterion
 from nets.training.loop import Hook, Loop

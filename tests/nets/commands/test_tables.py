@@ -12,7 +12,7 @@ import nets
 from nets.command_line import main
 from nets.executors.job_pool import Progress
 from nets.executors.live_progress import Bar
-from nets.runs import columns
+from nets.runs import rows as columns
 
 
 def printed(capsys, *arguments):

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from nets.data.archive import unpack
+from nets.data.folder import unpack
 
 LIMIT = 10_000
 

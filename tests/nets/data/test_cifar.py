@@ -7,8 +7,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from nets.data import cifar10, cifar100, load
-from nets.data.cifar_batches import read_binary_batch, read_python_batch
+from nets.data import cifar, load
+from nets.data.cifar import read_binary_batch, read_python_batch
 from nets.data.source import PublishedFile
 
 
@@ -24,7 +24,7 @@ def python_bytes(x: np.ndarray, y: np.ndarray, key: str) -> bytes:
 def write_cifar10(folder, n: int = 60, binary: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
     folder.mkdir(parents=True)
     batches = [batch(n, 10, seed) for seed in range(6)]
-    files = cifar10.BINARY_FILES if binary else cifar10.PYTHON_FILES
+    files = cifar.CIFAR10_BINARY if binary else cifar.CIFAR10_PYTHON
     for file, (x, y) in zip(files, batches):
         records = np.concatenate([y[:, None].astype(np.uint8), x], axis=1)
         (folder / file.name).write_bytes(records.tobytes() if binary else python_bytes(x, y, "labels"))
@@ -35,7 +35,7 @@ def write_cifar10(folder, n: int = 60, binary: bool = False) -> list[tuple[np.nd
 def test_cifar10_is_read_in_order(tmp_path, binary):
     folder = tmp_path / ("cifar-10-batches-bin" if binary else "cifar-10-batches-py")
     batches = write_cifar10(folder, binary=binary)
-    read = cifar10.read_binary if binary else cifar10.read_python
+    read = cifar.read_cifar10_binary if binary else cifar.read_cifar10_python
     raw = read(folder, verify=False)
     np.testing.assert_array_equal(raw.x_train.reshape(300, 3072), np.concatenate([x for x, _ in batches[:5]]))
     np.testing.assert_array_equal(raw.y_train, np.concatenate([y for _, y in batches[:5]]))
@@ -53,7 +53,7 @@ def test_cifar10_is_read_in_order(tmp_path, binary):
 def test_cifar100_uses_its_fine_labels(tmp_path, binary):
     folder = tmp_path / ("cifar-100-binary" if binary else "cifar-100-python")
     folder.mkdir()
-    for file, seed in zip(cifar100.BINARY_FILES if binary else cifar100.PYTHON_FILES, (0, 1)):
+    for file, seed in zip(cifar.CIFAR100_BINARY if binary else cifar.CIFAR100_PYTHON, (0, 1)):
         x, y = batch(200, 100, seed)
         coarse = np.full((200, 1), 19, dtype=np.uint8)
         records = np.concatenate([coarse, y[:, None].astype(np.uint8), x], axis=1)
@@ -68,11 +68,11 @@ def test_cifar100_uses_its_fine_labels(tmp_path, binary):
 
 
 def test_class_names_are_in_label_order():
-    assert list(cifar100.CLASSES) == sorted(cifar100.CLASSES)
-    assert len(set(cifar100.CLASSES)) == 100
-    assert cifar100.CLASSES.index("cattle") == 19
-    assert cifar100.CLASSES.index("dinosaur") == 29
-    assert list(cifar10.CLASSES) == sorted(cifar10.CLASSES)
+    assert list(cifar.CIFAR100_CLASSES) == sorted(cifar.CIFAR100_CLASSES)
+    assert len(set(cifar.CIFAR100_CLASSES)) == 100
+    assert cifar.CIFAR100_CLASSES.index("cattle") == 19
+    assert cifar.CIFAR100_CLASSES.index("dinosaur") == 29
+    assert list(cifar.CIFAR10_CLASSES) == sorted(cifar.CIFAR10_CLASSES)
 
 
 def test_an_archive_in_the_data_folder_is_unpacked_on_first_use(tmp_path):

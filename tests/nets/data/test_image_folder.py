@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from nets.data import load
-from nets.data.images import decode
+from nets.data.image_folder import decode
 
 
 def picture(shade: int, width: int = 8, height: int = 8) -> Image.Image:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nets.data import SOURCES, load, mnist
-from nets.data.idx import read_idx
+from nets.data.mnist import read_idx
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -74,7 +74,7 @@ def test_published_mnist(data_dir):
     # The published mean and deviation are those of the training part.
     assert abs(float(data.x_train.mean())) < 1e-3
     assert abs(float(data.x_train.std()) - 1) < 1e-3
-    raw = mnist.SOURCE.forms[0].read(data_dir / "mnist", True)
+    raw = mnist.MNIST.forms[0].read(data_dir / "mnist", True)
     assert raw.y_train[:5].tolist() == [5, 0, 4, 1, 9]
 
 

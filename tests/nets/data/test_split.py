@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nets.data.split import part_size, stratified_split
+from nets.data.dataset import part_size, stratified_split
 
 labels = st.lists(st.integers(0, 5), min_size=1, max_size=200)
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nets.masking.relaxations import Clipped, Sigmoid
+from nets.masking.laws import Clipped, Sigmoid
 
 RELAXATIONS = [Clipped(), Sigmoid(1.0), Sigmoid(0.1)]
 MASKS = torch.tensor([0.1, 0.25, 0.5, 0.9])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from nets.configuration import Training
+from nets.masking.course import SparseTraining
 from nets.masking.parametrization import attach
-from nets.masking.sparse_training import SparseTraining
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Hook, Loop
 

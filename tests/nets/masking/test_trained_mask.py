@@ -6,10 +6,8 @@ from torch.nn import functional
 
 from concave_sparsity import L1, MCP, Log, Lq, Penalty
 from nets.configuration import Training
-from nets.masking.laws import DualAscent, Quantile, Slopes
-from nets.masking.relaxations import Clipped, Sigmoid
-from nets.masking.trained_mask import TrainedMask
-from nets.masking.updates import GradientUpdate, ProximalUpdate
+from nets.masking.laws import Clipped, DualAscent, Quantile, Sigmoid, Slopes
+from nets.masking.trained_mask import GradientUpdate, ProximalUpdate, TrainedMask
 from nets.methods.concave import OPTIONS, relaxed_mask
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Hook, Loop

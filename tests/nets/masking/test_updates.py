@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from concave_sparsity import L1, MCP, Log, Lq, Penalty
-from nets.masking.updates import OPTIMISERS, GradientUpdate, ProximalUpdate
+from nets.masking.trained_mask import OPTIMISERS, GradientUpdate, ProximalUpdate
 
 PENALTIES = [L1(), Log(0.5), MCP(3.0), Lq(0.5)]
 

@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq, Penalty
 from nets.configuration import Play, Training
 from nets.lottery import find_ticket, find_tickets, play, retrain
-from nets.masking.laws import DualAscent, Given
-from nets.masking.relaxations import Sigmoid
+from nets.masking.laws import DualAscent, Given, Sigmoid
 from nets.masking.relaxed_mask import RelaxedMask
-from nets.masking.trained_mask import TrainedMask
-from nets.masking.updates import GradientUpdate, ProximalUpdate
+from nets.masking.trained_mask import GradientUpdate, ProximalUpdate, TrainedMask
 from nets.methods import method
 from nets.methods.concave import OPTIONS, PRESETS, relaxed_mask, with_preset
 from nets.runs.canonical import address, settled

@@ -21,8 +21,8 @@ from nets import Play, Training
 from nets.data import Augmentation, load
 from nets.executors.jobs import Job
 from nets.lottery import find_ticket, retrain
+from nets.masking.course import SparseTraining
 from nets.masking.relaxed_mask import RelaxedMask
-from nets.masking.sparse_training import SparseTraining
 from nets.methods import method, method_names
 from nets.methods.concave import relaxed_mask
 from nets.models import ARCHITECTURES, build
