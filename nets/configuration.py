@@ -200,9 +200,7 @@ class Play(Training):
         if not isinstance(self.penalty, str):
             object.__setattr__(self, "penalty", penalty_text(self.penalty))
         if not isinstance(self.method, str):
-            from nets.methods import method_text
-
-            object.__setattr__(self, "method", method_text(self.method))
+            object.__setattr__(self, "method", registry.method_text(self.method))
         pairs = self.options.items() if isinstance(self.options, Mapping) else self.options
         object.__setattr__(self, "options", tuple(sorted((str(k), v) for k, v in pairs)))
         object.__setattr__(self, "include", _patterns(self.include))

@@ -67,6 +67,23 @@ schedules = Registry(
 )
 
 
+def method_text(chosen: Any) -> str:
+    """Return the name of a method (or name) as runs hold it: the registry's, or "package.module:METHOD".
+
+    A method that no module holds is made known by its own name, in this process.
+    """
+    if isinstance(chosen, str):
+        return chosen if is_import_path(chosen) else key(chosen)
+    if chosen.name in methods and methods.find(chosen.name) is chosen:
+        return chosen.name
+    place = getattr(chosen.find, "__module__", "")
+    for name, value in vars(sys.modules.get(place, sys)).items():
+        if value is chosen and place != "__main__":
+            return f"{place}:{name}"
+    methods.register(chosen.name, chosen)
+    return chosen.name
+
+
 def revision(method: str) -> int:
     """Return the revision of a method known by name, 0 of one by import path: nothing is imported.
 

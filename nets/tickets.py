@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from nets.layerwise.certificate import Certificate
-    from nets.masking.masking import Hold
+    from nets.masking.steps import Hold
 
 FORMAT = "concave-sparsity ticket"
 
@@ -343,7 +343,7 @@ class Ticket:
         Hold
             ``hold.remove()`` lets go.
         """
-        from nets.masking.masking import Hold
+        from nets.masking.steps import Hold
 
         return Hold(model, optimiser, self._fitting(model, strict))
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from nets import registry
 from nets.analysis.matching import judge, largest_matching_sparsity
-from nets.configuration import CONTROLS, Play, Scalar, check
+from nets.analysis.series import Series
+from nets.configuration import CONTROLS, Play, check
 from nets.executors.job_pool import Progress, run_jobs
 from nets.executors.jobs import Job, jobs
 from nets.metric import ACCURACY, Metric
@@ -28,31 +29,6 @@ if TYPE_CHECKING:
 METHODS = ("dense", "concave", "l1", "imp", "random")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
 SEEDS = 5
-
-
-@dataclass(frozen=True)
-class Series:
-    """What one line of a comparison stands for; its fields are those of `Play`, the penalty "" if unused."""
-
-    method: str
-    penalty: str
-    options: tuple[tuple[str, Scalar], ...]
-    granularity: str
-
-    @classmethod
-    def of(cls, play: Play) -> Series:
-        """Return the series that a play belongs to."""
-        from nets.methods import method
-
-        penalty = play.penalty if "penalty" in method(play.method).needs else ""
-        return cls(play.method, penalty, play.options, play.granularity)
-
-    @property
-    def label(self) -> str:
-        """What it is called: method, penalty, granularity and options, without those that are usual."""
-        granularity = "" if self.granularity == "weight" else self.granularity
-        options = ", ".join(f"{name}={value}" for name, value in self.options)
-        return " ".join(part for part in (self.method, self.penalty, granularity, options) if part)
 
 
 @dataclass(frozen=True)
@@ -149,7 +125,16 @@ class Comparison:
         """
         from nets.analysis.plot import plot
 
-        return plot(self, ax)
+        play, rows = self.results[0].play, self.table()
+        seeds = max(row["seeds"] for row in rows)
+        title = f"{play.model} on {play.data}: mean of {seeds} seed{'s' * (seeds > 1)}"
+        return plot(rows, self.metric, title + (", 95% intervals" if seeds > 1 else ""), ax)
+
+    def draw(self, path: str | os.PathLike[str]) -> Path:
+        """Draw it (see `plot`) as a picture file, without a display, and return where."""
+        from nets.analysis.plot import draw
+
+        return draw(self.plot, Path(path))
 
     def _groups(self) -> dict[tuple[Series, str, float], list[Result]]:
         """Return the results of all seeds by series, control and density asked for."""
@@ -273,13 +258,6 @@ def plan(
         for density in densities
         for control in ("", *asked)
     )
-
-
-def row_label(row: Mapping[str, Any]) -> str:
-    """Return what a row of `Comparison.table` is called: the label of its series and its control."""
-    options = tuple(row["options"].items())
-    label = Series(row["method"], row["penalty"], options, row["granularity"]).label
-    return f"{label} ({row['control']})" if row["control"] else label
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:

@@ -1,47 +1,27 @@
-"""Pictures of a verdict and of a ticket."""
+"""Pictures of a ticket."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from concave_sparsity.plot_style import in_style, look, new_axes, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from nets.analysis.matching import Verdict
-    from nets.tickets import Ticket
 
+class Ticket(Protocol):
+    """What of a ticket is drawn."""
 
-@in_style
-def draw_verdict(verdict: Verdict, ax: Axes | None) -> Axes:
-    """Draw the paired difference to the dense network with its interval; see `Verdict.plot`."""
-    ax = new_axes(height=1.7)[0] if ax is None else ax
-    evidences = [("to dense", verdict.matching)]
-    if verdict.better_than_reinitialised is not None:
-        evidences.append(("to new initial weights", verdict.better_than_reinitialised))
-    scale, metric = verdict.matching.metric.scale, verdict.matching.metric
-    for row, (_, one) in enumerate(evidences):
-        half = one.half_width
-        half = 0.0 if math.isnan(half) else half
-        ax.errorbar(
-            scale * one.difference, -row, xerr=scale * half, fmt="o", color="#0072B2", capsize=4, zorder=3
-        )
-    ax.axvline(0.0, color="#555555", linewidth=1.0)
-    needed = scale * verdict.matching.needed
-    ax.axvline(needed, color="#D55E00", linestyle=(0, (4, 2)), label="what is tolerated")
-    ax.set_yticks([-row for row in range(len(evidences))], [name for name, _ in evidences])
-    ax.set_ylim(0.6 - len(evidences), 0.6)
-    unit = "points" if metric.unit == "%" else metric.unit
-    ax.set_xlabel(f"difference of the test {metric.name}" + (f", {unit}" if unit else ""))
-    seeds = verdict.matching.seeds
-    ax.set_title(
-        f"{verdict.text}: {seeds} seed{'s' * (seeds > 1)}, {100 * verdict.matching.level:g}% intervals"
-    )
-    ax.legend(loc="best")
-    return ax
+    @property
+    def trace(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+    @property
+    def density(self) -> float: ...  # noqa: D102
+
+    @property
+    def layer_densities(self) -> Mapping[str, float]: ...  # noqa: D102
 
 
 @in_style

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from concave_sparsity.plot_style import WIDTH, in_style, looks, new_axes
-from nets.analysis.comparison import Comparison, row_label
+from nets.analysis.series import row_label
 from nets.metric import Metric
 
 if TYPE_CHECKING:
@@ -16,31 +16,29 @@ if TYPE_CHECKING:
 
 
 @in_style
-def draw(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
-    """Draw a comparison (see `plot`) as a picture, without a display."""
+def draw(fill: Callable[[Axes], object], path: Path) -> Path:
+    """Let `fill` draw into axes of its own and write them as a picture, without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(WIDTH, 4.3))
     FigureCanvasAgg(figure)
-    plot(comparison, figure.add_subplot())
+    fill(figure.add_subplot())
     figure.savefig(path)
     return path
 
 
 @in_style
-def plot(comparison: Comparison, ax: Axes | None = None) -> Axes:
+def plot(rows: Sequence[Mapping[str, Any]], metric: Metric, title: str, ax: Axes | None = None) -> Axes:
     """Draw the mean of the test metric with 95% intervals against density, both readable where they matter.
 
     The axis shows the methods that come near the dense network; a mean that lies far off is an arrow at the
     edge with its value.
     """
     ax = new_axes(height=4.3)[0] if ax is None else ax
-    rows, metric = comparison.table(), comparison.metric
     scale, name = metric.scale, metric.name
-    lines: dict[str, list[dict[str, Any]]] = {}
+    lines: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if row["method"] == "dense":
             mean, half = scale * row[name], scale * _or_zero(row["interval"])
@@ -67,14 +65,9 @@ def plot(comparison: Comparison, ax: Axes | None = None) -> Axes:
         ax.set_xticks(densities, [f"{d:g}" for d in densities])
         ax.set_xticks([], minor=True)
     ax.set_ylim(low, high)
-    play = comparison.results[0].play
-    seeds = max(row["seeds"] for row in rows)
     ax.set_xlabel("density of the ticket: weights kept, % (logarithmic)")
     ax.set_ylabel(f"test {metric.name}, {metric.unit}".strip(", "))
-    ax.set_title(
-        f"{play.model} on {play.data}: mean of {seeds} seed{'s' * (seeds > 1)}"
-        + (", 95% intervals" if seeds > 1 else "")
-    )
+    ax.set_title(title)
     ax.legend(loc="lower right" if metric.higher_is_better else "upper right", frameon=True, framealpha=0.9)
     return ax
 
@@ -99,7 +92,7 @@ def _or_zero(value: float) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def _limits(rows: list[dict[str, Any]], metric: Metric) -> tuple[float, float]:
+def _limits(rows: Sequence[Mapping[str, Any]], metric: Metric) -> tuple[float, float]:
     """Return limits that show the good methods well; what lies far off may leave the picture."""
     sign = metric.scale if metric.higher_is_better else -metric.scale
     values = sorted(sign * row[metric.name] for row in rows)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
-from nets.analysis.comparison import Comparison, row_label
+from nets.analysis.comparison import Comparison
+from nets.analysis.series import row_label
 
 
 def rich_table(comparison: Comparison) -> Table:

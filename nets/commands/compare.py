@@ -64,7 +64,6 @@ def compare(
     from rich.console import Console
 
     from nets.analysis.comparison import compare as compare_methods
-    from nets.analysis.plot import draw
     from nets.analysis.table import matching_lines, rich_table
     from nets.executors.live_progress import Bar
     from nets.methods import method
@@ -104,7 +103,7 @@ def compare(
     results = comparison.save(
         out / f"{name}.json", command=_command(play, methods, densities, seeds, controls, option)
     )
-    picture = draw(comparison, out / f"{name}.png")
+    picture = comparison.draw(out / f"{name}.png")
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
     if keep:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nets.executors.pool import Ended, Function, Pool, Tell, attempt
+from nets.executors.pool import Ended, Function, Pool, Tell, attempt, set_threads
 
 TOPIC = "concave-sparsity"
 
@@ -211,7 +211,7 @@ def _run(function: Function, task: Any, number: int, threads: int) -> Ended:
     """Run a task on a worker of the cluster."""
     from distributed import get_worker
 
-    from nets.executors.worker import portable, set_threads
+    from nets.executors.worker import portable
 
     worker = get_worker()
     with _ONE_AT_A_TIME:

@@ -133,6 +133,6 @@ def _stored(job: Job, folder: Path) -> list[Result]:
 
 def one_thread() -> None:
     """Let torch compute on one thread: the workers share out the cores."""
-    from nets.executors.worker import set_threads
+    from nets.executors import set_threads
 
     set_threads(1)

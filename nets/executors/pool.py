@@ -1,4 +1,4 @@
-"""What a pool of workers is, the one loop that feeds it, and which pool fits."""
+"""What a pool of workers is, and the one loop that feeds it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 #: What a task calls to tell how far it is: any small plain value.
@@ -124,6 +123,13 @@ def attempt(function: Function, task: Any, tell: Tell) -> Ended:
         return Ended(task, failure=message, trace="".join(traceback.format_exception(error)), error=error)
 
 
+def set_threads(threads: int) -> None:
+    """Let torch compute on so many threads."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
 class Inline(Pool):
     """Runs every task in this process when its end is asked for.
 
@@ -159,68 +165,3 @@ class Inline(Pool):
             return None
         task = self._tasks.popleft()
         return attempt(self._function, task, lambda message: self._tell((task, message)))
-
-
-def start(
-    function: Function,
-    *,
-    tell: Tell = lambda told: None,
-    tasks: int,
-    workers: int | None = None,
-    threads: int = 1,
-    scheduler: str | None = None,
-    folder: Path | None = None,
-    needs: Callable[[Any], dict[str, float]] | None = None,
-) -> Pool:
-    """Return the pool that fits; enter it to use it.
-
-    Parameters
-    ----------
-    function : callable
-        ``function(task, tell)``, importable by name.
-    tell : callable
-        Called as ``tell((task, message))`` when a task tells how far it is.
-    tasks : int
-        How many tasks there are.
-    workers : int, optional
-        Worker processes; default: one a core (divided by `threads`), no more than there are tasks. One runs
-        in this process.
-    threads : int
-        Threads of each worker.
-    scheduler : str, optional
-        Address of a Dask scheduler: the tasks go to its workers instead.
-    folder : Path, optional
-        With a scheduler: the folder that all workers must see.
-    needs : callable, optional
-        What a task needs, e.g. ``{"GPU": 1}``: a resource of the cluster's workers; on this machine the GPUs
-        are shared out over the workers.
-    """
-    from nets.executors.processes import Processes, available_cores
-
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
-    if scheduler is not None:
-        from nets.executors.cluster import Cluster
-
-        return Cluster(function, tell, scheduler, folder or Path.cwd(), threads=threads, needs=needs)
-    size = min(workers or max(1, available_cores() // threads), max(1, tasks))
-    if size == 1:
-        from nets.executors.worker import set_threads
-
-        set_threads(threads)
-        return Inline(function, tell)
-    return Processes(function, tell, size, threads=threads, accelerators=accelerators())
-
-
-def accelerators() -> tuple[str, ...]:
-    """Return the names of this machine's GPUs if there are several to share out, else nothing."""
-    import os
-
-    import torch
-
-    if not torch.cuda.is_available() or torch.cuda.device_count() < 2:
-        return ()
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return tuple(named.split(",")) if named else tuple(map(str, range(torch.cuda.device_count())))

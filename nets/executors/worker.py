@@ -58,13 +58,6 @@ def portable(ended: Ended) -> Ended:
     return ended
 
 
-def set_threads(threads: int) -> None:
-    """Let torch compute on so many threads."""
-    import torch
-
-    torch.set_num_threads(threads)
-
-
 def end_with_parent(parent: int) -> None:
     """End this process when its parent dies, however it dies and whatever this one is doing.
 

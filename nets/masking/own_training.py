@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from nets.configuration import Training
 from nets.masking.layout import maskable
-from nets.masking.masking import Batches, Steps
+from nets.masking.masking import Batches
 from nets.masking.shadow import Shadow
+from nets.masking.steps import Steps
 from nets.search import Search, Wanted
 from nets.search.rounds import Snapshot
 from nets.seeds import derive

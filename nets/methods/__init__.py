@@ -1,5 +1,6 @@
 """Methods of finding tickets; every file ``nets/methods/<name>.py`` that defines `METHOD` is one."""
 
-from nets.methods.method import Method, Option, method, method_names, method_text, methods
+from nets.methods.method import Method, Option, method, method_names, methods
+from nets.registry import method_text
 
 __all__ = ["Method", "Option", "method", "method_names", "method_text", "methods"]

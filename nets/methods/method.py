@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -154,20 +153,3 @@ def method_names() -> tuple[str, ...]:
 def methods() -> tuple[Method, ...]:
     """Return all methods known by name."""
     return tuple(method(name) for name in method_names())
-
-
-def method_text(chosen: str | Method) -> str:
-    """Return the name of a method as runs hold it: as the registry has it, or "package.module:METHOD".
-
-    A method that no module holds is made known by its own name, in this process.
-    """
-    if isinstance(chosen, str):
-        return chosen if is_import_path(chosen) else key(chosen)
-    if chosen.name in registry.methods and method(chosen.name) is chosen:
-        return chosen.name
-    place = getattr(chosen.find, "__module__", "")
-    for name, value in vars(sys.modules.get(place, sys)).items():
-        if value is chosen and place != "__main__":
-            return f"{place}:{name}"
-    registry.methods.register(chosen.name, chosen)
-    return chosen.name

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import nets
-from nets.analysis.comparison import Comparison, mean_interval, plan, row_label
-from nets.analysis.plot import draw
+from nets.analysis.comparison import Comparison, mean_interval, plan
+from nets.analysis.series import row_label
 from nets.analysis.table import matching_lines, rich_table
 from nets.configuration import Play
 
@@ -164,7 +164,7 @@ def test_json_holds_everything_and_no_path(tmp_path, comparison):
 def test_picture(tmp_path, comparison):
     from matplotlib.image import imread
 
-    path = draw(comparison, tmp_path / "new" / "c.png")
+    path = comparison.draw(tmp_path / "new" / "c.png")
     picture = imread(path)
     assert picture.shape[0] > 300
     assert picture.shape[1] > 500

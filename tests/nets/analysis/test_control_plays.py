@@ -7,8 +7,8 @@ import pytest
 
 import nets
 from nets import Play
-from nets.analysis.comparison import row_label
 from nets.analysis.controls import CONTROLS as FUNCTIONS
+from nets.analysis.series import row_label
 from nets.configuration import CONTROLS
 from nets.executors.jobs import jobs
 from nets.lottery import play_densities

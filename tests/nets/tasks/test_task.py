@@ -11,7 +11,6 @@ import nets
 from nets import Task, Training, evaluate, registry
 from nets.analysis.comparison import Comparison
 from nets.analysis.matching import is_matching, judge
-from nets.analysis.plot import draw
 from nets.analysis.table import matching_lines, rich_table
 from nets.data import load
 from nets.report import write_report
@@ -131,7 +130,7 @@ def test_results_tables_and_plots_name_the_metric(comparison, tmp_path):
     headings = [str(column.header).replace("\n", " ") for column in rich_table(comparison).columns]
     assert "test rmse" in headings
     assert any("1% of the dense value" in line for line in matching_lines(comparison))
-    assert draw(comparison, tmp_path / "p.png").stat().st_size > 1000
+    assert comparison.draw(tmp_path / "p.png").stat().st_size > 1000
 
 
 def test_matching_has_the_direction_and_the_unit_of_the_metric():
