@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nets.executors.jobs import Job
+    from nets.runs.jobs import Job
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results" / "run-machinery.json"
 
@@ -35,7 +35,7 @@ def overhead(repeats: int, epochs: int, real: bool) -> dict[str, Any]:
     """Time plays with the machinery and without, turn by turn; the dense network is stored beforehand."""
     from nets.configuration import Play
     from nets.data import data_folder
-    from nets.executors.jobs import Job
+    from nets.runs.jobs import Job
 
     # The longer a job takes, the fewer turns of it are needed and can be waited for.
     jobs = {
@@ -48,10 +48,10 @@ def overhead(repeats: int, epochs: int, real: bool) -> dict[str, Any]:
 
 
 def _turns(job: Job, repeats: int) -> dict[str, Any]:
-    from nets.executors.jobs import Job
     from nets.lottery import Untrained, play_densities
     from nets.runs.canonical import dense_of
     from nets.runs.execution import execute
+    from nets.runs.jobs import Job
     from nets.runs.store import Keeping
 
     bare, kept = [], []
@@ -105,11 +105,11 @@ def throughput(seeds: int, epochs: int, workers: tuple[int, ...]) -> dict[str, A
 def stored_runs(count: int) -> dict[str, Any]:
     """Time report, query and data frame over made-up runs; each in this process, imports done."""
     from nets.configuration import Play
-    from nets.executors.jobs import Job
     from nets.report import write_report
     from nets.runs.canonical import address
     from nets.runs.execution import execute
     from nets.runs.folder import RunFolder
+    from nets.runs.jobs import Job
     from nets.runs.query import query
     from nets.runs.results import results
     from nets.runs.store import Keeping

@@ -124,8 +124,8 @@ def planned() -> Iterator[tuple[Setting, int]]:
 
 def make(minutes: float = math.inf) -> bool:
     """Make the runs that are missing, and tell whether none is left; a finished run is only read."""
-    from nets.executors.jobs import Job
     from nets.runs.execution import execute
+    from nets.runs.jobs import Job
     from nets.runs.store import Keeping
 
     begun, keeping = time.monotonic(), Keeping(RUNS, keep_network=False)

@@ -74,14 +74,15 @@ def method_text(chosen: Any) -> str:
     """
     if isinstance(chosen, str):
         return chosen if is_import_path(chosen) else key(chosen)
-    if chosen.name in methods and methods.find(chosen.name) is chosen:
-        return chosen.name
+    own: str = chosen.name
+    if own in methods and methods.find(own) is chosen:
+        return own
     place = getattr(chosen.find, "__module__", "")
     for name, value in vars(sys.modules.get(place, sys)).items():
         if value is chosen and place != "__main__":
             return f"{place}:{name}"
-    methods.register(chosen.name, chosen)
-    return chosen.name
+    methods.register(own, chosen)
+    return own
 
 
 def revision(method: str) -> int:

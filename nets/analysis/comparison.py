@@ -15,10 +15,13 @@ from nets import registry
 from nets.analysis.matching import judge, largest_matching_sparsity
 from nets.analysis.series import Series
 from nets.configuration import CONTROLS, Play, check
-from nets.executors.job_pool import Progress, run_jobs
-from nets.executors.jobs import Job, jobs
+from nets.executors import Ended
 from nets.metric import ACCURACY, Metric
 from nets.result import Result
+from nets.runs.driver import Progress, Told, run_jobs
+from nets.runs.jobs import Job, jobs
+from nets.runs.results import result_of
+from nets.runs.store import Keeping
 from nets.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -192,7 +195,7 @@ def compare(
     workers : int, optional
         Worker processes of one thread each; default: one a core. The results do not depend on it.
     on_progress : callable, optional
-        Called with a `Progress` whenever a job has ended.
+        Called with a `nets.runs.driver.Progress` after every epoch, and whenever a job has ended.
     folder : path, optional
         Store every run there as it ends (see `nets.run`); what is finished there is not run again.
     **changes
@@ -220,13 +223,69 @@ def compare(
     whole = replace(play, method="dense", density=1.0, granularity="weight")
     dense = [replace(whole, seed=seed) for seed in chosen_seeds]
     planned = plan([replace(play, seed=seed) for seed in chosen_seeds], names, densities, controls, own)
-    stored = None if folder is None else Path(folder)
-    done = run_jobs(dense, planned, workers=workers, on_progress=on_progress, folder=stored)
+    keeping = None if folder is None else Keeping(Path(folder), keep_network=False)
+    done = _made(dense, planned, keeping, workers, on_progress)
     order = {name: i for i, name in enumerate(dict.fromkeys(("dense", *names)))}
     if "dense" not in names:
         done = [result for result in done if result.play.method != "dense"]
     done.sort(key=lambda r: (r.play.seed, order[r.play.method], -r.play.density, r.play.control))
     return Comparison(tuple(done))
+
+
+def _made(
+    dense: Sequence[Play],
+    planned: Sequence[Job],
+    keeping: Keeping | None,
+    workers: int | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> list[Result]:
+    """Make the dense trainings, then the jobs, the largest first; each is compared with its seed's dense."""
+    first = [Job(play, (play.density,)) for play in dense]
+    every = [*first, *sorted(planned, key=lambda job: -job.epochs)]
+    progress = Progress(every)
+    results: dict[Job, list[Result]] = {}
+
+    def show() -> None:
+        if on_progress is not None:
+            on_progress(progress)
+
+    def told(told: Told) -> None:
+        progress.told(told)
+        show()
+
+    def end(ended: Ended) -> None:
+        job: Job = ended.task.job
+        results[job] = _results(ended, keeping)
+        progress.ended(job)
+        show()
+
+    run_jobs(every, keeping, workers=workers, on_told=told, on_end=end)
+    by_seed = {result.play.seed: result for job in first for result in results[job]}
+    compared = [
+        replace(
+            result,
+            dense_test_score=by_seed[result.play.seed].test_score,
+            dense_validation_score=by_seed[result.play.seed].validation_score,
+        )
+        for job in every[len(first) :]
+        for result in results[job]
+    ]
+    return [*by_seed.values(), *compared]
+
+
+def _results(ended: Ended, keeping: Keeping | None) -> list[Result]:
+    """Return the results of a job, or raise what made it fail."""
+    if ended.error is not None:
+        raise ended.error
+    if ended.failure:
+        raise RuntimeError(ended.failure)
+    if keeping is None:
+        results: list[Result] = ended.value
+        return results
+    for outcome in ended.value:
+        if outcome.failure:
+            raise RuntimeError(f"{outcome.play.method}, seed {outcome.play.seed}: {outcome.failure}")
+    return [result_of(keeping.folder(outcome.play)) for outcome in ended.value]
 
 
 def plan(

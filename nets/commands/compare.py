@@ -65,8 +65,8 @@ def compare(
 
     from nets.analysis.comparison import compare as compare_methods
     from nets.analysis.table import matching_lines, rich_table
-    from nets.executors.live_progress import Bar
     from nets.methods import method
+    from nets.runs.live_progress import Bar
 
     play = settings.play()
     for text in methods:

@@ -37,10 +37,10 @@ def connect(
 
     from nets.analysis.comparison import versions
     from nets.analysis.connectivity import connectivity
-    from nets.executors.job_pool import one_thread
+    from nets.executors import set_threads
     from nets.storage.atomic import write_json
 
-    one_thread()
+    set_threads(1)
     play = settings.play(option)
     found = connectivity(play, seeds=range(seeds))
     metric = found[0].metric

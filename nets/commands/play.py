@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -42,14 +42,16 @@ def play(
 
     from rich.console import Console
 
-    from nets.executors.job_pool import one_thread
-    from nets.executors.live_progress import Bar, EpochBar
+    from nets.executors import set_threads
     from nets.lottery import Trained, play_densities
+    from nets.runs.driver import Progress, TellEpochs, Told
+    from nets.runs.jobs import Job
+    from nets.runs.live_progress import Bar
     from nets.runs.run import run, stored_network, stored_ticket
     from nets.storage.atomic import write_bytes
     from nets.training.distributed import processes, rank
 
-    one_thread()
+    set_threads(1)
     console = Console()
     chosen = settings.play(option)
     networks: list[Trained] = []
@@ -57,7 +59,14 @@ def play(
         first = rank() == 0
         chosen = replace(chosen, device=device)
         with Bar(Console(stderr=True, quiet=not first), "reading the data") as bar:
-            hooks = (EpochBar(bar, chosen),)
+            job = Job(chosen, (chosen.density,), (chosen.control,))
+            progress = Progress((job,), more=chosen.epochs)  # of the dense network
+
+            def told(message: dict[str, Any]) -> None:
+                progress.told(Told(job, **message))
+                bar.show(progress)
+
+            hooks = (TellEpochs(chosen, told),)
             if runs is None:
                 ((result, ticket),) = play_densities(
                     chosen,

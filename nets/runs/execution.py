@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nets.configuration import Play
-from nets.executors.jobs import Job
 from nets.metric import Metric
 from nets.runs.canonical import address, canonical, dense_of, settled
 from nets.runs.folder import MASKS, METRICS, BadRun, RunFolder
+from nets.runs.jobs import Job
 from nets.runs.locks import locked
 from nets.runs.store import Keeping, search_address
 from nets.storage import records

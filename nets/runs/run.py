@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nets.configuration import Play
-from nets.executors.jobs import Job
 from nets.result import Result
 from nets.runs.execution import execute
+from nets.runs.jobs import Job
 from nets.runs.results import result_of
 from nets.runs.store import Keeping
 from nets.training.distributed import on_first

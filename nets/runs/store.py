@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nets.configuration import Play
-from nets.executors.jobs import Job
 from nets.runs.canonical import address
 from nets.runs.folder import RunFolder
+from nets.runs.jobs import Job
 
 #: Folder, beside the runs, of searches under way; a search that several densities share lies there once.
 SEARCHES = "searches"

@@ -7,16 +7,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import rich.progress
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nets.executors.jobs import Job
+from nets.runs.driver import Progress, Told
 from nets.runs.execution import Outcome
-from nets.sweeps.driver import SweepSummary, Told
+from nets.runs.jobs import Job
+from nets.sweeps.driver import SweepSummary
 from nets.sweeps.plan import Plan
 
 #: Jobs shown under way.
@@ -74,9 +76,8 @@ class Display:
         self._failed = 0
         self._console = console
         self._plan = plan
-        self._done = 0.0
-        self._under_way: dict[Job, Told] = {}
-        self._bar = Progress(
+        self._progress = Progress(plan.jobs)
+        self._bar = rich.progress.Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
@@ -104,14 +105,12 @@ class Display:
         """Take in what a job tells."""
         if told.note:
             self._console.print(escape(told.text), highlight=False)
-        else:
-            self._under_way[told.job] = told
+        self._progress.told(told)
         self._advance()
 
     def ended(self, job: Job, outcomes: list[Outcome]) -> None:
         """Take in that a job has ended."""
-        self._under_way.pop(job, None)
-        self._done += job.epochs
+        self._progress.ended(job)
         failures = [outcome for outcome in outcomes if outcome.failure]
         self.finished += len(outcomes) - len(failures)
         self._failed += len(failures)
@@ -126,17 +125,16 @@ class Display:
         self._advance()
 
     def _advance(self) -> None:
-        begun = sum(min(told.epochs, told.job.epochs) for told in self._under_way.values())
         failed = f", {self._failed} failed" if self._failed else ""
         self._bar.update(
             self._task,
-            completed=min(self._done + begun, self._plan.epochs),
+            completed=self._progress.done,
             description=f"{self.finished}/{self._plan.to_do} runs{failed}",
         )
 
     def _render(self) -> Any:
         table = Table.grid(padding=(0, 2))
-        for told in list(self._under_way.values())[:SHOWN]:
+        for told in list(self._progress.under_way.values())[:SHOWN]:
             table.add_row(
                 f"[dim]{_title(told.job)}",
                 f"[dim]{told.epochs:g}/{told.job.epochs:g}",

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from nets.configuration import Play
-from nets.executors import Ended, run_all, start
-from nets.executors.jobs import Job
-from nets.executors.pool import Later, Tell
-from nets.runs.execution import Outcome, execute
-from nets.runs.locks import RunBusy
+from nets.executors import Ended
+from nets.runs.driver import Told, run_jobs
+from nets.runs.execution import Outcome
+from nets.runs.jobs import Job
 from nets.runs.store import Keeping
 from nets.storage.atomic import StorageError
 from nets.sweeps.plan import Plan
-from nets.training.loop import Hook, Loop
-
-
-@dataclass(frozen=True)
-class Task:
-    """A job and where it is kept: what travels to a worker."""
-
-    job: Job
-    keeping: Keeping
 
 
 @dataclass
@@ -56,28 +46,6 @@ class SweepSummary:
     def finished(self) -> list[Outcome]:
         """The runs that are finished."""
         return [outcome for outcome in self.outcomes if outcome.row is not None]
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a worker tells of a job under way.
-
-    Parameters
-    ----------
-    job : Job
-        The job.
-    epochs : float
-        Epochs that it has trained so far.
-    text : str
-        What it is doing, or what it has set aside.
-    note : bool
-        Whether the text is a note to keep.
-    """
-
-    job: Job
-    epochs: float
-    text: str
-    note: bool = False
 
 
 def sweep(
@@ -163,14 +131,11 @@ def run_plan(
     began = time.monotonic()
     summary = SweepSummary()
 
-    def tell(told: tuple[Hashable, Any]) -> None:
-        task, message = told
-        assert isinstance(task, Task)
-        said = Told(task.job, **message)
-        if said.note:
-            summary.notes.append(said.text)
+    def told(told: Told) -> None:
+        if told.note:
+            summary.notes.append(told.text)
         if on_progress is not None:
-            on_progress(said)
+            on_progress(told)
 
     def end(ended: Ended) -> None:
         outcomes = _outcomes(ended)
@@ -179,22 +144,16 @@ def run_plan(
             on_end(ended.task.job, outcomes)
 
     keeping.root.mkdir(parents=True, exist_ok=True)
-    tasks = [Task(job, keeping) for job in plan.jobs]
-    pool = start(
-        work,
-        tell=tell,
-        tasks=len(tasks),
+    run_jobs(
+        plan.jobs,
+        keeping,
         workers=workers,
         threads=threads,
         scheduler=scheduler,
-        folder=keeping.root,
-        needs=_needs,
+        on_told=told,
+        on_end=end,
     )
-    try:
-        with pool:
-            run_all(pool, tasks, on_end=end)
-    finally:
-        summary.seconds = time.monotonic() - began
+    summary.seconds = time.monotonic() - began
     return summary
 
 
@@ -208,44 +167,3 @@ def _outcomes(ended: Ended) -> list[Outcome]:
     from nets.runs.canonical import address
 
     return [Outcome(play, address(play), failure=ended.failure) for play in ended.task.job.plays]
-
-
-def _needs(task: Task) -> dict[str, float]:
-    return {"GPU": 1.0} if task.job.play.device.startswith("cuda") else {}
-
-
-def work(task: Task, tell: Tell) -> list[Outcome]:
-    """Do a task on a worker: make the runs of its job.
-
-    Raises
-    ------
-    Later
-        If somebody else is working on one of them.
-    """
-    hook = TellEpochs(task.job.play, tell)
-    try:
-        return execute(task.job, task.keeping, hooks=(hook,), say=hook.say)
-    except RunBusy as error:
-        raise Later(str(error)) from None
-
-
-class TellEpochs(Hook):
-    """Tells how many epochs a job has trained."""
-
-    watches_only: ClassVar[bool] = True
-
-    def __init__(self, play: Play, tell: Tell) -> None:
-        self._play = play
-        self._tell = tell
-        self._epochs = 0.0
-
-    def record(self, loop: Loop, metrics: Mapping[str, float]) -> None:
-        """Count an epoch."""
-        self._epochs += 1.0
-        self._tell(
-            {"epochs": self._epochs, "text": f"{loop.name} {loop.epochs_ended}/{loop.training.epochs}"}
-        )
-
-    def say(self, text: str) -> None:
-        """Pass on what was set aside."""
-        self._tell({"epochs": self._epochs, "text": text, "note": True})

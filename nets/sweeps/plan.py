@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nets.configuration import Play
-from nets.executors.jobs import Job, jobs
 from nets.runs.canonical import dense_of, settled
+from nets.runs.jobs import Job, jobs
 from nets.runs.store import Keeping
 
 

@@ -9,10 +9,12 @@ import pytest
 from rich.console import Console
 
 import nets
+from nets import Play
 from nets.command_line import main
-from nets.executors.job_pool import Progress
-from nets.executors.live_progress import Bar
 from nets.runs import rows as columns
+from nets.runs.driver import Progress, Told
+from nets.runs.jobs import Job
+from nets.runs.live_progress import Bar
 
 
 def printed(capsys, *arguments):
@@ -111,11 +113,13 @@ def test_a_ticket_prints_itself_in_five_lines():
 
 
 def test_without_a_terminal_there_are_lines_and_no_silence(monkeypatch):
-    monkeypatch.setattr("nets.executors.live_progress.OFTEN", 0.01)
+    monkeypatch.setattr("nets.runs.live_progress.OFTEN", 0.01)
     out = io.StringIO()
+    progress = Progress(more=12.0)
+    progress.told(Told(Job(Play(method="imp"), (0.1,)), 3.0, "search 3/4"))
     with Bar(Console(file=out), "reading the data") as bar:
         time.sleep(0.05)
-        bar.show(Progress(3.0, 12.0, "imp, seed 0"))
+        bar.show(progress)
         time.sleep(0.05)
     lines = out.getvalue().splitlines()
     assert lines[0].endswith("reading the data")

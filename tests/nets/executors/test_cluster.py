@@ -18,9 +18,9 @@ pytest.importorskip("distributed", reason="the extra 'cluster' is not installed"
 from nets import Play
 from nets.executors import run_all, start
 from nets.executors.cluster import Cluster
-from nets.executors.jobs import Job
 from nets.runs.canonical import address
 from nets.runs.execution import execute
+from nets.runs.jobs import Job
 from nets.runs.store import Keeping
 from nets.sweeps import make_plan, run_plan
 

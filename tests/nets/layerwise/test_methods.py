@@ -15,10 +15,10 @@ import nets
 from concave_sparsity import Log
 from nets.configuration import Training
 from nets.data import load
-from nets.executors.jobs import jobs
 from nets.layerwise.method import _layers
 from nets.report import write_report
 from nets.runs.execution import execute
+from nets.runs.jobs import jobs
 from nets.runs.store import Keeping
 from nets.storage.atomic import json_line
 from nets.sweeps import plays_of

@@ -9,13 +9,13 @@ from html.parser import HTMLParser
 import pytest
 
 from nets import Play
-from nets.executors.jobs import jobs
 from nets.report import write_report
 from nets.report.gathering import gather
 from nets.report.sections import SECTIONS
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.folder import RunFolder
+from nets.runs.jobs import jobs
 from nets.runs.results import BadRunWarning
 from nets.runs.store import Keeping
 from nets.sweeps import plays_of

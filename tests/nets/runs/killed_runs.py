@@ -22,8 +22,8 @@ import torch._dynamo  # everything that a run needs is imported here rather than
 
 from nets.configuration import Play
 from nets.data import load
-from nets.executors.jobs import Job
 from nets.runs import execution
+from nets.runs.jobs import Job
 from nets.storage import atomic, records
 from nets.training.loop import Hook
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from nets import Play, Ticket
-from nets.executors.jobs import Job
 from nets.methods import method, method_names
 from nets.runs import execution
 from nets.runs.canonical import address, dense_of
 from nets.runs.execution import execute
+from nets.runs.jobs import Job
 from nets.runs.locks import RunBusy, locked
 from nets.runs.results import result_of
 from nets.runs.store import Keeping

@@ -7,9 +7,9 @@ import pytest
 
 import nets
 from nets import Play
-from nets.executors.jobs import Job
 from nets.runs.canonical import address
 from nets.runs.execution import execute
+from nets.runs.jobs import Job
 from nets.runs.query import _load_results, connect
 from nets.runs.results import FIRST, BadRunWarning, table
 from nets.runs.store import Keeping

@@ -5,10 +5,10 @@ import pytest
 
 import nets
 from nets import Play
-from nets.executors.jobs import Job
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.folder import BadRun
+from nets.runs.jobs import Job
 from nets.runs.results import BadRunWarning, result_of, results
 from nets.runs.store import Keeping
 

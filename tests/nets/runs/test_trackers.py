@@ -5,9 +5,9 @@ import pytest
 import nets
 from nets import Hook, Play
 from nets.data import load
-from nets.executors.jobs import Job
 from nets.runs.canonical import address
 from nets.runs.execution import execute
+from nets.runs.jobs import Job
 from nets.runs.store import Keeping
 from nets.runs.trackers import trackers
 

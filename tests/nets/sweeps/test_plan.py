@@ -1,7 +1,7 @@
 from nets import Play
-from nets.executors.jobs import Job, jobs
 from nets.runs.canonical import address, dense_of
 from nets.runs.folder import RunFolder
+from nets.runs.jobs import Job, jobs
 from nets.sweeps import make_plan, plays_of
 
 

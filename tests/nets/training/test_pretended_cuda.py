@@ -19,7 +19,6 @@ from torch.utils._pytree import tree_leaves
 from concave_sparsity import Log
 from nets import Play, Training
 from nets.data import Augmentation, load
-from nets.executors.jobs import Job
 from nets.lottery import find_ticket, retrain
 from nets.masking.course import SparseTraining
 from nets.masking.relaxed_mask import RelaxedMask
@@ -27,6 +26,7 @@ from nets.methods import method, method_names
 from nets.methods.concave import relaxed_mask
 from nets.models import ARCHITECTURES, build
 from nets.runs.execution import execute
+from nets.runs.jobs import Job
 from nets.runs.store import Keeping
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Hook, Loop

@@ -1,0 +1,196 @@
+"""Make jobs, stored or not, on any pool of workers: the one way to execute many plays, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nets.configuration import Play
+from nets.executors import Ended, Later, Tell, run_all, start
+from nets.result import Result
+from nets.runs.execution import Outcome, execute
+from nets.runs.jobs import Job
+from nets.runs.locks import RunBusy
+from nets.runs.store import Keeping
+from nets.training.loop import Hook, Loop
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job and where it is kept, if it is: what travels to a worker."""
+
+    job: Job
+    keeping: Keeping | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a worker tells of a job under way.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    epochs : float
+        Epochs that it has trained so far.
+    text : str
+        What it is doing, or what it has set aside.
+    note : bool
+        Whether the text is a note to keep.
+    """
+
+    job: Job
+    epochs: float
+    text: str
+    note: bool = False
+
+
+class Progress:
+    """How far jobs are, in epochs of training.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        All that is to be made.
+    more : float
+        Epochs of other trainings that are told of as theirs.
+
+    Attributes
+    ----------
+    total, done : float
+        Epochs in all, and of the jobs that have ended and are under way.
+    text : str
+        What was told last.
+    under_way : dict of Job to Told
+        What was told last of each job under way.
+    """
+
+    def __init__(self, jobs: Sequence[Job] = (), more: float = 0.0) -> None:
+        self.total = sum(job.epochs for job in jobs) + more
+        self.text = ""
+        self.under_way: dict[Job, Told] = {}
+        self._more = more
+        self._ended = 0.0
+
+    @property
+    def done(self) -> float:
+        """Epochs done."""
+        under_way = tuple(self.under_way.values())  # another thread may be showing it
+        begun = sum(min(told.epochs, told.job.epochs + self._more) for told in under_way)
+        return min(self._ended + begun, self.total)
+
+    def told(self, told: Told) -> None:
+        """Take in what a job tells."""
+        if not told.note:
+            self.under_way[told.job] = told
+            self.text = f"{told.job.play.method}, seed {told.job.play.seed}"
+
+    def ended(self, job: Job) -> None:
+        """Take in that a job has ended."""
+        self.under_way.pop(job, None)
+        self._ended += job.epochs
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    keeping: Keeping | None = None,
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    scheduler: str | None = None,
+    on_told: Callable[[Told], None] | None = None,
+    on_end: Callable[[Ended], None] | None = None,
+) -> list[Ended]:
+    """Make jobs in their order and return how each ended; those that are finished are read in this process.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The jobs.
+    keeping : Keeping, optional
+        Where and how the runs are kept; without, nothing is.
+    workers, threads, scheduler
+        See `nets.executors.start`. On a cluster a run on a GPU asks its worker for the resource "GPU".
+    on_told : callable, optional
+        Called after every epoch of every training.
+    on_end : callable, optional
+        Called when a job has ended; the job is ``ended.task.job``.
+
+    Returns
+    -------
+    list of Ended
+        One a job, in their order; its value a list of `Outcome` where runs are kept, of `Result` else.
+    """
+
+    def tell(told: tuple[Hashable, Any]) -> None:
+        task, message = told
+        assert isinstance(task, Task)
+        if on_told is not None:
+            on_told(Told(task.job, **message))
+
+    tasks = [Task(job, keeping) for job in jobs]
+    here = [task for task in tasks if keeping is not None and keeping.finished(task.job)]
+    there = [task for task in tasks if task not in here]
+    ended: dict[Hashable, Ended] = {}
+    for some, count, place in ((here, 1, None), (there, workers, scheduler)):
+        pool = start(
+            work,
+            tell=tell,
+            tasks=len(some),
+            workers=count,
+            threads=threads,
+            scheduler=place,
+            folder=None if keeping is None else keeping.root,
+            needs=_needs,
+        )
+        with pool:
+            ended |= {one.task: one for one in run_all(pool, some, on_end=on_end)}
+    return [ended[task] for task in tasks]
+
+
+def _needs(task: Task) -> dict[str, float]:
+    return {"GPU": 1.0} if task.job.play.device.startswith("cuda") else {}
+
+
+def work(task: Task, tell: Tell) -> list[Outcome] | list[Result]:
+    """Do a task on a worker: make the runs of its job.
+
+    Raises
+    ------
+    Later
+        If somebody else is working on one of them.
+    """
+    job, hook = task.job, TellEpochs(task.job.play, tell)
+    if task.keeping is None:
+        from nets.lottery import Untrained, is_dense, play_densities
+
+        dense = None if is_dense(job.play) else Untrained  # the caller has trained it
+        found = play_densities(job.play, job.densities, job.controls, dense=dense, hooks=(hook,))
+        return [result for result, _ in found]
+    try:
+        return execute(job, task.keeping, hooks=(hook,), say=hook.say)
+    except RunBusy as error:
+        raise Later(str(error)) from None
+
+
+class TellEpochs(Hook):
+    """Tells how many epochs a job has trained."""
+
+    watches_only: ClassVar[bool] = True
+
+    def __init__(self, play: Play, tell: Tell) -> None:
+        self._play = play
+        self._tell = tell
+        self._epochs = 0.0
+
+    def record(self, loop: Loop, metrics: Mapping[str, float]) -> None:
+        """Count an epoch."""
+        self._epochs += 1.0
+        self._tell(
+            {"epochs": self._epochs, "text": f"{loop.name} {loop.epochs_ended}/{loop.training.epochs}"}
+        )
+
+    def say(self, text: str) -> None:
+        """Pass on what was set aside."""
+        self._tell({"epochs": self._epochs, "text": text, "note": True})
