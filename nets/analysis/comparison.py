@@ -15,19 +15,18 @@ from nets import registry
 from nets.analysis.matching import judge, largest_matching_sparsity
 from nets.analysis.series import Series
 from nets.configuration import CONTROLS, Play, check
-from nets.executors import Ended
 from nets.metric import ACCURACY, Metric
 from nets.result import Result
-from nets.runs.driver import Progress, Told, run_jobs
 from nets.runs.jobs import Job, jobs
-from nets.runs.results import result_of
 from nets.runs.store import Keeping
 from nets.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from nets.executors import Ended
     from nets.methods import Method
+    from nets.runs.driver import Progress, Told
 
 METHODS = ("dense", "concave", "l1", "imp", "random")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
@@ -240,6 +239,8 @@ def _made(
     on_progress: Callable[[Progress], None] | None,
 ) -> list[Result]:
     """Make the dense trainings, then the jobs, the largest first; each is compared with its seed's dense."""
+    from nets.runs.driver import Progress, run_jobs
+
     first = [Job(play, (play.density,)) for play in dense]
     every = [*first, *sorted(planned, key=lambda job: -job.epochs)]
     progress = Progress(every)
@@ -282,6 +283,8 @@ def _results(ended: Ended, keeping: Keeping | None) -> list[Result]:
     if keeping is None:
         results: list[Result] = ended.value
         return results
+    from nets.runs.results import result_of
+
     for outcome in ended.value:
         if outcome.failure:
             raise RuntimeError(f"{outcome.play.method}, seed {outcome.play.seed}: {outcome.failure}")
