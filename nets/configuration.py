@@ -1,4 +1,4 @@
-"""What is wished for: a play, its training, its penalty."""
+"""What to run, as frozen dataclasses of plain values: this module imports no torch."""
 
 from __future__ import annotations
 

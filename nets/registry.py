@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from concave_sparsity.penalty_text import penalties
-from concave_sparsity.registry import Registry, key
+from concave_sparsity.registry import Registry, is_import_path, key
 
 __all__ = ["data_sets", "methods", "models", "optimisers", "penalties", "revision", "schedules", "tasks"]
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from concave_sparsity.registry import is_import_path, key
 from nets import registry
 from nets.configuration import Scalar
 from nets.granularity.names import granularity_kind
