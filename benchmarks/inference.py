@@ -3,6 +3,7 @@
     python benchmarks/inference.py                 # about six minutes; goes on where it was stopped
     python benchmarks/inference.py --fresh         # the same from the start
     python benchmarks/inference.py --smoke         # the same code over tiny settings; nothing is kept
+    python benchmarks/inference.py --memory        # measures the peaks of memory anew, and nothing else
     python benchmarks/inference.py --table         # prints the stored results as markdown
 
 Every finished row is written to figures/results/inference.json at once. Speed does not depend on which
@@ -233,6 +234,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--fresh", action="store_true", help="forget the rows that are stored")
+    parser.add_argument("--memory", action="store_true", help="the peaks of memory anew, nothing else")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batches", type=int, nargs="+", help="only these batch sizes")
     parser.add_argument("--rounds", type=int, default=15)
@@ -253,7 +255,9 @@ def main() -> None:
 
     rounds, seconds = (3, 0.001) if arguments.smoke else (arguments.rounds, arguments.seconds)
     done = {(row["case"], row["threads"], row["batch"]) for row in results["speed"]}
-    for name, make, batches in cases(arguments.smoke):
+    if arguments.memory:
+        results["memory"] = {}
+    for name, make, batches in () if arguments.memory else cases(arguments.smoke):
         asked = [b for b in batches if not arguments.batches or b in arguments.batches]
         settings = [(b, t) for t in arguments.threads for b in asked if (name, t, b) not in done]
         if not settings and name in results["files"]:

@@ -190,6 +190,7 @@ class RelaxedMask(Hook):
         final = self.final(loop)
         if self.given:
             return select_above(final, self.threshold, self.given)
+        self._buffers = None
         return select_nearly(final, self.tie(loop), loop.flat.layout, count, self.alive)
 
     @property

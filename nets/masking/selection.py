@@ -15,6 +15,10 @@ from nets.masking.layout import Layout, shared_out
 DISTRIBUTIONS = ("global", "uniform", "erk")
 
 
+#: Entries that are ranked at a time.
+PART = 1 << 18
+
+
 def select(
     scores: Tensor, layout: Layout, count: int, distribution: str = "global", pooling: str = "sum"
 ) -> Tensor:
@@ -125,11 +129,14 @@ def select_nearly(
     alive : Tensor, optional
         Boolean, shape (n,): entries outside have been pruned before.
     """
+    n = left = len(tie)
     order = tie.argsort(descending=True, stable=True)
-    n = len(order)
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(n, 0, -1, device=rank.device)
-    scores = mask.to(torch.float64) + rank.to(torch.float64) * (1e-6 / n)
+    scores = torch.empty(n, dtype=torch.float64, device=tie.device)
+    for part in torch.split(order, PART):  # in parts and in place: here a search takes most memory
+        scores[part] = torch.arange(left, left - len(part), -1, dtype=torch.float64, device=tie.device)
+        left -= len(part)
+    del order
+    scores.mul_(1e-6 / n).add_(mask)
     if alive is not None:
         scores.masked_fill_(~alive.to(scores.device), -torch.inf)
     return select(scores, layout, count, pooling="own")
