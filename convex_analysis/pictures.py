@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,56 @@ from concave_sparsity.plot_style import WIDTH, in_style, look, new_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from convex_analysis.cross_validation import CrossValidation
     from convex_analysis.losses.loss import Vector
-    from convex_analysis.path import Path
-    from convex_analysis.theorems.verdict import Verdict
 
 #: Coefficients named in the picture of a path, at most.
 NAMED = 8
 
 #: Bars in the picture of a solution, at most.
 BARS = 20
+
+
+# What is asked of what is drawn: `Path`, `CrossValidation` and `Verdict` load this file, not it them.
+class _Path(Protocol):
+    @property
+    def lams(self) -> Vector: ...
+    @property
+    def coefficients(self) -> Vector: ...
+    def best(self, criterion: str) -> Any: ...
+
+
+class _Validated(Protocol):
+    @property
+    def lams(self) -> Vector: ...
+    @property
+    def losses(self) -> Vector: ...
+    @property
+    def path(self) -> Any: ...
+    @property
+    def mean(self) -> Vector: ...
+    @property
+    def standard_error(self) -> Vector: ...
+    @property
+    def best(self) -> Any: ...
+    @property
+    def best_within_one_error(self) -> Any: ...
+
+
+class _Verdict(Protocol):
+    @property
+    def theorem(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def finding(self) -> str: ...
+    @property
+    def quantity(self) -> str: ...
+    @property
+    def bound(self) -> float: ...
+    @property
+    def measured(self) -> float: ...
 
 
 @in_style
@@ -91,7 +131,7 @@ def draw_coefficients(
 
 
 @in_style
-def draw_path(path: Path, ax: Axes | None, names: list[str] | None, criterion: str) -> Axes:
+def draw_path(path: _Path, ax: Axes | None, names: list[str] | None, criterion: str) -> Axes:
     """Draw the coefficients against lam, those of the solution chosen in colour; see `Path.plot`."""
     ax = new_axes()[0] if ax is None else ax
     coefficients = path.coefficients
@@ -104,7 +144,7 @@ def draw_path(path: Path, ax: Axes | None, names: list[str] | None, criterion: s
     kept = kept[np.argsort(-size[kept], kind="stable")]
     told = criterion.upper()
     draw_coefficients(ax, path.lams, coefficients, kept, names, None if best is None else best.lam, told)
-    shown = f"{kept.size} of {path.problem.n_features} coefficients are not zero"
+    shown = f"{kept.size} of {size.size} coefficients are not zero"
     ax.set_title(shown + (f" where {told} is best" if best is not None else " somewhere"))
     return ax
 
@@ -139,7 +179,7 @@ def draw_solution(ax: Axes, coefficients: Vector, names: Sequence[str], target: 
 
 
 @in_style
-def draw_cross_validation(found: CrossValidation, ax: Axes | None) -> Axes:
+def draw_cross_validation(found: _Validated, ax: Axes | None) -> Axes:
     """Draw the held-out loss against lam, with the size of the support; see `CrossValidation.plot`."""
     ax = new_axes()[0] if ax is None else ax
     blue, other = look(0), look(1, marker=False)
@@ -170,7 +210,7 @@ def draw_cross_validation(found: CrossValidation, ax: Axes | None) -> Axes:
 
 
 @in_style
-def draw_verdict(verdict: Verdict, ax: Axes | None) -> Axes:
+def draw_verdict(verdict: _Verdict, ax: Axes | None) -> Axes:
     """Draw what was measured beside the bound; see `Verdict.plot`."""
     ax = new_axes(height=1.6)[0] if ax is None else ax
     bars = [

@@ -15,7 +15,7 @@ from typing import Any
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.effective_penalty import EffectivePenalty
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 def _found() -> dict[str, Theorem]:
@@ -67,5 +67,5 @@ def check_all(problem: Any, target_mask: Any = None, solution: Any = None, **giv
     return [theorem.examine(case) for theorem in ALL]
 
 
-__all__ = ["ALL", "Case", "EffectivePenalty", "Hypothesis", "Theorem", "Verdict", "check_all"]
+__all__ = ["ALL", "Case", "EffectivePenalty", "Hypotheses", "Hypothesis", "Theorem", "Verdict", "check_all"]
 __all__ += [*_BY_NAME]

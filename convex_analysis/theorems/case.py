@@ -186,8 +186,13 @@ class Case:
 
     @cached_property
     def distance(self) -> float:
-        """||h||_2."""
-        return float(np.linalg.norm(self.error))
+        """||h||_2; nan without a point."""
+        return np.nan if self.point is None else float(np.linalg.norm(self.error))
+
+    @property
+    def distance_l1(self) -> float:
+        """||h||_1; nan without a point."""
+        return np.nan if self.point is None else float(np.abs(self.error).sum())
 
     @cached_property
     def point_objective(self) -> float:

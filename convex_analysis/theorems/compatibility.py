@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from convex_analysis.constants import sign_cone_minimum
 from convex_analysis.theorems.case import Case
-from convex_analysis.theorems.theorem import Theorem, no_worse_than_target
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.theorem import Theorem, few_features, no_worse_than_target
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 def cone_hypotheses(case: Case) -> list[Hypothesis]:
@@ -52,17 +50,8 @@ class Compatibility(Theorem):
     quantity = "||m - target||_1"
     formula = "(1 + alpha) 2 (1 + kappa_S)_+ lam k / phi^2"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
-        hypotheses += cone_hypotheses(case)
-        hypotheses.append(
-            Hypothesis.at_most(
-                "number of features (limit of the quadratic program)",
-                case.problem.n_features,
-                case.quadratic_limit,
-            )
-        )
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
+        hypotheses.require(*cone_hypotheses(case), few_features(case))
         excess = 0.0
         if case.point is not None:
             hypotheses.append(no_worse_than_target(case))
@@ -73,10 +62,10 @@ class Compatibility(Theorem):
         pull = case.lam * max(0.0, 1.0 + case.noise_on_support)
         root = positive_root(0.5 * minimum.value, pull, excess)
         bound = max(near, (1.0 + alpha) * root)
-        parts = {} if case.point is None else {"measured": float(np.abs(case.error).sum())}
         return self._verdict(
             hypotheses,
             bound=bound,
+            measured=case.distance_l1,
             constants={"phi^2 / k": minimum},
             quantities={
                 "alpha": alpha,
@@ -85,5 +74,4 @@ class Compatibility(Theorem):
                 "kappa_S": case.noise_on_support,
                 "kappa_N": case.noise_off_support,
             },
-            **parts,
         )

@@ -9,8 +9,8 @@ from convex_analysis.constants.curvature import Matrix
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.compatibility import cone_hypotheses, positive_root, widened
 from convex_analysis.theorems.stationary_bound import stationary
-from convex_analysis.theorems.theorem import Theorem, no_worse_than_target
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.theorem import Theorem, few_features, no_worse_than_target
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class ConeMinimum:
@@ -49,17 +49,8 @@ class CompatibilityGain(Theorem):
     quantity = "||m - target||_1"
     formula = "(1 + alpha_c) 2 (1 + kappa_S - c)_+ lam k / phi_c^2"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
-        hypotheses += cone_hypotheses(case)
-        hypotheses.append(
-            Hypothesis.at_most(
-                "number of features (limit of the quadratic program)",
-                case.problem.n_features,
-                case.quadratic_limit,
-            )
-        )
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
+        hypotheses.require(*cone_hypotheses(case), few_features(case))
         excess = 0.0
         if case.point is not None:
             hypotheses.append(no_worse_than_target(case))
@@ -84,9 +75,8 @@ class CompatibilityGain(Theorem):
             root = positive_root(0.5 * level, lam * pull, excess)
             small = (1.0 + narrow) * np.sqrt(rest) + rest
             bound = max(near, small, (1.0 + narrow) * root + rest)
-        parts = {} if case.point is None else {"measured": float(np.abs(case.error).sum())}
         return self._verdict(
-            hypotheses, bound=float(bound), constants=constants, quantities=quantities, **parts
+            hypotheses, bound=bound, measured=case.distance_l1, constants=constants, quantities=quantities
         )
 
 
@@ -102,31 +92,23 @@ class CompatibilityStationary(Theorem):
     quantity = "||m - target||_1"
     formula = "(1 + alpha_b) (a + kappa_S)_+ lam k / phi_b^2"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         lam, penalty = case.lam, case.penalty
         first, last = penalty.slope_at_zero, penalty.slope_at_one
         extra = np.zeros(case.problem.n_features)
         if case.point is not None:
             hypothesis, extra = stationary(case)
             hypotheses.append(hypothesis)
-        hypotheses += [
+        hypotheses.require(
             Hypothesis.at_least("k, the number of ones in the target", case.k, 1),
             Hypothesis.above("lam", lam, 0.0),
             Hypothesis.below("slope of the penalty at zero", first.value, np.inf),
-            Hypothesis.at_most(
-                "number of features (limit of the quadratic program)",
-                case.problem.n_features,
-                case.quadratic_limit,
-            ),
-        ]
-        if not all(hypothesis.holds for hypothesis in hypotheses[-4:]):
-            return self._verdict(hypotheses)
+            few_features(case),
+        )
         support = case.support
         noise_on = float((case.gradient + extra)[support].max()) / lam
         noise_off = float((extra - case.gradient)[~support].max(initial=-np.inf)) / lam
-        hypotheses.append(Hypothesis.below("kappa_N (with the violation)", noise_off, last.value))
-        if not noise_off < last.value:
-            return self._verdict(hypotheses)
+        hypotheses.require(Hypothesis.below("kappa_N (with the violation)", noise_off, last.value))
         alpha = max(0.0, first.value + noise_on) / (last.value - noise_off)
         factor = case.monotone_factor
         best, least, narrow = np.inf, -np.inf, alpha
@@ -153,11 +135,10 @@ class CompatibilityStationary(Theorem):
                         "b": Constant(line.b, line.certified, line.method),
                     }
         hypotheses.append(Hypothesis.above("phi_b^2 / k, for some admissible (a, b)", least, 0.0))
-        parts = {} if case.point is None else {"measured": float(np.abs(case.error).sum())}
         return self._verdict(
             hypotheses,
             bound=best,
+            measured=case.distance_l1,
             constants=constants,
             quantities={"alpha": alpha, "alpha_b": narrow},
-            **parts,
         )

@@ -10,7 +10,7 @@ from convex_analysis.constants.curvature import EPS
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.level_set_bound import closed_bound
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class ConcaveBeatsL1(Theorem):
@@ -25,7 +25,7 @@ class ConcaveBeatsL1(Theorem):
     quantity = "error bound of this penalty"
     formula = "error bound of l1, 2 (1 + kappa_S) lam sqrt(k) / mu (strictly)"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         mu, c = case.convexity_at_target, case.penalty.curvature
         noise = case.noise_on_support
         needed = [

@@ -12,7 +12,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.iterates import Iterates, iterate
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -58,7 +58,7 @@ class Descent(Theorem):
     needs_unit_box = False
     needs_concave_penalty = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
         x, intercept = starting_point(case)
         iterates = iterate(problem, x, intercept, case.steps)

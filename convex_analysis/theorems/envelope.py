@@ -10,7 +10,7 @@ from convex_analysis.certificate import chord_envelope
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class Envelope(Theorem):
@@ -29,9 +29,9 @@ class Envelope(Theorem):
     needs_unit_box = False
     needs_concave_penalty = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
-        hypotheses = [*hypotheses, *self._chord_is_below(case)]
+        hypotheses += self._chord_is_below(case)
         weights, linear, constant = chord_envelope(problem)
         envelope = ConvexStep(problem).compute(weights, linear=linear if linear.any() else None)
         x, intercept = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.separable_certificate import level_functions
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class Exactness(Theorem):
@@ -24,7 +26,7 @@ class Exactness(Theorem):
     quantity = "||x - target||_1, x the convex step from the middle of the box with the target's weights"
     formula = "(duality gap of the step) / (least slack of the two inequalities)"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem, lam, penalty = case.problem, case.lam, case.penalty
         assert case.target is not None
         first, last = penalty.slope_at_zero.value, penalty.slope_at_one.value
@@ -40,19 +42,21 @@ class Exactness(Theorem):
         rho = penalty.weak_convexity.value
         convex = bool(mu.value > (lam * rho if lam > 0 else 0.0))
         basin = max(function.positive_until() for function in level_functions(case))
-        parts: dict[str, float | bool] = {}
+        bound, measured, conclusion = math.nan, math.nan, None
         if slack != 0 and np.isfinite(slack):
             slopes = np.where(case.support, pull_on, pull_off)
             step = ConvexStep(problem).compute(slopes, start=0.5 * (problem.lower + problem.upper))
             rounding = case.rounding_of_objective(case.target, case.target_intercept)
-            parts["bound"] = (step.gap + 2.0 * rounding + float(case.gradient_rounding.sum())) / abs(slack)
-            parts["measured"] = float(np.abs(step.x - case.target).sum())
-            conclusion = parts["measured"] <= parts["bound"] * (1.0 + 1e-9)
+            bound = (step.gap + 2.0 * rounding + float(case.gradient_rounding.sum())) / abs(slack)
+            measured = float(np.abs(step.x - case.target).sum())
+            conclusion = measured <= bound * (1.0 + 1e-9)
             if case.point is not None and (convex or basin >= 1.0):
                 conclusion = conclusion and case.excess >= -case.objective_rounding
-            parts["conclusion"] = bool(conclusion)
         return self._verdict(
             hypotheses,
+            bound=bound,
+            measured=measured,
+            conclusion=conclusion,
             constants={"mu on the box": mu, "rho": penalty.weak_convexity},
             quantities={
                 "least slack": slack,
@@ -60,7 +64,6 @@ class Exactness(Theorem):
                 "target is the unique minimiser of F over |m - target| <= (T13)": basin,
             },
             remark=self._remark(slack, convex, basin),
-            **parts,
         )
 
     @staticmethod

@@ -9,7 +9,7 @@ from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 LIMIT = 300
 """Features up to which the theorem walks to a vertex, one null vector a step."""
@@ -30,13 +30,13 @@ class FewFractions(Theorem):
     formula = "lam rank(A) max over t of (r(t) - t)"
     needs_target = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
-        hypotheses.append(Hypothesis.at_most("number of features", problem.n_features, LIMIT))
-        hypotheses.append(Hypothesis.above("lam", case.lam, 0.0))
-        hypotheses.append(Hypothesis.true("a problem without ridge", problem.ridge is None))
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+        hypotheses.require(
+            Hypothesis.at_most("number of features", problem.n_features, LIMIT),
+            Hypothesis.above("lam", case.lam, 0.0),
+            Hypothesis.true("a problem without ridge", problem.ridge is None),
+        )
         design = case.design
         singular = np.linalg.svd(design, compute_uv=False)
         rank = int(np.count_nonzero(singular > _RANK * singular[0])) if singular.size and singular[0] else 0

@@ -14,7 +14,7 @@ from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.descent import starting_point
 from convex_analysis.theorems.iterates import Iterates, iterate
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class FiniteTermination(Theorem):
@@ -31,17 +31,15 @@ class FiniteTermination(Theorem):
     formula = "p^d + 1, resp. the largest eigenvalue of lam H_FF^-1 diag(beta)_FF"
     needs_target = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         slopes = _number_of_slopes(case)
         bends = _bends(case)
-        known = slopes is not None or bends is not None
-        hypotheses.append(
+        hypotheses.require(
             Hypothesis.true(
-                "a penalty that is piecewise linear (l1, capped l1) or piecewise quadratic (MCP, SCAD)", known
+                "a penalty that is piecewise linear (l1, capped l1) or piecewise quadratic (MCP, SCAD)",
+                slopes is not None or bends is not None,
             )
         )
-        if not known:
-            return self._verdict(hypotheses)
         x, intercept = starting_point(case)
         iterates = iterate(case.problem, x, intercept, case.steps)
         if slopes is not None:
@@ -50,7 +48,7 @@ class FiniteTermination(Theorem):
         return self._piecewise_quadratic(case, hypotheses, iterates, bends)
 
     def _piecewise_linear(
-        self, case: Case, hypotheses: list[Hypothesis], iterates: Iterates, slopes: int
+        self, case: Case, hypotheses: Hypotheses, iterates: Iterates, slopes: int
     ) -> Verdict:
         # Steps are solved up to a duality gap: a decrease that two such gaps explain is none.
         unsure = 2.0 * float(iterates.gaps.max(initial=0.0) + iterates.rounding.max())
@@ -68,22 +66,20 @@ class FiniteTermination(Theorem):
             measured=steps,
             # Not ended within the steps allowed: nothing is known yet.
             conclusion=False if steps > bound else (True if ended else None),
+            unknown=not ended,
             quantities={"slopes of the penalty": float(slopes), "distinct weight vectors": float(distinct)},
             remark="" if ended else f"Not ended after the {int(steps)} steps allowed: give more steps.",
         )
 
     def _piecewise_quadratic(
-        self, case: Case, hypotheses: list[Hypothesis], iterates: Iterates, knots: Vector
+        self, case: Case, hypotheses: Hypotheses, iterates: Iterates, knots: Vector
     ) -> Verdict:
         problem = case.problem
         # A step of weight zero ends beside a bound by rounding, where its multiplier vanishes.
         iterates = replace(iterates, points=_at_bounds(iterates.points))
-        quadratic = problem.loss.quadratic
-        hypotheses.append(Hypothesis.true("the linear loss", quadratic))
+        hypotheses.require(Hypothesis.true("the linear loss", problem.loss.quadratic))
         mu = strong_convexity(case.factor_on_box)
-        hypotheses.append(Hypothesis.above("smallest eigenvalue of H", mu.value, 0.0))
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+        hypotheses.require(Hypothesis.above("smallest eigenvalue of H", mu.value, 0.0))
         last = iterates.points[-1]
         free = (last > 0.0) & (last < 1.0)
         hessian = (case.factor_on_box.T @ case.factor_on_box)[np.ix_(free, free)]
@@ -103,12 +99,14 @@ class FiniteTermination(Theorem):
         root = np.linalg.cholesky(hessian) if free.any() else np.zeros((0, 0))
         half = np.linalg.solve(root, np.diag(np.sqrt(beta))) if free.any() else root
         rate = case.lam * float(np.linalg.norm(half, 2)) ** 2 if free.any() else 0.0
+        measured, tolerance = self._contraction(iterates, begin, free, hessian, limit)
         return self._verdict(
             hypotheses,
             quantity="contraction of the error in the norm of H, from step to step",
             formula="the largest eigenvalue of lam H_FF^-1 diag(beta)_FF",
             bound=rate,
-            **self._contraction(iterates, begin, free, hessian, limit),
+            measured=measured,
+            tolerance=tolerance,
             constants={"mu on the box": mu},
             quantities={
                 "steps": float(iterates.gaps.size),
@@ -137,10 +135,10 @@ class FiniteTermination(Theorem):
     @staticmethod
     def _contraction(
         iterates: Iterates, begin: int, free: NDArray[np.bool_], hessian: Matrix, limit: Vector | None
-    ) -> dict[str, float]:
+    ) -> tuple[float, float]:
         """Measure the contraction from step to step, where the error is well above the duality gaps."""
         if limit is None or not free.any():
-            return {"measured": 0.0, "tolerance": 0.0}
+            return 0.0, 0.0
         error = iterates.points[:, free] - limit
         norms = np.sqrt(np.maximum(np.einsum("ti,ij,tj->t", error, hessian, error), 0.0))
         worst, tolerance = 0.0, 0.0
@@ -151,7 +149,7 @@ class FiniteTermination(Theorem):
                 ratio = norms[t + 1] / norms[t]
                 if ratio > worst:
                     worst, tolerance = float(ratio), float(noise / norms[t])
-        return {"measured": worst, "tolerance": tolerance + 1e-9}
+        return worst, tolerance + 1e-9
 
     @staticmethod
     def _slack(

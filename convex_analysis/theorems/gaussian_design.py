@@ -13,7 +13,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.level_set_bound import sharp_bound
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 #: Probability with which the bound may fail, over the draw of the design.
 RISK = 1e-6
@@ -80,21 +80,20 @@ class GaussianDesign(Theorem):
     quantity = "mu over the known signs, from Gordon's inequality"
     formula = "least h'Bh / ||h||^2 found with the known signs"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
-        if case.gaussian is None:
-            missing = Hypothesis.missing("standard deviation of a Gaussian design (gaussian=)")
-            return self._verdict([*hypotheses, missing])
+        hypotheses.require(
+            Hypothesis.given("standard deviation of a Gaussian design (gaussian=)", case.gaussian)
+        )
+        assert case.gaussian is not None
         equal = float(np.ptp(problem.row_weights)) <= 1e-12 * float(problem.row_weights.max())
         theta = problem.design.scale
         sizes = np.ones(problem.n_features) if theta is None else np.abs(theta)
-        hypotheses += [
+        hypotheses.require(
             Hypothesis.true("the linear loss", problem.loss.quadratic),
             Hypothesis.true("equal sample weights", equal),
             Hypothesis.true("a problem without ridge", problem.ridge is None),
-        ]
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+        )
         # Centring takes one of n independent normal rows; theta only scales within the signs.
         rows = problem.n_samples - int(problem.fit_intercept)
         n, d = problem.n_samples, problem.n_features

@@ -12,7 +12,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.euclidean_norm import euclidean_norm
 from convex_analysis.theorems.theorem import Theorem, no_worse_than_target
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 _KINKS = 64  # tried at most
 
@@ -72,7 +72,7 @@ class LevelSetBound(Theorem):
     quantity = "||m - target||_2"
     formula = "2 ||w|| / (mu - 2 lam c'), w = (lam (1 - c') + g)_+ on S and (-lam (1 + c') - g)_+ off S"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         mu, c = case.convexity_at_target, case.penalty.curvature
         hypotheses.append(Hypothesis.above("mu, strong convexity seen from the target", mu.value, 0.0))
         excess = 0.0
@@ -83,7 +83,6 @@ class LevelSetBound(Theorem):
         bound, chosen = sharp_bound(
             case.gradient, case.support, case.lam, mu.value, c.value, excess, rounding
         )
-        parts: dict[str, float] = {}
         quantities = {
             "kappa_S (noise that pulls the support down, over lam)": case.noise_on_support,
             "kappa_N (noise that pulls the rest up, over lam)": case.noise_off_support,
@@ -104,8 +103,9 @@ class LevelSetBound(Theorem):
             if case.noise_off_support < 1:
                 quantities["cone: ||h_N||_1 <= alpha ||h_S||_1 with alpha"] = case.cone
         if case.point is not None:
-            parts["measured"] = case.distance
             gap = case.penalty.value(case.point) - case.point
             quantities["concavity gap Gamma(m)"] = float(gap.sum())
         constants: dict[str, Constant] = {"mu": mu, "c": c}
-        return self._verdict(hypotheses, bound=bound, constants=constants, quantities=quantities, **parts)
+        return self._verdict(
+            hypotheses, bound=bound, measured=case.distance, constants=constants, quantities=quantities
+        )

@@ -10,7 +10,7 @@ from convex_analysis.constants.curvature import has_unimodal_curvature
 from convex_analysis.losses import Logistic
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class LossCurvature(Theorem):
@@ -26,14 +26,12 @@ class LossCurvature(Theorem):
     formula = "f(m) - f(target) - g'h"
     needs_concave_penalty = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
         known = has_unimodal_curvature(problem)
-        hypotheses.append(
+        hypotheses.require(
             Hypothesis.true("a loss with unimodal second derivative, no intercept unless it is linear", known)
         )
-        if not known:
-            return self._verdict(hypotheses)
         quantities = {
             "mu on the box": case.convexity_on_box.value,
             "mu seen from the target": case.convexity_at_target.value,

@@ -8,7 +8,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.effective_penalty import EffectivePenalty
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class MaskAndDecay(Theorem):
@@ -26,13 +26,13 @@ class MaskAndDecay(Theorem):
     needs_target = False
     needs_unit_box = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
-        if case.weight_decay is None:
-            return self._verdict([*hypotheses, Hypothesis.missing("weight decay")])
-        hypotheses.append(Hypothesis.above("lam", case.problem.lam, 0.0))
-        hypotheses.append(Hypothesis.above("weight decay", case.weight_decay, 0.0))
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
+        hypotheses.require(Hypothesis.given("weight decay", case.weight_decay))
+        assert case.weight_decay is not None
+        hypotheses.require(
+            Hypothesis.above("lam", case.problem.lam, 0.0),
+            Hypothesis.above("weight decay", case.weight_decay, 0.0),
+        )
         psi = EffectivePenalty(case.problem.penalty, case.problem.lam, case.weight_decay)
         scale = case.problem.lam * case.penalty.amplitude
         threshold = psi.ridge_from

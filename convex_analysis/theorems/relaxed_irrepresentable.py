@@ -9,7 +9,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.solver.run import majorize_minimize
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class RelaxedIrrepresentable(Theorem):
@@ -25,24 +25,24 @@ class RelaxedIrrepresentable(Theorem):
     quantity = "largest first-order violation off S of the point that is stationary on S"
     formula = "lam max over N of (q_j - r'(0))_+ (an equality)"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
         assert case.target is not None
         plain = problem.loss.quadratic and problem.ridge is None
-        hypotheses.append(Hypothesis.true("the linear loss without ridge", plain))
-        hypotheses.append(Hypothesis.above("lam", case.lam, 0.0))
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+        hypotheses.require(
+            Hypothesis.true("the linear loss without ridge", plain), Hypothesis.above("lam", case.lam, 0.0)
+        )
         x, violation_on = self._stationary_on_support(case)
         free = np.flatnonzero((x > 0.0) & (x < 1.0))
         residual = problem.y - problem.predictor(case.target)
         found = irrepresentable(problem, case.design, residual, free, case.lam)
-        hypotheses.append(Hypothesis.above("smallest eigenvalue of A_F' A_F", found.smallest_eigenvalue, 0.0))
-        lost = int(np.count_nonzero(case.support & (x == 0.0)))
-        hypotheses.append(Hypothesis.at_most("entries of the support at zero", lost, 0))
+        hypotheses.require(
+            Hypothesis.above("smallest eigenvalue of A_F' A_F", found.smallest_eigenvalue, 0.0),
+            Hypothesis.at_most(
+                "entries of the support at zero", int(np.count_nonzero(case.support & (x == 0.0))), 0
+            ),
+        )
         first, last = case.penalty.slope_at_zero.value, case.penalty.slope_at_one.value
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
         q = found.values(case.penalty.slope(x[free]))
         off = ~case.support
         largest = float(q[off].max(initial=-np.inf))

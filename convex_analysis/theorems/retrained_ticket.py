@@ -8,7 +8,7 @@ from convex_analysis.constants.curvature import Matrix
 from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class RetrainedTicket(Theorem):
@@ -30,23 +30,16 @@ class RetrainedTicket(Theorem):
     needs_target = False
     needs_unit_box = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
-        given = {
-            "mask trained with the weights": case.mask,
-            "trained weights": case.weights,
-            "weight decay": case.weight_decay,
-        }
-        hypotheses += [Hypothesis.missing(name) for name, value in given.items() if value is None]
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
-        assert case.weight_decay is not None
-        alpha, problem = float(case.weight_decay), case.problem
-        hypotheses.append(Hypothesis.above("weight decay", alpha, 0.0))
-        hypotheses.append(Hypothesis.above("lam", problem.lam, 0.0))
-        if problem.fit_intercept:
-            hypotheses.append(Hypothesis.true("a problem without intercept", False))
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
+        alpha, problem = float(case.weight_decay or 0.0), case.problem
+        hypotheses.require(
+            Hypothesis.given("mask trained with the weights", case.mask),
+            Hypothesis.given("trained weights", case.weights),
+            Hypothesis.given("weight decay", case.weight_decay),
+            Hypothesis.above("weight decay", alpha, 0.0),
+            Hypothesis.above("lam", problem.lam, 0.0),
+            Hypothesis.true("a problem without intercept", not problem.fit_intercept),
+        )
         m, theta = np.asarray(case.mask, dtype=np.float64), np.asarray(case.weights, dtype=np.float64)
         b = m * theta
         X = _data(case)

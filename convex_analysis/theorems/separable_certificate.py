@@ -10,7 +10,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.separable import SeparableFunction, level_minorants
 from convex_analysis.theorems.theorem import Theorem, no_worse_than_target
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 def level_functions(case: Case, rounding: Vector | float = 0.0) -> list[SeparableFunction]:
@@ -39,7 +39,7 @@ class SeparableCertificate(Theorem):
     quantity = "||m - target||_2"
     formula = "sqrt(min over tau of tau Delta + sum_j max over s of s^2 - tau phi_j(s))"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         functions = level_functions(case)
         strongest = max(float(function.square.max(initial=0.0)) for function in functions)
         hypotheses.append(Hypothesis.above("largest diagonal curvature", 2.0 * strongest, 0.0))
@@ -57,11 +57,8 @@ class SeparableCertificate(Theorem):
             "F(target) exceeds min F by at most": max(0.0, -slack),
             "contact of the penalty at one": case.penalty.contact.value,
         }
-        parts: dict[str, float | bool] = {}
+        tolerance, conclusion = 1e-9 * bound, None
         if case.point is not None:
-            parts["measured"] = case.distance
-            tolerance = 1e-9 * bound
-            parts["tolerance"] = tolerance
             below = case.point_objective - lower >= -2.0 * case.objective_rounding - float(rounding.sum())
             inside = float(np.abs(case.error).max(initial=0.0)) <= basin
             unique = not (
@@ -69,11 +66,18 @@ class SeparableCertificate(Theorem):
                 and basin > 0
                 and case.excess < -case.objective_rounding - excess - float(rounding.sum())
             )
-            parts["conclusion"] = bool(case.distance <= bound + tolerance and below and unique)
+            conclusion = case.distance <= bound + tolerance and below and unique
         exact = "The target is the unique global minimiser of F." if basin >= 1.0 else ""
         constants = {"c": case.penalty.curvature, "rho": case.penalty.weak_convexity}
         if not math.isfinite(case.penalty.weak_convexity.value):
             del constants["rho"]
         return self._verdict(
-            hypotheses, bound=bound, quantities=quantities, constants=constants, remark=exact, **parts
+            hypotheses,
+            bound=bound,
+            measured=case.distance,
+            tolerance=tolerance,
+            conclusion=conclusion,
+            quantities=quantities,
+            constants=constants,
+            remark=exact,
         )

@@ -8,7 +8,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.separable_bound import LIMIT, separable_bound
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class SeparableMinimum(Theorem):
@@ -26,18 +26,17 @@ class SeparableMinimum(Theorem):
     needs_unit_box = False
     needs_concave_penalty = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
-        if case.point is None:
-            return self._verdict([*hypotheses, Hypothesis.missing("solution")])
-        hypotheses = [
-            *hypotheses,
+        hypotheses.require(
+            Hypothesis.given("solution", case.point),
             Hypothesis.at_most("number of features", problem.n_features, LIMIT),
-        ]
+        )
+        assert case.point is not None
         if problem.ridge is None:
-            hypotheses.append(Hypothesis.at_least("number of samples", problem.n_samples, problem.n_features))
-        if not all(hypothesis.holds for hypothesis in hypotheses):
-            return self._verdict(hypotheses)
+            hypotheses.require(
+                Hypothesis.at_least("number of samples", problem.n_samples, problem.n_features)
+            )
         found = separable_bound(problem, case.point, case.point_intercept)
         hypotheses.append(Hypothesis.below("the bound", found.gap, np.inf))
         value = case.point_objective

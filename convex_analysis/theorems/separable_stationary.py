@@ -9,7 +9,7 @@ from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.separable import SeparableFunction, stationary_minorants
 from convex_analysis.theorems.stationary_bound import stationary
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class SeparableStationary(Theorem):
@@ -24,7 +24,7 @@ class SeparableStationary(Theorem):
     quantity = "||m - target||_2"
     formula = "sqrt(min over tau of sum_j max over s of s^2 - tau psi_j(s))"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         first = case.penalty.slope_at_zero
         hypotheses.append(Hypothesis.below("slope of the penalty at zero", first.value, np.inf))
         strongest = max(float(delta.max(initial=0.0)) for delta in case.monotone_diagonals)
@@ -36,10 +36,11 @@ class SeparableStationary(Theorem):
         bound = min(function.error_bound(0.0) for function in self.functions(case, violations))
         exact = self.functions(case, np.zeros_like(violations))
         alone = max(function.positive_until() for function in exact)
-        parts = {} if case.point is None else {"measured": case.distance, "tolerance": 1e-9 * bound}
         return self._verdict(
             hypotheses,
             bound=bound,
+            measured=case.distance,
+            tolerance=1e-9 * bound,
             constants={"r'(0)": first, "r'(1)": case.penalty.slope_at_one},
             quantities={"target is the only stationary point within |m - target| <=": alone},
             remark=(
@@ -47,7 +48,6 @@ class SeparableStationary(Theorem):
                 if alone >= 1.0
                 else ""
             ),
-            **parts,
         )
 
     @staticmethod

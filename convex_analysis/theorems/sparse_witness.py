@@ -13,7 +13,7 @@ from convex_analysis.solver.run import majorize_minimize
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.level_set_bound import sharp_bound
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class SparseWitness(Theorem):
@@ -28,16 +28,14 @@ class SparseWitness(Theorem):
     quantity = "||m - target||_2 of the best point found on the face m_N = 0"
     formula = "x = 2 ||(lam (1 - c') + g_S)_+|| / (mu_S - 2 lam c')"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
         known = has_unimodal_curvature(problem) and np.isfinite(problem.loss.smoothness)
-        hypotheses.append(
+        hypotheses.require(
             Hypothesis.true(
                 "a smooth loss with unimodal second derivative, no intercept unless it is linear", known
             )
         )
-        if not known:
-            return self._verdict(hypotheses)
         assert case.target is not None
         mu = strong_convexity(case.factor_at_target[:, case.support]) if case.k else None
         mu_value = mu.value if mu is not None else np.inf

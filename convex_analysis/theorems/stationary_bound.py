@@ -12,7 +12,7 @@ from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.euclidean_norm import euclidean_norm
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 def allowed_violation(case: Case) -> float:
@@ -61,7 +61,7 @@ class StationaryBound(Theorem):
     quantity = "||m - target||_2"
     formula = "||w|| / (mu - lam b), w = (lam a + g + eta)_+ on S and (-lam a0 - g + eta)_+ off S"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         mu, lam = case.monotonicity_at_target, case.lam
         violations: Vector | float = 0.0
         if case.point is not None:
@@ -90,9 +90,12 @@ class StationaryBound(Theorem):
             "kappa_N": case.noise_off_support,
             "bound with the constants c and rho alone": self._with_constants(case, mu.value, violations),
         }
-        parts = {} if case.point is None else {"measured": case.distance}
         return self._verdict(
-            hypotheses, bound=bounds[best], constants=constants, quantities=quantities, **parts
+            hypotheses,
+            bound=bounds[best],
+            measured=case.distance,
+            constants=constants,
+            quantities=quantities,
         )
 
     @staticmethod

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
+from convex_analysis.constants import Constant
 from convex_analysis.theorems.case import Case
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Unmet, Verdict
 
 
 class Theorem(ABC):
@@ -70,55 +72,83 @@ class Theorem(ABC):
 
     def examine(self, case: Case) -> Verdict:
         """Evaluate the theorem on a `Case`, whose constants other theorems may share."""
-        shape = list(self._shape(case))
-        if not all(hypothesis.holds for hypothesis in shape):
-            return self._verdict(shape)
-        return self._examine(case, [*shape, *self._penalty(case)])
+        hypotheses = Hypotheses()
+        try:
+            self._require_shape(case, hypotheses)
+            return self._examine(case, hypotheses)
+        except Unmet:
+            return self._verdict(hypotheses)
 
     @abstractmethod
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
-        """Evaluate; ``hypotheses`` holds those already checked."""
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
+        """Evaluate, with `Hypotheses.require` for what must hold for that; some were looked at already."""
 
-    def _shape(self, case: Case) -> Iterable[Hypothesis]:
-        """Yield what must hold for anything to be evaluated."""
+    def _require_shape(self, case: Case, hypotheses: Hypotheses) -> None:
         if self.needs_target and case.target is None:
-            yield Hypothesis.missing("target mask")
+            hypotheses.require(Hypothesis.given("target mask", None))
         if self.needs_unit_box:
             problem = case.problem
             off = np.abs(problem.lower) + np.abs(problem.upper - 1.0) + np.abs(problem.penalty_factor - 1.0)
-            yield Hypothesis.at_most(
-                "distance of the box from [0, 1]^d and of the penalty factors from 1", off.max(), 0.0
+            hypotheses.require(
+                Hypothesis.at_most(
+                    "distance of the box from [0, 1]^d and of the penalty factors from 1", off.max(), 0.0
+                )
             )
-
-    def _penalty(self, case: Case) -> Iterable[Hypothesis]:
         if self.needs_concave_penalty:
             violation = case.penalty.violation_of_axioms
-            yield Hypothesis.at_most("violation of: r concave, nondecreasing, r(0) = 0", violation, 0.0)
+            hypotheses.append(
+                Hypothesis.at_most("violation of: r concave, nondecreasing, r(0) = 0", violation, 0.0)
+            )
 
-    def _verdict(self, hypotheses: Iterable[Hypothesis], **parts: Any) -> Verdict:
-        """Build the verdict; the conclusion is ``measured <= bound + tolerance`` unless given."""
-        bound, measured = parts.get("bound", math.nan), parts.get("measured", math.nan)
-        if "conclusion" not in parts and not (math.isnan(bound) or math.isnan(measured)):
-            parts.setdefault("tolerance", 1e-12 * abs(bound) if math.isfinite(bound) else 0.0)
-            parts["conclusion"] = measured <= bound + parts["tolerance"]
-        if parts.get("conclusion") is not None:
-            parts["conclusion"] = bool(parts["conclusion"])
-        for key in ("bound", "measured", "tolerance"):
-            if key in parts:
-                parts[key] = float(parts[key])
-        parts.setdefault("formula", self.formula)
-        parts.setdefault("quantity", self.quantity)
+    def _verdict(
+        self,
+        hypotheses: Iterable[Hypothesis],
+        *,
+        bound: float = math.nan,
+        measured: float = math.nan,
+        tolerance: float | None = None,
+        conclusion: bool | None = None,
+        unknown: bool = False,
+        formula: str = "",
+        quantity: str = "",
+        constants: Mapping[str, Constant] = MappingProxyType({}),
+        quantities: Mapping[str, float] = MappingProxyType({}),
+        remark: str = "",
+    ) -> Verdict:
+        """Build the verdict.
+
+        The conclusion is ``measured <= bound + tolerance`` unless given, or ``unknown`` although both are.
+        """
+        if conclusion is None and not (unknown or math.isnan(bound) or math.isnan(measured)):
+            if tolerance is None:
+                tolerance = 1e-12 * abs(bound) if math.isfinite(bound) else 0.0
+            conclusion = measured <= bound + tolerance
         return Verdict(
             theorem=self.name,
             title=self.title,
             statement=self.statement,
             hypotheses=tuple(hypotheses),
+            formula=formula or self.formula,
+            quantity=quantity or self.quantity,
+            bound=float(bound),
+            measured=float(measured),
+            tolerance=float(tolerance or 0.0),
+            constants=constants,
+            quantities=quantities,
+            conclusion=None if conclusion is None else bool(conclusion),
             reference=self.reference,
-            **parts,
+            remark=remark,
         )
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.title}>"
+
+
+def few_features(case: Case) -> Hypothesis:
+    """Return the hypothesis that the quadratic program is small enough to be solved (T10, T15, T19)."""
+    return Hypothesis.at_most(
+        "number of features (limit of the quadratic program)", case.problem.n_features, case.quadratic_limit
+    )
 
 
 def no_worse_than_target(case: Case) -> Hypothesis:

@@ -9,7 +9,7 @@ import numpy as np
 from convex_analysis.losses.loss import Vector
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 def largest_entries(m: Vector, count: int) -> Vector:
@@ -32,10 +32,10 @@ class Thresholding(Theorem):
     formula = "min(floor(4 ||h||_2^2), floor(2 ||h||_1))"
     needs_concave_penalty = False
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
-        if case.point is None:
-            return self._verdict([*hypotheses, Hypothesis.missing("solution")])
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
+        hypotheses.require(Hypothesis.given("solution", case.point))
         assert case.target is not None
+        assert case.point is not None
         square, sum_ = float(case.error @ case.error), float(np.abs(case.error).sum())
         # The floor must not fall below an integer by rounding of the norms.
         slack = 1.0 + 4e-16 * (case.error.size + 4)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from convex_analysis.constants import strong_convexity
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
-from convex_analysis.theorems.verdict import Hypothesis, Verdict
+from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
 class TwoStepOracle(Theorem):
@@ -23,12 +25,12 @@ class TwoStepOracle(Theorem):
     quantity = "||step - oracle||_2"
     formula = "what the duality gap of the step and the oracle's own gap allow"
 
-    def _examine(self, case: Case, hypotheses: list[Hypothesis]) -> Verdict:
+    def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
-        hypotheses.append(Hypothesis.at_least("k, the number of ones in the target", case.k, 1))
-        hypotheses.append(Hypothesis.true("a problem without intercept", not problem.fit_intercept))
-        if case.k == 0 or problem.fit_intercept:
-            return self._verdict(hypotheses)
+        hypotheses.require(
+            Hypothesis.at_least("k, the number of ones in the target", case.k, 1),
+            Hypothesis.true("a problem without intercept", not problem.fit_intercept),
+        )
         solver = ConvexStep(problem)
         l1 = np.full(problem.n_features, case.lam)
         start = solver.compute(l1).x if case.start is None else np.asarray(case.start, dtype=np.float64)
@@ -43,16 +45,16 @@ class TwoStepOracle(Theorem):
         hypotheses.append(Hypothesis.above("least lam r'(m^0) + grad f(oracle) off S", least, 0.0))
         face = strong_convexity(case.factor_on_box[:, case.support])
         hypotheses.append(Hypothesis.above("strong convexity of f on the face m_N = 0", face.value, 0.0))
-        parts: dict[str, float] = {}
+        bound = measured = math.nan
         if face.value > 0:
             step = solver.compute(weights, start=start)
-            parts["measured"] = float(np.linalg.norm(step.x - oracle.x))
-            parts["bound"] = self._reach(
-                case, step.gap, oracle.gap, least if least > 0 else np.inf, face.value
-            )
+            measured = float(np.linalg.norm(step.x - oracle.x))
+            bound = self._reach(case, step.gap, oracle.gap, least if least > 0 else np.inf, face.value)
         stays = float(oracle.x[case.support].min(initial=np.inf))
         return self._verdict(
             hypotheses,
+            bound=bound,
+            measured=measured,
             constants={"mu on the face": face},
             quantities={
                 "flat from": case.penalty.flat_from,
@@ -60,7 +62,6 @@ class TwoStepOracle(Theorem):
                 "the oracle stays (1: yes)": float(stays >= case.penalty.flat_from),
                 "duality gap of the oracle": oracle.gap,
             },
-            **parts,
         )
 
     @staticmethod

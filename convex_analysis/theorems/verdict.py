@@ -55,9 +55,9 @@ class Hypothesis:
         return cls(name, float(measured), f">= {limit:.6g}", bool(measured >= limit))
 
     @classmethod
-    def missing(cls, name: str) -> Hypothesis:
-        """Something that was not given."""
-        return cls(name, math.nan, "given", False)
+    def given(cls, name: str, value: object) -> Hypothesis:
+        """Something that must be there: not None."""
+        return cls(name, math.nan, "given", value is not None)
 
     @classmethod
     def true(cls, name: str, holds: bool) -> Hypothesis:
@@ -92,6 +92,27 @@ class Hypothesis:
             "needed": self.needed,
             "holds": self.holds,
         }
+
+
+class Unmet(Exception):
+    """A hypothesis fails without which a theorem cannot be evaluated."""
+
+
+class Hypotheses(list[Hypothesis]):
+    """What is asked of the data, in the order in which it was looked at."""
+
+    def require(self, *needed: Hypothesis) -> None:
+        """Add hypotheses without which nothing can be evaluated, up to the first that fails.
+
+        Raises
+        ------
+        Unmet
+            Where one fails: the examination ends there.
+        """
+        for hypothesis in needed:
+            self.append(hypothesis)
+            if not hypothesis.holds:
+                raise Unmet
 
 
 @dataclass(frozen=True)

@@ -397,7 +397,7 @@ def test_a_bound_above_the_root_of_d_is_vacuous() -> None:
     loose = Verdict(
         "T4", "Error", "", (), quantity="||m - target||_2", bound=9.0, measured=0.05, conclusion=True
     )
-    no = [Hypothesis.missing("target mask")]
+    no = [Hypothesis.given("target mask", None)]
     silent = [Verdict(name, name, "", tuple(no)) for name in ("T5", "T6")]
     rows, details = _rows([fine, loose, *silent], 9)
     assert [row[2] for row in rows] == ["holds", "vacuous", "does not apply"]
