@@ -37,6 +37,8 @@ class Design:
     intercepts = 0
     """How many of the last columns are intercepts of their own responses."""
 
+    intercepts = 0  # how many of the last columns are those of intercepts
+
     def __init__(self, X: Any, scale: Vector | None = None) -> None:
         self.X = X
         self.scale = scale

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convex_analysis.losses import Huber
-from convex_analysis.stacked_design import StackedDesign
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
@@ -47,11 +46,8 @@ def degrees_of_freedom(problem: Problem, solution: Solution) -> int:
 
 def _sizes(problem: Problem, solution: Solution) -> tuple[int, int, int]:
     """Return how many coefficients are not zero, how many there are, and how many intercepts."""
-    design = problem.design
-    if isinstance(design, StackedDesign):  # its last columns are the intercepts
-        size = problem.n_features - design.intercepts
-        return int(np.count_nonzero(solution.x[:size])), size, design.intercepts
-    return int(np.count_nonzero(solution.x)), problem.n_features, int(problem.fit_intercept)
+    columns = problem.design.intercepts
+    return solution.support.size, problem.n_features - columns, columns + int(problem.fit_intercept)
 
 
 def bic(problem: Problem, solution: Solution) -> float:

@@ -140,7 +140,7 @@ def draw_path(path: _Path, ax: Axes | None, names: list[str] | None, criterion: 
     except ValueError:  # nothing on this path can be judged
         best = None
     size = np.abs(coefficients).max(axis=1)
-    kept = np.flatnonzero(best.x if best is not None else size)
+    kept = best.support if best is not None else np.flatnonzero(size)
     kept = kept[np.argsort(-size[kept], kind="stable")]
     told = criterion.upper()
     draw_coefficients(ax, path.lams, coefficients, kept, names, None if best is None else best.lam, told)

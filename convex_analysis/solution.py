@@ -49,6 +49,8 @@ class Solution:
         Strength of the penalty in the problem solved.
     certificate
         Computes `gap` and `suboptimality_bound` when they are read.
+    intercepts
+        How many of the last entries of x are intercepts: those of a `MultiResponseProblem`.
     """
 
     x: Vector
@@ -63,6 +65,7 @@ class Solution:
     seconds: float
     lam: float
     certificate: Certificate = field(repr=False)
+    intercepts: int = 0
 
     @property
     def gap(self) -> float:
@@ -83,8 +86,8 @@ class Solution:
 
     @property
     def support(self) -> NDArray[np.intp]:
-        """Indices of the entries that are not zero."""
-        return np.flatnonzero(self.x)
+        """Indices of the coefficients that are not zero."""
+        return np.flatnonzero(self.x[: self.x.size - self.intercepts])
 
     @property
     def converged(self) -> bool:
@@ -94,8 +97,9 @@ class Solution:
     def __repr__(self) -> str:
         shown = ", ".join(f"{j}: {self.x[j]:.4g}" for j in self.support[:5])
         more = f", ... {self.support.size - 5} more" if self.support.size > 5 else ""
+        size = self.x.size - self.intercepts
         return (
             f"Solution({self.status.name}, objective {self.objective:.6g}, lam {self.lam:.4g}, support "
-            f"{self.support.size} of {self.x.size} {{{shown}{more}}}, intercept {self.intercept:.4g}, "
+            f"{self.support.size} of {size} {{{shown}{more}}}, intercept {self.intercept:.4g}, "
             f"stationarity {self.stationarity:.3g}, {self.n_iter} steps)"
         )

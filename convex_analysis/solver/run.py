@@ -293,6 +293,7 @@ def _solution(
         seconds=time.perf_counter() - begun,
         lam=problem.lam,
         certificate=Certificate(problem, own, intercept, objective),
+        intercepts=problem.design.intercepts,
     )
 
 

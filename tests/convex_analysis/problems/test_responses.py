@@ -43,6 +43,20 @@ def test_multinomial_l1_equals_scikit_learn() -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
+def test_the_support_holds_coefficients_and_no_intercept(shared) -> None:
+    for problem in (
+        multinomial(lam=0.05, shared_support=shared),
+        MultiResponseProblem(X, Y, lam=0.5, fit_intercept=True, shared_support=shared),
+    ):
+        found = majorize_minimize(problem)
+        W, b = problem.coefficients(found.x)
+        assert b.any()
+        np.testing.assert_array_equal(found.support, np.flatnonzero(W.ravel()))
+        assert f"support {np.count_nonzero(W)} of {W.size} " in repr(found)
+        assert not majorize_minimize(problem.with_lam(9.0)).support.size
+
+
+@pytest.mark.parametrize("shared", [True, False])
 def test_least_squares_equal_scikit_learn(shared) -> None:
     problem = MultiResponseProblem(X, Y, lam=0.3, fit_intercept=True, shared_support=shared)
     W, b = problem.coefficients(majorize_minimize(problem, tol=1e-11).x)
