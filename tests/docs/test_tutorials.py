@@ -69,6 +69,21 @@ def test_an_example_runs_and_draws(name, monkeypatch, tmp_path, capsys):
     assert (ROOT / "docs" / "pictures" / f"{name}.png").is_file()  # the gallery shows it
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("splines", ["kept at lam", "bmi, bp", "nothing is below"]),
+        ("exposure", ["as offset: keeps 0: +0.50, 1: -0.42, 2: +0.29, 3: +0.26;", "without: keeps"]),
+    ],
+)
+def test_an_example_of_models_says_what_it_found(name, says, capsys):
+    source = ROOT / "examples" / f"{name}.py"
+    assert len(source.read_text().splitlines()) < 60
+    runpy.run_path(str(source), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in says), printed
+
+
 def test_every_example_is_in_the_gallery_and_runs_here_or_says_what_it_needs():
     gallery = (ROOT / "docs" / "gallery.md").read_text()
     for path in (ROOT / "examples").glob("*.py"):
