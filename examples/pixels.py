@@ -1,11 +1,9 @@
 """Which pixels does a ticket look at? The first layer of LeNet-300-100 on digits, at 5% of the weights.
 
-Run ``python examples/pixels.py [--picture FILE]``; seconds.
+Run ``python examples/pixels.py``, which draws pixels.png; seconds.
 """
 
 from __future__ import annotations
-
-import argparse
 
 import matplotlib.pyplot as plt
 
@@ -15,17 +13,12 @@ from nets.data import load
 
 
 @in_style
-def main() -> None:
+def main(epochs: int = 8) -> None:
     """Find a ticket by each method, count the connections of every pixel, draw them beside the mean image."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--picture", default="pixels.png")
-    parser.add_argument("--epochs", type=int, default=8)
-    options = parser.parse_args()
-
     data = load("digits")
     images = [("mean image", data.x_train.float().mean(0).reshape(8, 8))]
     for method in ("concave", "random"):
-        ticket = nets.find_ticket("lenet-300-100", data, method=method, density=0.05, epochs=options.epochs)
+        ticket = nets.find_ticket("lenet-300-100", data, method=method, density=0.05, epochs=epochs)
         kept = next(iter(ticket.masks.values())).float()
         images.append((f"{method} ticket", kept.sum(0).reshape(8, 8)))
         border = kept.reshape(-1, 8, 8)[:, :, [0, 7]].mean() / kept.mean()
@@ -38,7 +31,7 @@ def main() -> None:
         ax.set_xlabel("column")
         ax.set_ylabel("row")
         ax.figure.colorbar(shown, ax=ax, shrink=0.7)
-    axes[0].figure.savefig(options.picture)
+    axes[0].figure.savefig("pixels.png")
     plt.close(axes[0].figure)
 
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 import nets
-from nets.configuration import Training
 
 
 class Characters(nn.Module):
@@ -46,10 +45,10 @@ def perplexity(method: str, density: float, seed: int = 0, quick: bool = False) 
     tokens, vocabulary = text(40_000 if quick else 300_000)
     torch.manual_seed(seed)
     model, data = Characters(vocabulary), (tokens, tokens)
-    training = Training(epochs=1 if quick else 4, batch_size=32, optimiser="adamw", lr=3e-3)
+    training = nets.Training(epochs=1 if quick else 4, batch_size=32, optimiser="adamw", lr=3e-3)
     shared = {"task": "language-model", "training": training, "seed": seed}
-    found = {"density": density, "exclude": ("embedding*", "position", "out*")}
-    ticket = None if density == 1 else nets.find_ticket(model, data, method, **found, **shared)
+    given = {"density": density, "exclude": ("embedding*", "position", "out*"), **shared}
+    ticket = None if density == 1 else nets.find_ticket(model, data, method, **given)
     return nets.retrain(ticket, model, data, **shared).test_score
 
 

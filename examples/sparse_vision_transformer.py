@@ -19,9 +19,9 @@ from nets.models.vision_transformer import vit_lite
 
 def accuracies(quick: bool = False, seed: int = 0) -> dict[str, float]:
     """Return the test accuracies of the dense network, of single weights, and of whole heads and neurons."""
-    training = Training(epochs=2 if quick else 20, batch_size=32, optimiser="adamw", lr=2e-3)
+    training = Training(epochs=1 if quick else 20, batch_size=32, optimiser="adamw", lr=2e-3)
     data, shared = nets.data.load("digits"), {"training": training, "seed": seed}
-    model = build(partial(vit_lite, depth=2), data, seed=seed, width=0.25)
+    model = build(partial(vit_lite, depth=1 if quick else 2), data, seed=seed, width=0.25)
     found = {"dense": nets.retrain(None, model, data, **shared).test_accuracy}
     ticket = nets.find_ticket(model, data, density=0.2, **shared)
     found["a fifth of the weights"] = nets.retrain(ticket, model, data, **shared).test_accuracy

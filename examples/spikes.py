@@ -1,11 +1,9 @@
 """Find spikes in a blurred, noisy signal: l1 finds them too small, a concave penalty does not.
 
-Run ``python examples/spikes.py [--picture FILE]``; seconds.
+Run ``python examples/spikes.py``, which draws spikes.png; seconds.
 """
 
 from __future__ import annotations
-
-import argparse
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,10 +16,6 @@ from convex_analysis import RegressionProblem, path
 @in_style
 def main() -> None:
     """Blur spikes, find them again under both penalties, draw what was found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--picture", default="spikes.png")
-    options = parser.parse_args()
-
     rng = np.random.default_rng(3)
     n = 120
     spikes = np.zeros(n)
@@ -43,7 +37,7 @@ def main() -> None:
     ax.set_ylabel("height")
     ax.set_title("five spikes behind a blur")
     ax.legend(ncols=2)
-    ax.figure.savefig(options.picture)
+    ax.figure.savefig("spikes.png")
     plt.close(ax.figure)
 
 

@@ -19,15 +19,23 @@ PAGES = [
     for page in sorted((ROOT / "docs" / folder).glob("*.md"))
 ]
 
-#: Examples on data that come along, with arguments that make them quick.
+#: Examples on data that come along and that draw, with what makes them quick.
 EXAMPLES = {
-    "spikes": (),
-    "tumours": (),
-    "certified_mask": (),
-    "pixels": ("--epochs", "1"),
-    "ticket": ("--epochs", "1"),
-    "genes": ("--losses", "losses.png"),
-    "compare_methods": ("--epochs", "1", "--seeds", "2"),
+    "spikes": {},
+    "tumours": {},
+    "certified_mask": {},
+    "pixels": {"epochs": 1},
+    "ticket": {"epochs": 1},
+    "genes": {},
+    "compare_methods": {"epochs": 1, "seeds": 2},
+}
+#: Examples that print alone, with their arguments.
+PRINTED = {
+    "diabetes": (),
+    "digits": (),
+    "prune_without_training": ("--epochs", "1", "--samples", "100", "--densities", "0.2"),
+    "sparse_language_model": ("--quick",),
+    "sparse_vision_transformer": ("--quick",),
 }
 
 
@@ -58,12 +66,9 @@ def test_a_page_runs_as_it_is_printed_and_prints_what_it_says(page):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_runs_and_draws(name, monkeypatch, tmp_path, capsys):
-    source = ROOT / "examples" / f"{name}.py"
-    assert len(source.read_text().splitlines()) < 60
-    picture = tmp_path / "picture.png"
-    monkeypatch.setattr(sys, "argv", [name, "--picture", str(picture), *EXAMPLES[name]])
-    runpy.run_path(str(source), run_name="__main__")
+def test_an_example_runs_and_draws(name, tmp_path, capsys):
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"))["main"](**EXAMPLES[name])
+    picture = tmp_path / f"{name}.png"
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert capsys.readouterr().out
     assert (ROOT / "docs" / "pictures" / f"{name}.png").is_file()  # the gallery shows it
@@ -77,17 +82,32 @@ def test_an_example_runs_and_draws(name, monkeypatch, tmp_path, capsys):
     ],
 )
 def test_an_example_of_models_says_what_it_found(name, says, capsys):
-    source = ROOT / "examples" / f"{name}.py"
-    assert len(source.read_text().splitlines()) < 60
-    runpy.run_path(str(source), run_name="__main__")
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert all(words in printed for words in says), printed
 
 
-def test_every_example_is_in_the_gallery_and_runs_here_or_says_what_it_needs():
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "prune_without_training")) for n in PRINTED]
+)
+def test_an_example_runs_and_prints(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, *PRINTED[name]])
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    assert len(capsys.readouterr().out.splitlines()) >= 3
+
+
+@pytest.mark.parametrize("name", ["leukemia", "riboflavin"])
+def test_an_example_that_lacks_its_data_says_where_they_are(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("CONCAVE_SPARSITY_DATA", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"There is no .*\.npz\. Make it of .* R package"):
+        runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+
+
+def test_every_example_is_short_and_in_the_gallery():
     gallery = (ROOT / "docs" / "gallery.md").read_text()
     for path in (ROOT / "examples").glob("*.py"):
         assert f"examples/{path.name}" in gallery, path.name
+        assert len(path.read_text().splitlines()) < 60, path.name
 
 
 def test_the_sweep_file_of_the_examples_is_right():
