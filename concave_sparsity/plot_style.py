@@ -6,6 +6,7 @@ matplotlib is imported when something is drawn, so that importing a package stay
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -85,7 +86,8 @@ def style_numbers(names: Sequence[str], available: int = len(STYLES)) -> list[in
     """Return the number of the style of each name: its own where it has one, else one that is free.
 
     A name is that of a method or penalty, alone or followed by its settings: "concave mcp(2)". Of several
-    that begin alike the first has the style, the others take free ones; equal names look alike.
+    that begin alike the first has the style, the others take free ones, those of concave masks and of l1
+    last, since these stand in most pictures; equal names look alike.
     """
     different = list(dict.fromkeys(names))
     found: list[int | None] = []
@@ -93,7 +95,7 @@ def style_numbers(names: Sequence[str], available: int = len(STYLES)) -> list[in
         words = name.replace("(", " ").replace(",", " ").replace("$", "").lower().split()
         own = STYLE_OF.get(words[0] if words else "", available)
         found.append(own if own < available and own not in found else None)
-    free = [i for i in range(available) if i not in found]
+    free = sorted((i for i in range(available) if i not in found), key=lambda i: i < 2)
     numbers = {}
     for i, (name, one) in enumerate(zip(different, found)):
         numbers[name] = one if one is not None else free.pop(0) if free else i % available
@@ -148,6 +150,23 @@ def in_style(draw: Callable[P, T]) -> Callable[P, T]:
             return draw(*arguments, **options)
 
     return styled
+
+
+def typeset(text: str) -> str:
+    """Return what a theorem says in plain characters with the signs of mathematics, for a picture.
+
+    E.g. ``||m - target||_2`` as ‖m − target‖₂.
+    """
+    for plain, sign in _SIGNS:
+        text = text.replace(plain, sign)
+    return re.sub(r"\b(mu|lam)\b", lambda found: {"mu": "μ", "lam": "λ"}[found[1]], text)
+
+
+#: Plain characters and the signs that they stand for, in the order of their replacement.
+_SIGNS = (
+    ("||", "‖"), ("_1", "₁"), ("_2", "₂"), ("^2", "²"), ("m+", "m⁺"), (" - ", " − "),
+    ("<=", "≤"), (">=", "≥"), ("1/2", "½"),
+)  # fmt: skip
 
 
 @in_style

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from concave_sparsity.plot_style import WIDTH, in_style, look, new_axes
+from concave_sparsity.plot_style import WIDTH, in_style, look, new_axes, typeset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -205,7 +205,9 @@ def draw_cross_validation(found: _Validated, ax: Axes | None) -> Axes:
     beside.grid(False)
     ax.set_xlabel("λ, from strong to weak")
     ax.set_ylabel(f"mean loss of {found.losses.shape[0]} held-out folds, ± standard error")
-    ax.legend(loc="center right")
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0)
+    )  # above: two curves with axes of their own lie below
     return ax
 
 
@@ -224,7 +226,7 @@ def draw_verdict(verdict: _Verdict, ax: Axes | None) -> Axes:
     ax.set_yticks(range(len(bars)), [name for name, _, _ in bars])
     ax.invert_yaxis()
     ax.margins(x=0.12)
-    ax.set_xlabel(verdict.quantity or "value")
+    ax.set_xlabel(typeset(verdict.quantity) or "value")
     ax.set_title(f"{verdict.theorem} {verdict.title}: {verdict.status}")
     if not bars:
         ax.text(0.02, 0.5, verdict.finding, transform=ax.transAxes, va="center")

@@ -30,7 +30,7 @@ def main(epochs: int = 8) -> None:
         ax.grid(False)
         ax.set_xlabel("column")
         ax.set_ylabel("row")
-        ax.figure.colorbar(shown, ax=ax, shrink=0.7)
+        ax.figure.colorbar(shown, ax=ax, shrink=0.7, label="brightness" if ax is axes[0] else "connections")
     axes[0].figure.savefig("pixels.png")
     plt.close(axes[0].figure)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from concave_sparsity.plot_style import typeset
 from figures.style import COLOURS, canvas
 
 PROBLEMS = 300
@@ -95,7 +96,9 @@ def draw(data: dict[str, Any]) -> Figure:
         )
     ax.axvline(1.0, color=COLOURS[1], linewidth=1.4)
     ax.set_yticks(
-        range(len(names)), [f"{n}: {_short(data['quantities'][n])}" for n in reversed(names)], fontsize=7.5
+        range(len(names)),
+        [f"{n}: {typeset(_short(data['quantities'][n]))}" for n in reversed(names)],
+        fontsize=7.5,
     )
     ax.set(
         xscale="log",

@@ -140,7 +140,8 @@ def _seconds(value: float) -> str:
 
 
 def _gap(value: float) -> str:
-    return f"{value:.1f}" if value >= 0.095 else f"{value:.0e}".replace("e-0", "e-")
+    exponent = int(np.floor(np.log10(value)))
+    return f"{value:.1f}" if value >= 0.095 else f"{value / 10.0**exponent:.0f}·$10^{{{exponent}}}$"
 
 
 def _heat(ax: Any, table: dict[str, Any], columns: list[Any], rows: list[Any]) -> Any:
@@ -151,7 +152,8 @@ def _heat(ax: Any, table: dict[str, Any], columns: list[Any], rows: list[Any]) -
         solved = gaps[i, j] <= 1e-6
         text = _seconds(seconds[i, j]) if solved else f"gap\n{_gap(gaps[i, j])}"
         dark = np.log10(seconds[i, j]) < -0.4
-        ax.text(j, i, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
+        look = {"fontsize": 6.5 if solved else 5.0, "color": "white" if dark else "black"}
+        ax.text(j, i, text, ha="center", va="center", **look)
     ax.set_xticks(range(len(columns)), [f"{c:g}" for c in columns], fontsize=6.5)
     ax.set_yticks(range(len(rows)), [f"{r:g}" for r in rows], fontsize=7.5)
     ax.grid(False)
@@ -173,5 +175,5 @@ def draw(data: dict[str, Any]) -> Figure:
     bar = figure.colorbar(image, ax=list(axes[0]), pad=0.01, aspect=25, ticks=[-2, -1, 0, 1])
     bar.ax.set_yticklabels(["0.01", "0.1", "1", "10"])
     clock = "processor seconds" if data.get("clock") == "processor" else "seconds"
-    bar.set_label(f"{clock} to a gap of 1e-6 (limit {data['limit']:g})")
+    bar.set_label(f"{clock} to a gap of $10^{{-6}}$ (limit {data['limit']:g})")
     return figure

@@ -124,29 +124,32 @@ def _kept() -> dict[tuple[int, tuple[Any, ...], str], list[list[int]]]:
 
 
 def draw(data: dict[str, Any]) -> Figure:
-    figure, axes = canvas(2, 3, height=6.0, sharex=True, sharey="row")
-    names = list(_penalties())
+    names, kinds = list(_penalties()), ("false", "missed")
+    figure, axes = canvas(1, 6, height=4.6, sharey=True)
     for column, name in enumerate(names):
         rows = [row for row in data["cells"] if row["penalty"] == name]
         places = np.arange(len(rows))
-        for top, kind in enumerate(("false", "missed")):
-            ax = axes[top, column]
+        for place, kind in enumerate(kinds):
+            ax = axes[0, 2 * column + place]
             for i, choice in enumerate(data["choices"]):
                 style = {**look(i, marker=True), "linestyle": "none"}
-                ax.plot(places, [row[kind][i] for row in rows], **style, label=choice)
-            ax.set_yscale("symlog", linthresh=0.1)
-            ax.set_ylim(-0.02, 60 if kind == "false" else 6)
-            ax.set_xticks(places, [_label(row) for row in rows], rotation=90, fontsize=6)
-        name_panel(axes[0, column], "abc"[column], name)
-        for ax in axes[:, column]:
-            ax.set_xlabel("samples x features, true columns, signal, correlation", fontsize=7)
-    axes[0, 0].set_ylabel("false columns, mean")
-    axes[1, 0].set_ylabel("missed columns, mean")
+                ax.plot([row[kind][i] for row in rows], places, **style, label=choice, clip_on=False)
+            ax.set_xscale("symlog", linthresh=0.1)
+            ax.set_xlim(0.0, 60 if kind == "false" else 6)
+            ticks = (0, 1, 30) if kind == "false" else (0, 1, 4)
+            ax.set_xticks(ticks, [str(tick) for tick in ticks])
+            ax.set_xticks([], minor=True)
+            ax.set_xlabel(kind)
+            ax.set_yticks(places, [_label(row) for row in rows], fontsize=6.5)
+        name_panel(axes[0, 2 * column], "abc"[column], name)
+    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylabel("samples × features, true columns $k$, correlation $\\rho$")
+    figure.supxlabel("columns chosen wrongly, and true columns missed: mean of a draw", fontsize=9)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
 
 
 def _label(row: dict[str, Any]) -> str:
-    signal = f"signal {row['signal']:g}, " if row["k"] else "noise, "
-    return f"{row['n']} x {row['d']}, k {row['k']}, {signal}ρ {row['rho']:g}"
+    signal = f"signal {row['signal']:g}" if row["k"] else "noise"
+    return f"{row['n']} × {row['d']}, $k$ {row['k']}, {signal}, $\\rho$ {row['rho']:g}"

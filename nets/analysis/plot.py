@@ -68,7 +68,7 @@ def plot(rows: Sequence[Mapping[str, Any]], metric: Metric, title: str, ax: Axes
     ax.set_xlabel("density of the ticket: weights kept, % (logarithmic)")
     ax.set_ylabel(f"test {metric.name}, {metric.unit}".strip(", "))
     ax.set_title(title)
-    ax.legend(loc="lower right" if metric.higher_is_better else "upper right", frameon=True, framealpha=0.9)
+    ax.legend(loc="best", frameon=True, framealpha=0.9)
     return ax
 
 
@@ -93,13 +93,20 @@ def _or_zero(value: float) -> float:
 
 
 def _limits(rows: Sequence[Mapping[str, Any]], metric: Metric) -> tuple[float, float]:
-    """Return limits that show the good methods well; what lies far off may leave the picture."""
+    """Return limits that show the better half and what is near it; what lies far off leaves the picture.
+
+    Near is what follows without a gap of three times the span above it (of percentages: and of eight points).
+    """
     sign = metric.scale if metric.higher_is_better else -metric.scale
     values = sorted(sign * row[metric.name] for row in rows)
     top = max(sign * row[metric.name] + metric.scale * _or_zero(row["interval"]) for row in rows)
-    middle = values[len(values) // 2]
-    least = (8.0, 2.0) if metric.unit == "%" else (0.0, 0.05 * (top - values[0]))
-    floor = max(values[0] - least[1], middle - max(least[0], 6.0 * (top - middle)))
+    lowest = len(values) // 2
+    gap = 8.0 if metric.unit == "%" else 0.0
+    while lowest and values[lowest] - values[lowest - 1] <= max(gap, 3.0 * (top - values[lowest])):
+        lowest -= 1
+    floor = values[lowest] - (
+        max(0.5, 0.1 * (top - values[lowest])) if metric.unit == "%" else 0.05 * (top - values[lowest])
+    )
     if floor >= top:
         floor, top = floor - 0.05 * (abs(floor) or 1.0), top + 0.05 * (abs(top) or 1.0)
     end = top + 0.05 * (top - floor)
