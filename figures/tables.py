@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import channels, inference, own_loop
+from benchmarks import channels, inference, own_loop, quantised
 from figures import (
     claims,
     concave_forms,
@@ -81,6 +81,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("benchmarks/README.md", "inference"): lambda: inference.table(_content("inference")),
     ("benchmarks/README.md", "own loop"): lambda: own_loop.table(_content("own-loop-cpu")["steps"]),
     ("docs/claims.md", "claims"): claims.table,
+    ("docs/export.md", "quantised"): quantised.table,
     ("docs/granularity.md", "channels"): channels.table,
     ("docs/concave_masks.md", "forms"): _forms,
     ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(

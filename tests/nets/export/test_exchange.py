@@ -53,9 +53,8 @@ def test_every_tool_computes_the_same(tmp_path, conv_net, form):
         wanted = ticket.masked(model).eval()
         attached = ticket.attach(type(model)()).eval()
         small = nets.shrink(model, ticket, x).eval()
-        networks = [(attached, None, ticket.apply(type(model)()).eval())]
-        if not isinstance(model, Tied):
-            networks += [(model, ticket, wanted), (small, None, wanted)]
+        rewound = ticket.apply(type(model)()).eval()
+        networks = [(attached, None, rewound), (model, ticket, wanted), (small, None, wanted)]
         for network, own, expected in networks:
             path = write(network, own, tmp_path / form, x=x)
             for part in (x[:1], x, torch.cat([x, x])):
