@@ -101,6 +101,7 @@ class ConvexStep:
         linear: Vector | None = None,
         gap: float = 0.0,
         max_iter: int = 500,
+        time_limit: float | None = None,
         problem: Problem | None = None,
     ) -> ConvexSolution:
         """Minimise ``f(A x + b) + linear'x + weights'|x|`` over the box until the duality gap is small.
@@ -119,6 +120,8 @@ class ConvexStep:
             Absolute duality gap at which to stop; at 0, when floating-point arithmetic gives no more.
         max_iter
             Largest number of passes over X.
+        time_limit
+            Seconds after which no further pass begins; none by default.
         problem
             Another problem with the same data fit, whose box counts.
 
@@ -146,7 +149,7 @@ class ConvexStep:
                 beginning = Point.at(step.fit, x, intercept)
             run = ActiveSet(step, self.model, beginning, problem.rounding())
             found = _Certified(problem, weights, linear, run, gap)
-            run.run(Stop(0.0, max_iter - 1), found.is_done)
+            run.run(Stop(0.0, max_iter - 1, time_limit=time_limit), found.is_done)
             found.look()
         gradient = run.gradient if linear is None else run.gradient - linear
         self._last = Point(run.x.copy(), run.z, run.intercept, gradient)  # x may be changed by the caller

@@ -76,15 +76,17 @@ class Regulariser(ABC):
     """
 
     separable: bool
+    weights_at_zero: Vector
+    """Those of the majorizer at zero, 0 where nothing is charged: of a straight penalty those everywhere."""
 
     def __init__(self, strength: Strength, scale: Vector, units: Vector) -> None:
         self.strength = strength
         self.penalty = strength.penalty
         self.scale, self.units = scale, units
         self.straight = strength.straight or not scale.any()
-        self._weights_at_zero = np.zeros_like(scale)
+        self.weights_at_zero = np.zeros_like(scale)
         charged = scale > 0.0
-        self._weights_at_zero[charged] = (scale * units)[charged] * strength.slope_at_zero
+        self.weights_at_zero[charged] = (scale * units)[charged] * strength.slope_at_zero
 
     @property
     def holds_zeros(self) -> bool:
@@ -93,9 +95,10 @@ class Regulariser(ABC):
 
     def on(self, columns: Indices) -> Self:
         """Return the regulariser on some of these coordinates (whole groups)."""
-        part = copy.copy(self)
+        part = object.__new__(type(self))  # a tenth of the time of copy.copy
+        part.__dict__.update(self.__dict__)
         part.scale, part.units = self.scale[columns], self.units[columns]
-        part._weights_at_zero = self._weights_at_zero[columns]
+        part.weights_at_zero = self.weights_at_zero[columns]
         return part
 
     @abstractmethod
@@ -170,7 +173,7 @@ class Separable(Regulariser):
 
     def weights(self, at: Entries) -> Vector:
         """Return ``scale_j u_j r'(|u_j x_j|)``; inf at a zero with an infinite slope."""
-        weights = self._weights_at_zero.copy()
+        weights = self.weights_at_zero.copy()
         slopes = self.penalty.derivative(at.sizes)
         weights[at.support] = self.scale[at.support] * self.units[at.support] * slopes
         return weights
@@ -303,7 +306,7 @@ class Grouped(Regulariser):
 
     def weights(self, at: Entries) -> Vector:
         """Return ``scale_g u_g r'(u_g ||x_g||)`` for each coordinate of a group."""
-        weights = self._weights_at_zero[self._first]
+        weights = self.weights_at_zero[self._first]
         first = self._first[at.support]
         weights[at.support] = self.scale[first] * self.units[first] * self.penalty.derivative(at.sizes)
         return weights[self._of]

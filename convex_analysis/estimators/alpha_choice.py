@@ -31,6 +31,8 @@ CHOICE_RULES: dict[str, tuple[Rule, ...]] = {
     "n_jobs": (Number(integer=True), Nothing()),
 }
 
+_BLOCK = 100_000  # predictors judged at a time
+
 Solutions = tuple[Fitted, ...]
 # From the solutions of each target, and the samples to judge them on with their weights, to losses of
 # shape (n_alphas, n_quantities).
@@ -106,7 +108,9 @@ class AlphaChoice(ConcaveLinearModel):
         extra = dict(routed.scorer.score) if self.scoring is not None else {}
 
         def along(problem: Any) -> Solutions:
-            at = [self._at(problem, alpha) for alpha in alphas]
+            at: list[Any] = []
+            for alpha in alphas:  # each from the one before, whose penalty it may share
+                at.append(self._at(at[-1] if at else problem, alpha))
             with quietly():
                 found = follow(at, self.start, Stop(self.tol, self.max_iter))
             return tuple(Fitted.of(problem, one) for one in found)
@@ -116,10 +120,10 @@ class AlphaChoice(ConcaveLinearModel):
             return [along(problem.with_sample_weight(kept)) for problem in problems]
 
         def losses(found: list[Solutions], test: NDArray[np.intp]) -> Vector:
-            part = None if judged is None else judged[test]
-            table = judge(found, test, part)
+            table = _in_blocks(judge, found, test, judged, alphas.size)
             if self.scoring is None:
                 return table
+            part = None if judged is None else judged[test]
             scores = self._scores(found, X[test], y[test], part, extra)
             return np.column_stack((-scores, table))
 
@@ -208,6 +212,22 @@ class AlphaChoice(ConcaveLinearModel):
         return alpha
 
 
+def _in_blocks(
+    judge: Judge, found: list[Solutions], test: NDArray[np.intp], weights: Vector | None, n_alphas: int
+) -> Vector:
+    """Return the means over all held-out samples; predictors of a few at a time stay in the cache."""
+    tables, shares = [], []
+    for block in np.array_split(test, 1 + test.size * n_alphas // _BLOCK):
+        part = None if weights is None else weights[block]
+        tables.append(judge(found, block, part))
+        shares.append(float(block.size if part is None else part.sum()))
+    if len(tables) == 1 or not any(shares):
+        return tables[0]
+    kept = np.flatnonzero(shares)  # of samples without weight there is no mean
+    mean: Vector = np.average(np.array(tables)[kept], axis=0, weights=np.array(shares)[kept])
+    return mean
+
+
 def path_predictor(X: Any, path: Solutions) -> Vector:
     """Return linear predictors, shape (n_samples, n_alphas), or (n_samples, n_alphas, k) of k responses."""
     coef, intercept = np.array([one.coef for one in path]), np.array([one.intercept for one in path])
@@ -234,7 +254,7 @@ def warn_once(solutions: Sequence[Solution]) -> None:
         worst = max(stopped, key=lambda one: one.stationarity / one.tolerance if one.tolerance else np.inf)
         warnings.warn(
             f"{len(stopped)} of {len(solutions)} runs of the path and its folds stopped early; the worst: "
-            f"{worst.message} Increase max_iter, tol or alpha_min_ratio, or standardise the features.",
+            f"{worst.message} {worst.status.advice} Or leave out small alphas (alpha_min_ratio).",
             ConvergenceWarning,
             stacklevel=4,
         )

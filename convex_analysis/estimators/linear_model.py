@@ -164,11 +164,8 @@ class ConcaveLinearModel(BaseEstimator):  # type: ignore[misc]
                 problem, self.start if start is None else start, self.tol, self.max_iter
             )
         if not found.converged:
-            warnings.warn(
-                f"{found.message} Increase max_iter or tol, or standardise the features.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            message = f"{found.message} {found.status.advice}".strip()
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return Fitted.of(problem, found)
 
     def _last_coefficients(self, shape: tuple[int, ...]) -> Any:

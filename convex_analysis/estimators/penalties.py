@@ -54,9 +54,13 @@ def penalty_at(
 def problem_at(
     problem: Problem, penalty: PenaltyLike, parameters: Mapping[str, Any] | None, alpha: float
 ) -> Problem:
-    """Return the problem with the penalty at an alpha; X and everything computed from it is shared."""
+    """Return the problem with the penalty at an alpha; X and everything computed from it is shared.
+
+    A problem that has that penalty already keeps it, and what was computed of it.
+    """
     made, lam = penalty_at(penalty, parameters, alpha)
-    return problem.with_penalty(made).with_lam(lam)
+    same = made is problem.penalty or (isinstance(penalty, str) and made == problem.penalty)
+    return (problem if same else problem.with_penalty(made)).with_lam(lam)
 
 
 def nested_parameters(penalty: Any, parameters: Any) -> dict[str, Any]:

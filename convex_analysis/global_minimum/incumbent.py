@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import TYPE_CHECKING
 
@@ -50,14 +51,20 @@ class Incumbent:
         width = problem.upper - problem.lower
         self._small = np.where(np.isfinite(width), 1e-3 * width, 0.0)
 
-    def begin(self) -> None:
-        """Search thoroughly from the l1 solution and from the dense end of the box."""
+    def begin(self, deadline: float = np.inf) -> None:
+        """Search thoroughly from the l1 solution and from the dense end of the box, while there is time."""
         for start in ("l1", "dense"):
+            left = max(deadline - time.perf_counter(), 0.0)
+            if self.n_searches and not left:
+                break
             self.n_searches += 1
+            limit = left if np.isfinite(left) else None
             with warnings.catch_warnings():
                 # A local search need not converge: only its objective counts.
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                solution = majorize_minimize(self.problem, start, tol=_LOCAL_TOLERANCE, max_iter=200)
+                solution = majorize_minimize(
+                    self.problem, start, tol=_LOCAL_TOLERANCE, max_iter=200, time_limit=limit
+                )
             self.offer(solution.x, solution.intercept)
 
     def search(self, start: Vector) -> bool:

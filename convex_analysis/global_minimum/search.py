@@ -81,10 +81,10 @@ def global_minimum(
     deadline = np.inf if time_limit is None else begun + time_limit
     with Progress(progress) as display:
         incumbent = Incumbent(problem, precision=0.01 * gap)
-        incumbent.begin()
+        incumbent.begin(deadline)
         search: BestFirst[Any]
         if problem.group is None:
-            search = _start(problem, incumbent, gap, max_nodes)
+            search = _start(problem, incumbent, gap, max_nodes, deadline)
         else:
             search = GroupSearch(problem, incumbent, gap)
         search.run(max_nodes, deadline, display.update)
@@ -92,7 +92,7 @@ def global_minimum(
     return _result(problem, search, gap, begun)
 
 
-def _start(problem: Problem, incumbent: Incumbent, gap: float, max_nodes: int) -> Search:
+def _start(problem: Problem, incumbent: Incumbent, gap: float, max_nodes: int, deadline: float) -> Search:
     """Bound the root, and again on what is left of it as long as that gets much smaller."""
     lower, upper = problem.lower.copy(), problem.upper.copy()
     bound, floor, n_nodes = least_value(problem), np.inf, 0
@@ -102,7 +102,7 @@ def _start(problem: Problem, incumbent: Incumbent, gap: float, max_nodes: int) -
         relaxation = _relaxation(problem, free, lower)
         search = Search(problem, relaxation, free, lower.copy(), incumbent, gap, floor, n_nodes)
         search.start(lower[free], upper[free], bound)
-        if not search.heap or search.n_nodes >= max_nodes:
+        if not search.heap or search.n_nodes >= max_nodes or time.perf_counter() >= deadline:
             return search
         root = search.heap[0]
         left = free[root.lower < root.upper]

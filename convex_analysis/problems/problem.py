@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -259,8 +258,8 @@ class Problem:
 
     def with_parts(self, **fields: Any) -> Self:
         """Return a copy with some attributes set, unchecked; the regulariser is made anew."""
-        other = copy.copy(self)
-        other.__dict__.update(fields)
+        other = object.__new__(type(self))  # a tenth of the time of copy.copy
+        other.__dict__.update(self.__dict__, **fields)
         other._regulariser = None
         return other
 

@@ -68,10 +68,10 @@ class MomentsModel:
         )
 
     def solve(self, problem: Problem, start: Vector, tolerance: float) -> Found | None:
-        """Solve a problem with this fit; None where rounding leaves the point short of the tolerance."""
-        weights = _weights(problem)
+        """Solve from a point of the box; None where rounding leaves the point short of the tolerance."""
+        weights = problem.regulariser.weights_at_zero
         lower, upper = problem.lower, problem.upper
-        x = np.clip(start, lower, upper)
+        x = start.copy()
         gradient = self._gradient + self._gram @ x
         L, free, work = self._scratch
         minimise(
@@ -90,12 +90,6 @@ class MomentsModel:
 
     def objective(self, problem: Problem, x: Vector) -> float:
         """Return the objective at a point with its best intercept."""
-        weights = _weights(problem)
+        weights = problem.regulariser.weights_at_zero
         loss = self._loss + float(x @ (self._gradient + 0.5 * (self._gram @ x)))
         return loss + float(weights @ np.abs(x))
-
-
-def _weights(problem: Problem) -> Vector:
-    """Return the straight penalty's weights; where nothing is charged its slope may be infinite."""
-    scale: Vector = problem.lam * problem.penalty_factor * problem.units
-    return scale * problem.slope_at_zero if scale.any() else scale

@@ -223,10 +223,10 @@ class Solver:
             start = "l1" if boxed and not problem.is_convex else "zero"
         if isinstance(start, str):
             gap = _START_GAP * abs(fit_at_zero)  # of a Poisson or gamma loss it may be negative
-            if start == "l1":
-                return self._step.compute(weights, problem=problem, gap=gap).point_of_fit
-            if start == "dense" and not np.isfinite(problem.upper).all():
-                return self._step.compute(1e-3 * weights, problem=problem, gap=gap).point_of_fit
+            if start == "l1" or (start == "dense" and not np.isfinite(problem.upper).all()):
+                share = 1.0 if start == "l1" else 1e-3
+                step = self._step.compute(share * weights, gap=gap, time_limit=stop.left, problem=problem)
+                return step.point_of_fit
             x = zero if start == "zero" else problem.upper.copy()
         else:
             x = _given(problem, start)

@@ -23,6 +23,13 @@ class Status(Enum):
     def __str__(self) -> str:
         return self.value
 
+    @property
+    def advice(self) -> str:
+        """What a caller may do about it, "" where nothing is to be done or the message says it."""
+        if self is Status.ITERATION_LIMIT:
+            return "Increase max_iter or tol, or standardise the features."
+        return "Standardise the features, or increase tol." if self is Status.STALLED else ""
+
 
 @dataclass(frozen=True, eq=False)
 class Progress:
@@ -75,6 +82,11 @@ class Stop:
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.perf_counter() - self.begun
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the time is over, None without a limit."""
+        return None if self.time_limit is None else max(self.time_limit - self.seconds, 0.0)
 
     @property
     def is_late(self) -> bool:

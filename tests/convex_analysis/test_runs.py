@@ -10,7 +10,15 @@ from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
 from concave_sparsity import L1, MCP, SCAD, Log, Lq
-from convex_analysis import ConvergenceWarning, RegressionProblem, Status, majorize_minimize, path
+from convex_analysis import (
+    ConvergenceWarning,
+    MaskProblem,
+    RegressionProblem,
+    Status,
+    global_minimum,
+    majorize_minimize,
+    path,
+)
 from convex_analysis.solver.active_set import ActiveSet
 from convex_analysis.threads import one_thread, threads_for
 
@@ -227,8 +235,11 @@ def test_a_time_limit_holds_for_the_starts_too(monkeypatch):
     steps = []
     plain = ActiveSet._step
     monkeypatch.setattr(ActiveSet, "_step", lambda run, most: steps.append(1) or plain(run, most))
-    for start in (None, "multi"):
+    for start in (None, "multi", "l1", "dense"):
         with pytest.warns(ConvergenceWarning, match="time limit"):
             found = majorize_minimize(problem, start, time_limit=0.0)
         assert found.status is Status.TIME_LIMIT
+    bounded = MaskProblem(X, X[:, 0], penalty=Log(0.1), lam=0.02)
+    late = global_minimum(bounded, time_limit=1e-9)  # its first points; the root has a relaxation of its own
+    assert late.lower_bound <= late.objective == bounded.objective(late.x)
     assert not steps

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from concave_sparsity import L1, MCP, Log, Lq
-from convex_analysis import ConcaveRegressorCV, RegressionProblem
+from convex_analysis import ConcaveClassifierCV, ConcaveRegressorCV, RegressionProblem
 from convex_analysis.cross_validation import chosen_index
+from convex_analysis.estimators import alpha_choice
 from convex_analysis.estimators.penalties import problem_at
 from convex_analysis.path import follow
 from convex_analysis.solver.stop import Stop
@@ -77,3 +79,20 @@ def test_choice() -> None:
     assert chosen_index(lost, "best") == 2
     with pytest.raises(ValueError, match="no fold"):
         chosen_index(np.full((2, 2), np.nan), "best")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_judging_a_few_samples_at_a_time_changes_nothing(weighted, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 4))
+    y = X[:, 0] + rng.standard_normal(90)
+    weights = rng.integers(0, 3, 90) * (np.arange(90) > 20) if weighted else None  # whole blocks have none
+    labels = np.digitize(y, [-0.5, 0.5])
+    for model, target in (
+        (ConcaveRegressorCV(alphas=5, cv=3), y),
+        (ConcaveClassifierCV(alphas=5, cv=3), labels),
+    ):
+        whole = clone(model).fit(X, target, weights).scores_
+        with monkeypatch.context() as within:
+            within.setattr(alpha_choice, "_BLOCK", 20)
+            np.testing.assert_allclose(clone(model).fit(X, target, weights).scores_, whole, rtol=1e-12)
