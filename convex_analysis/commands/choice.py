@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from convex_analysis.commands.stages import Stage
+    from concave_sparsity.stages import Stage
     from convex_analysis.losses.loss import Vector
     from convex_analysis.path import Path
     from convex_analysis.problems import Problem

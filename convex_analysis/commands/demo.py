@@ -27,8 +27,8 @@ def demo(*, seed: int = 0, save: Path | None = None) -> int:
     from rich.table import Table
 
     from concave_sparsity import L1, MCP, Log, Penalty
+    from concave_sparsity.stages import stage
     from convex_analysis import ConvergenceWarning, MaskProblem, global_minimum, majorize_minimize, theorems
-    from convex_analysis.commands.stages import stage
 
     console = Console()
 

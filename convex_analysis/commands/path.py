@@ -53,9 +53,9 @@ def path(
     json
         File for the report as JSON; - for standard output.
     """
+    from concave_sparsity.stages import stage
     from convex_analysis.commands.choice import choose
     from convex_analysis.commands.solving import deliver
-    from convex_analysis.commands.stages import stage
 
     if statement.lam != "auto":
         raise ValueError("--lam fixes one value, a path has a grid of them: leave it out, or use solve.")
@@ -65,7 +65,7 @@ def path(
     ):
         if file is not None and file.suffix not in endings:
             raise ValueError(f"--{name} must end in {' or '.join(endings)}, got {file}.")
-    with stage("reading the data"):
+    with stage("loading modules and data"):
         stated = statement.stated()
     with stage("following the path") as now:
         found = choose(

@@ -42,6 +42,7 @@ def solve(
     json
         File for the report as JSON; - for standard output.
     """
+    from concave_sparsity.stages import stage
     from convex_analysis.commands.solving import (
         deliver,
         solution_picture,
@@ -49,9 +50,8 @@ def solve(
         solve_quietly,
         store_solution,
     )
-    from convex_analysis.commands.stages import stage
 
-    with stage("reading the data"):
+    with stage("loading modules and data"):
         stated = statement.stated()
     with stage("choosing lam on a path") as now:
         problem, chosen, last = statement.settled(stated.problem, now)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
-    from convex_analysis.commands.stages import Stage
+    from concave_sparsity.stages import Stage
     from convex_analysis.commands.standard_units import StandardUnits
     from convex_analysis.losses.loss import Vector
     from convex_analysis.problems import Problem

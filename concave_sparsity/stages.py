@@ -57,7 +57,7 @@ def stage(doing: str) -> Iterator[Stage]:
 def _write(now: Stage, ended: threading.Event) -> None:
     wait = FIRST
     while not ended.wait(wait):
-        sys.stderr.write(f"convex-analysis: {now}\n")
+        sys.stderr.write(f"{now}\n")
         sys.stderr.flush()
         wait = min(2.0 * wait, LONGEST)
 
