@@ -73,7 +73,7 @@ def _print_columns() -> None:
     console = Console()
     for name, columns in (("results", RESULTS), ("metrics", METRICS)):
         table = Table(title=f"table {name}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("column", no_wrap=True)
+        table.add_column("column", max_width=32)  # wraps between names; the text needs the rest
         table.add_column("what it holds", overflow="fold")
         for column, meaning in columns.items():
             table.add_row(column, meaning)

@@ -32,6 +32,7 @@ def printed(capsys, *arguments):
         (("tasks",), ("classification", "language-model", "perplexity", "label_smoothing")),
         (("methods",), ("continuous-sparsification", "concave", "E: epochs")),
         (("methods", "concave"), ("quantile", "gain_memory")),
+        (("query",), ("what it holds", "asked_density", "dense_validation_accuracy", "train_loss")),
         (("data",), ("tiny-imagenet", "100,000 + 10,000", "--fetch")),
     ],
 )
