@@ -5,11 +5,27 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from convex_analysis.global_minimum.incumbent import Incumbent
+
+# What steers the searches, and the nodes of 25 small problems (masks, signed, groups; five penalties; geometric
+# mean 61.4 as it is): nothing here hangs on a figure.
+# An interval is split between its middle and the relaxation's solution: 64.7 at the middle, 64.3 at the
+# solution; at least a tenth from either end: 61.5 with a fiftieth, 61.1 with a fifth.
+TOWARDS_SOLUTION = 0.5
+SMALLEST_SHARE = 0.1
+# Duality gap of a node, as a share of what its bound lacked before: 61.6 with a tenth of it, 63.5 with 0.3.
+COARSENESS = 0.02
+
+
+def between(lower: Any, upper: Any, solution: Any) -> Any:
+    """Return where to split finite intervals, elementwise."""
+    width, middle = upper - lower, 0.5 * (lower + upper)
+    point = middle + TOWARDS_SOLUTION * (solution - middle)
+    return np.clip(point, lower + SMALLEST_SHARE * width, upper - SMALLEST_SHARE * width)
 
 
 class Bounded(Protocol):

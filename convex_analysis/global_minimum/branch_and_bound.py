@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convex_analysis.global_minimum.batch import Batch, Node
-from convex_analysis.global_minimum.best_first import BestFirst
+from convex_analysis.global_minimum.best_first import COARSENESS, SMALLEST_SHARE, BestFirst, between
 from convex_analysis.global_minimum.envelope import Envelope, envelope
 from convex_analysis.global_minimum.exclusion import exclude_nonstationary, holes, leave_holes, tighten
 from convex_analysis.global_minimum.incumbent import Incumbent
@@ -18,19 +18,16 @@ from convex_analysis.losses.loss import Vector
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# A box is split between its middle and the relaxation's solution, at least a tenth from either end.
-_TOWARDS_SOLUTION = 0.5
-_SMALLEST_SHARE = 0.1
-# Duality gap of a node, as a share of what its bound lacked before.
-_COARSENESS = 0.02
 # A node is bound again, so many times at most, where less than a share of what its bound lacks is
 # the distance of the envelope from the penalty: then its box has shrunk since, or the bound was coarse.
+# The nodes of the problems of `best_first`: 61.6 with a share of 0.1, 60.9 with 0.9; 63.4 if never bound again.
 _EXPLAINED = 0.5
 _REPEATS = 3
 _REPEATS_UNSPLIT = 30
 # A box is given up where its bound is not far off, and rounding accounts for this share of what it lacks.
 _LOST = 0.2
-# The curvature is computed anew where fewer than this share of the coordinates are still free.
+# The curvature is computed anew where fewer than this share of the coordinates are still free: 65.8 nodes with
+# 0.5, 58.2 with 0.95, each dearer.
 _STILL_FREE = 0.8
 
 
@@ -132,16 +129,14 @@ class Search(BestFirst[Node]):
         """Split each box along its column and bound the halves."""
         row = np.arange(column.size)
         a, b, t = (part[row, column] for part in (batch.lower, batch.upper, batch.x))
-        middle, width = 0.5 * (a + b), b - a
-        point = middle + _TOWARDS_SOLUTION * (t - middle)
-        point = np.clip(point, a + _SMALLEST_SHARE * width, b - _SMALLEST_SHARE * width)
+        width, point = b - a, between(a, b, t)
         below, above = point.copy(), point.copy()
         # A hole on the relaxed solution's side of zero is the place to split.
         near, far = (
             np.where(t < 0.0, left[column], right[column]) for left, right in zip(self.left, self.right)
         )
         near, far = np.where(t < 0.0, -far, near), np.where(t < 0.0, -near, far)
-        wide = (far - near >= _SMALLEST_SHARE * width) | (a < 0.0) & (b > 0.0)
+        wide = (far - near >= SMALLEST_SHARE * width) | (a < 0.0) & (b > 0.0)
         hole = (far > near) & (a <= near) & (far <= b) & wide
         below[hole], above[hole] = near[hole], far[hole]
         # Children 2i and 2i + 1 of box i lie below and above its point.
@@ -159,7 +154,7 @@ class Search(BestFirst[Node]):
     def _solve(self, batch: Batch, minorant: Envelope) -> None:
         """Bound boxes, shrink them, and keep those that may hold a better point."""
         cutoff, lower, upper = self.cutoff, batch.lower, batch.upper
-        tolerance = np.maximum(1e-3 * self.gap, _COARSENESS * (cutoff - batch.bound))
+        tolerance = np.maximum(1e-3 * self.gap, COARSENESS * (cutoff - batch.bound))
         bounds = self.relaxation.solve(minorant, lower, upper, batch.x, cutoff, tolerance)
         self.n_nodes += lower.shape[0]
         tighten(batch.stiffness, minorant, bounds, cutoff, lower, upper)

@@ -10,7 +10,7 @@ import numpy as np
 
 from convex_analysis.certificate import least_value
 from convex_analysis.convex_step import ConvexStep
-from convex_analysis.global_minimum.best_first import BestFirst
+from convex_analysis.global_minimum.best_first import COARSENESS, BestFirst, between
 from convex_analysis.global_minimum.envelope import chord
 from convex_analysis.global_minimum.exclusion import holes, leave_holes
 from convex_analysis.global_minimum.incumbent import Incumbent
@@ -19,11 +19,6 @@ from convex_analysis.losses.loss import Vector
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# A group is split between the middle of its interval and the relaxed norm, at least a tenth from either end.
-_TOWARDS_SOLUTION = 0.5
-_SMALLEST_SHARE = 0.1
-# Duality gap of a node, as a share of what its bound lacked before.
-_COARSENESS = 0.02
 # A node is solved again, so often at most, where the duality gap is most of what its bound lacks.
 _REPEATS = 3
 _FAR = 1e150  # where the slope that a penalty never falls below is read
@@ -166,13 +161,7 @@ class GroupSearch(BestFirst[Shell]):
         start, end = float(self.hole[0][g]), float(self.hole[1][g])
         if near <= start < end <= far:
             return start, end
-        if not np.isfinite(far):
-            point = max(norm, 2.0 * near)
-        else:
-            width = far - near
-            point = 0.5 * (near + far)
-            point += _TOWARDS_SOLUTION * (norm - point)
-            point = min(max(point, near + _SMALLEST_SHARE * width), far - _SMALLEST_SHARE * width)
+        point = float(between(near, far, norm)) if np.isfinite(far) else max(norm, 2.0 * near)
         return point, point
 
     def _solve(self, node: Shell, missing: float) -> None:
@@ -182,7 +171,7 @@ class GroupSearch(BestFirst[Shell]):
         start = np.where(node.far[self.place] > 0.0, node.x, 0.0)
         step = self._solver.compute(
             weights[self.place], start=start, intercept=node.intercept,
-            gap=max(1e-3 * self.gap, _COARSENESS * missing),
+            gap=max(1e-3 * self.gap, COARSENESS * missing),
         )  # fmt: skip
         self.n_nodes += 1
         dual = step.dual + float(height.sum())
