@@ -11,8 +11,8 @@ import numpy as np
 
 from convex_analysis.global_minimum.incumbent import Incumbent
 
-# What steers the searches, and the nodes of 25 small problems (masks, signed, groups; five penalties; geometric
-# mean 61.4 as it is): nothing here hangs on a figure.
+# What steers the searches, and the nodes of 25 small problems (masks, signed, groups; five penalties;
+# geometric mean 61.4 as it is): nothing here hangs on a figure.
 # An interval is split between its middle and the relaxation's solution: 64.7 at the middle, 64.3 at the
 # solution; at least a tenth from either end: 61.5 with a fiftieth, 61.1 with a fifth.
 TOWARDS_SOLUTION = 0.5

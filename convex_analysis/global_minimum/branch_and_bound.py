@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 # A node is bound again, so many times at most, where less than a share of what its bound lacks is
 # the distance of the envelope from the penalty: then its box has shrunk since, or the bound was coarse.
-# The nodes of the problems of `best_first`: 61.6 with a share of 0.1, 60.9 with 0.9; 63.4 if never bound again.
+# Nodes of the problems of `best_first`: 61.6 with a share of 0.1, 60.9 with 0.9; 63.4 if never bound again.
 _EXPLAINED = 0.5
 _REPEATS = 3
 _REPEATS_UNSPLIT = 30
 # A box is given up where its bound is not far off, and rounding accounts for this share of what it lacks.
 _LOST = 0.2
-# The curvature is computed anew where fewer than this share of the coordinates are still free: 65.8 nodes with
-# 0.5, 58.2 with 0.95, each dearer.
+# The curvature is computed anew where fewer than this share of the coordinates are still free: 65.8 nodes
+# with 0.5, 58.2 with 0.95, each dearer.
 _STILL_FREE = 0.8
 
 
