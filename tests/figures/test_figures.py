@@ -1,8 +1,10 @@
 """Every figure is drawn from what is stored, labelled, and the same each time; the store is honest."""
 
+import io
 import json
 from importlib import import_module
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -16,8 +18,7 @@ def draw(name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_each_figure_is_labelled_and_written_as_vector_and_bitmap(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "PICTURES", tmp_path)
+def test_each_figure_is_labelled_and_lies_there_as_vector_and_bitmap(name):
     figure = draw(name)
     for axes in figure.axes:
         if axes.get_label() == "<colorbar>":
@@ -26,17 +27,16 @@ def test_each_figure_is_labelled_and_written_as_vector_and_bitmap(name, tmp_path
         assert axes.get_xlabel(), f"{name}: an x axis has no label"
         labels = [other.get_ylabel() for other in figure.axes]
         assert axes.get_ylabel() or any(labels) or axes.get_yticklabels(), f"{name}: a y axis has no label"
-    png, svg = style.save(figure, name)
-    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert "<svg" in svg.read_text()
-    # What lies in the repository is what the stored results give: redrawn, it has the same axes and size.
-    assert (style.Path(style.__file__).parent / "pictures" / f"{name}.png").is_file()
+    figure.savefig(io.BytesIO(), dpi=20)  # mathematics that cannot be set ends in an error here
+    plt.close(figure)
+    assert (style.PICTURES / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "<svg" in (style.PICTURES / f"{name}.svg").read_text()
 
 
 def test_the_same_data_give_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(style, "PICTURES", tmp_path)
-    first = [path.read_bytes() for path in style.save(draw("effective_penalty"), "effective_penalty")]
-    second = [path.read_bytes() for path in style.save(draw("effective_penalty"), "effective_penalty")]
+    first = [path.read_bytes() for path in style.save(draw("log_against_l1"), "log_against_l1")]
+    second = [path.read_bytes() for path in style.save(draw("log_against_l1"), "log_against_l1")]
     assert first == second
 
 
