@@ -19,7 +19,16 @@ _OPTIONS: dict[str, Any] = {
 
 def compiled(function: F) -> F:
     """Compile to machine code on first use, cached on disk; without a writable place, in memory only."""
+    return _jit(function, _OPTIONS)
+
+
+def unlocked(function: F) -> F:
+    """Compile likewise to code that lets go of the interpreter's lock: threads run it side by side."""
+    return _jit(function, {**_OPTIONS, "nogil": True})
+
+
+def _jit(function: F, options: dict[str, Any]) -> F:
     try:
-        return numba.jit(cache=True, **_OPTIONS)(function)  # type: ignore[no-any-return]
+        return numba.jit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # numba found no folder for its cache
-        return numba.jit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+        return numba.jit(**options)(function)  # type: ignore[no-any-return]

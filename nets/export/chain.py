@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import operator
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,15 @@ _IDLE = (nn.Identity, nn.Dropout, nn.AlphaDropout, F.dropout)
 
 _NORMS = (nn.BatchNorm1d,)
 
+#: Samples of a thread at least: below, handing them over takes longer than the products.
+SHARED = 64
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads that share large batches with the caller; numba's own would set torch's number."""
+    return ThreadPoolExecutor(os.cpu_count(), "chain")
+
 
 class NotAChain(ValueError):
     """A network is no chain of linear layers; the message says at what."""
@@ -39,6 +51,8 @@ class _Layer:
 
 class Chain:
     """A compiled chain of sparse linear layers: inputs to outputs in one call, without gradients.
+
+    Batches of 2 SHARED samples and more are shared out among as many threads as torch has.
 
     Parameters
     ----------
@@ -62,6 +76,7 @@ class Chain:
     def __init__(self, model: nn.Module) -> None:
         from nets.export.chain_kernel import LANES, run_chain
 
+        self._lanes = LANES
         layers = linear_layers(model)
         self.sizes = (layers[0].weight.shape[1], *(len(layer.weight) for layer in layers))
         values: list[np.ndarray] = []
@@ -100,7 +115,17 @@ class Chain:
             raise ValueError(
                 f"this chain takes {self.sizes[0]} float32 numbers a sample, got {rows.shape[1]} {x.dtype}"
             )
-        return torch.from_numpy(self._run(np.ascontiguousarray(rows), *self._packed))
+        rows = np.ascontiguousarray(rows)
+        threads = min(torch.get_num_threads(), len(rows) // SHARED)
+        if threads < 2:  # a hand-over for every layer would take what one sample gains by it
+            return torch.from_numpy(self._run(rows, *self._packed))
+        size = (
+            -(-len(rows) // (threads * self._lanes)) * self._lanes
+        )  # in whole blocks: the same numbers to the bit
+        parts = [rows[begin : begin + size] for begin in range(0, len(rows), size)]
+        others = [_pool().submit(self._run, part, *self._packed) for part in parts[1:]]
+        first = self._run(parts[0], *self._packed)
+        return torch.from_numpy(np.concatenate([first, *(other.result() for other in others)]))
 
 
 def linear_layers(model: nn.Module) -> list[_Layer]:

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from concave_sparsity.compilation import compiled
+from concave_sparsity.compilation import compiled, unlocked
 
 #: Weights of a row that are multiplied at a time, and samples side by side.
 LANES = 8
@@ -156,7 +156,7 @@ def activation(x: Any, code: int) -> Any:
     return x
 
 
-@compiled
+@unlocked
 def run_chain(x: Any, values: Any, columns: Any, starts: Any, bias: Any, sizes: Any, codes: Any) -> Any:
     """Return the outputs, shape (n, outputs), of samples x, shape (n, inputs).
 

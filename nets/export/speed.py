@@ -62,7 +62,7 @@ class Measurement:
     Parameters
     ----------
     batch, threads : int
-        Samples a batch; threads of torch and onnxruntime. The compiled chain and scipy use one.
+        Samples a batch; threads of torch, onnxruntime and, from 128 samples on, the chain. Scipy uses one.
     timings : tuple of Timing
         In the order of `ROUTES`.
     best : str

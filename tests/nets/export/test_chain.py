@@ -65,6 +65,23 @@ class Functional(nn.Module):
         return torch.sigmoid(self.last(self.two(x)))
 
 
+def test_large_batches_are_shared_by_threads_to_the_bit():
+    generator = torch.Generator().manual_seed(0)
+    chain = Chain(nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 4)))
+    before = torch.get_num_threads()
+    try:
+        for samples in (127, 128, 200):
+            x = torch.randn(samples, 20, generator=generator)
+            told = []
+            for threads in (1, 2, 3):
+                torch.set_num_threads(threads)
+                told.append(chain(x))
+            assert torch.equal(told[0], told[1])
+            assert torch.equal(told[0], told[2])
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_normalisation_dropout_and_functions_are_followed():
     model = thin(Functional())
     x = torch.randn(5, 3, 4)
