@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import pinvh
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solver.stacked_set import StackedSet
@@ -133,11 +134,10 @@ def support_value(
     total = problem.regulariser.support_function(
         t, weights, problem.lower, problem.upper, problem.ridge, growth
     )
-    # Rounding aside, an unbounded direction makes the dual value -inf; most often the fastest one tells.
-    growing = np.flatnonzero(growth)
-    for j in growing[np.argsort(-growth[growing], kind="stable")]:
-        largest = float(problem.fit.largest_entries[j]) * float(np.abs(nu).sum())
-        if growth[j] > 1e-12 * largest:
+    # Rounding aside, an unbounded direction makes the dual value -inf.
+    if growth.any():
+        rounding = 1e-12 * float(np.abs(nu).sum()) * problem.fit.largest_entries
+        if (growth > rounding).any():
             return np.inf
     return float(total)
 
@@ -216,11 +216,11 @@ def _project(
     if constant:
         gram[size, :size] = gram[:size, size] = design.restricted_rmatvec(free, metric)
         gram[size, size] = metric.sum()
-    inverse = _inverse(gram)
+    solve = _solver(gram)
     moved = nu
     for _ in range(2):  # the second pass removes the rounding of the first
         products = np.append(design.restricted_rmatvec(free, moved), [moved.sum()] * constant)
-        share = inverse @ products
+        share = solve(products)
         step = design.restricted_matvec(free, share[:size]) + share[size:].sum()
         moved = moved - problem.fit.hessian_product(metric, step)
     slack = _slack(problem, moved - nu)
@@ -238,17 +238,14 @@ def _project(
     return DualPoint(moved, problem.design.rmatvec(moved))
 
 
-def _inverse(gram: Vector) -> Vector:
-    """Return the inverse of a positive semidefinite matrix; of dependent columns the pseudo-inverse."""
-    inverse: Vector
+def _solver(gram: Vector) -> Callable[[Vector], Vector]:
+    """Return how to solve with a positive semidefinite matrix; of dependent columns by the pseudo-inverse."""
     L, failed = dpotrf(gram, lower=1)
     pivots = L.diagonal()
     if not failed and float(pivots.min()) > 1e-7 * float(pivots.max()):
-        lower = dpotri(L, lower=1)[0]
-        inverse = np.tril(lower) + np.tril(lower, -1).T
-    else:
-        inverse = np.asarray(pinvh(gram), dtype=np.float64)
-    return inverse
+        return lambda v: dpotrs(L, v, lower=1)[0]
+    inverse = np.asarray(pinvh(gram), dtype=np.float64)
+    return lambda v: inverse @ v
 
 
 def _finite_size(bound: Vector) -> Vector:

@@ -47,4 +47,4 @@ def test_a_solve_takes_a_fraction_of_the_memory_of_the_data(form):
     )
     figures = json.loads(told.stdout)
     assert figures["support"] > 0
-    assert figures["grown"] < 0.3 * figures["size"]
+    assert figures["grown"] < (0.2 if form == "csc" else 0.3) * figures["size"]
