@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -227,6 +227,12 @@ def check(holds: bool, name: str, value: object, wanted: str) -> None:
     """Raise ValueError naming the parameter, what it must be and what it is."""
     if not holds:
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
+
+
+def check_several(values: object, name: str) -> None:
+    """Raise ValueError for one value where a sequence of them is wanted."""
+    single = isinstance(values, (str, Mapping)) or not isinstance(values, Iterable)
+    check(not single, name, values, f"a sequence, such as [{values!r}]")
 
 
 def _patterns(value: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nets import registry
 from nets.analysis.matching import judge, largest_matching_sparsity
 from nets.analysis.series import Series
-from nets.configuration import CONTROLS, Play, check
+from nets.configuration import CONTROLS, Play, check, check_several
 from nets.metric import ACCURACY, Metric
 from nets.result import Result
 from nets.runs.jobs import Job, jobs
@@ -207,6 +207,8 @@ def compare(
     """
     from nets.methods import method_text
 
+    for several, name in ((methods, "methods"), (densities, "densities"), (controls, "controls")):
+        check_several(several, name)
     play = Play(**changes) if play is None else replace(play, **changes)
     chosen_seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     check(len(chosen_seeds) > 0, "seeds", seeds, "at least 1")

@@ -123,6 +123,11 @@ class Masking(Steps):
         self.options = chosen.settle(options or {})
         if chosen.cost(0.5, 1.0, self.options) > 1.0:
             raise ValueError("rounds are several trainings: use nets.find_ticket with train=my_training")
+        if self.options.get("rewinding", "weights") != "weights":
+            raise ValueError(
+                "rewinding is said when the ticket is cut: masking.ticket() keeps the trained weights, "
+                "masking.ticket(weights=initial_state) rewinds them; leave the option out"
+            )
         own = (
             density if isinstance(density, Mapping) else density_under(granularity_name(granularity), density)
         )

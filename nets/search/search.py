@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from concave_sparsity import Log, Penalty
 from concave_sparsity.penalty_text import parse_penalty
-from nets.configuration import Scalar, Training, check
+from nets.configuration import Scalar, Training, check, check_several
 from nets.data import AnyData
 from nets.granularity.factory import groups_of
 from nets.granularity.layers import LayerDensities
@@ -101,6 +101,7 @@ class Wanted:
     options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        check_several(self.densities, "densities")
         if self.penalty is not None:
             object.__setattr__(self, "penalty", parse_penalty(self.penalty))
         object.__setattr__(self, "granularity", granularity_name(self.granularity))

@@ -1,6 +1,7 @@
 """Find, rewind, retrain: exact densities, fixed by the seed, any network, any data."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -191,6 +192,13 @@ def test_tickets_of_imp_are_nested(blobs, conv_net):
 def test_errors(blobs, conv_net, settings_, sentence):
     with pytest.raises(ValueError, match=sentence):
         nets.find_ticket(conv_net(), blobs, **settings_)
+
+
+@pytest.mark.parametrize("one", [0.5, {"*": 0.5}])
+def test_one_density_in_place_of_several_is_refused(blobs, conv_net, one):
+    for find in (partial(nets.find_tickets, conv_net(), blobs), nets.compare):
+        with pytest.raises(ValueError, match=r"densities must be a sequence, such as \["):
+            find(densities=one)
 
 
 def test_diverging_scores_are_refused(blobs, conv_net):

@@ -462,6 +462,7 @@ def test_a_state_that_the_training_went_on_changing_is_told(points):
             {"granularity": "2:4", "density": {"*": 0.1}},
             "densities of layers are for single weights, not for 2:4",
         ),
+        ({"options": {"rewinding": "fine-tuning"}}, "rewinding is said when the ticket is cut"),
         ({"method": "snip", "batch": iter([])}, "batch is an iterator, which can be read once"),
         (
             {"method": "snip", "batch": [torch.ones(2, 20)], "loss": cross_entropy},
