@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import math
 import os
@@ -20,7 +19,7 @@ from nets.data import AnyData, load
 from nets.granularity.factory import groups_of
 from nets.granularity.names import budget_of, density_under, prunes_units
 from nets.masking.course import SparseTraining
-from nets.masking.layout import Layout, maskable
+from nets.masking.layout import Layout, copied, maskable
 from nets.methods import Method
 from nets.methods import method as named_method
 from nets.metric import ACCURACY, Metric, accuracy_of
@@ -282,7 +281,7 @@ def find_tickets(
         raise TypeError(f"train= needs the network itself, got {type(model).__name__}")
     chosen, wanted = _settled(method, wanted)
     own = {"seed": setup.seed, "hooks": setup.hooks, "steps": steps, "loss": loss, "batch": batch}
-    search = OwnSearch(copy.deepcopy(model), train, wanted, **own)
+    search = OwnSearch(copied(model), train, wanted, **own)
     return _tickets(chosen, search, wanted, {"model": type(model).__name__}, [])
 
 

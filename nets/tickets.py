@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nets.masking import parametrization
-from nets.masking.layout import Layout, refuse_pruned, tied, unwrapped
+from nets.masking.layout import Layout, copied, refuse_pruned, tied, unwrapped
 from nets.storage import packed, tensor_file
 
 if TYPE_CHECKING:
@@ -312,7 +311,7 @@ class Ticket:
         ValueError
             If the network lacks a masked parameter or has it in another shape.
         """
-        plain = parametrization.make_permanent(copy.deepcopy(model))
+        plain = parametrization.make_permanent(copied(model))
         parameters = dict(plain.named_parameters())
         with torch.no_grad():
             for name, mask in self.masks.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,6 +163,12 @@ def refuse_pruned(model: nn.Module) -> None:
                     f"{where} carries a mask of torch.nn.utils.prune: nets.Ticket.from_pruned(model) takes "
                     f"it over, torch.nn.utils.prune.remove(module, {tensor!r}) makes it permanent"
                 )
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """Return a copy of a network; masks of `torch.nn.utils.prune`, which torch cannot copy, are refused."""
+    refuse_pruned(model)
+    return copy.deepcopy(model)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from torch import nn
 
 from nets.data import AnyData, Dataset, Stream
 from nets.data.batches import forward, mapped, tensors
+from nets.masking.layout import copied
 from nets.models.registry import Architecture
 from nets.registry import models
 from nets.tasks import CLASSIFICATION, Task
@@ -121,7 +121,7 @@ def _made(model: Any, shape: tuple[int, ...], n_classes: int, width: float = 1.0
                 f"{type(model).__name__} cannot be narrowed: give a factory with a parameter width "
                 "instead of a module"
             )
-        return copy.deepcopy(model)
+        return copied(model)
     if not callable(model):
         return model
     parameters = inspect.signature(model).parameters.values()
@@ -199,7 +199,7 @@ def reinitialise(model: nn.Module, *, seed: int) -> nn.Module:
     ValueError
         If a module that owns parameters has no `reset_parameters`.
     """
-    fresh = copy.deepcopy(model)
+    fresh = copied(model)
     with seeded(seed):
         for name, module in fresh.named_modules():
             reset = getattr(module, "reset_parameters", None)

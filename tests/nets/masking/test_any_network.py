@@ -168,6 +168,9 @@ def test_masks_of_torch_pruning_go_in_and_out():
         lambda: nets.attach(model, {"0.weight": torch.ones(5, 6).bool()}),
         lambda: nets.Masking(model, torch.optim.SGD(model.parameters(), 0.1), steps=5),
         lambda: nets.Ticket({"0.weight": torch.ones(5, 6).bool()}, plain.state_dict()).apply(model),
+        lambda: nets.find_ticket(model, (torch.rand(40, 6), torch.arange(40) % 2)),
+        lambda: nets.find_ticket(model, train=lambda model, masking: None, steps=9),
+        lambda: nets.models.reinitialise(model, seed=0),
     ):
         with pytest.raises(ValueError, match=r"0.weight carries a mask of torch.nn.utils.prune"):
             act()
