@@ -1,7 +1,6 @@
 """Find a ticket within a training loop of accelerate, then retrain it there with its pruned weights at zero.
 
-Needs ``pip install "concave-sparsity[trainer]"``. Run ``python examples/prune_with_accelerate.py``, or in
-several processes ``accelerate launch examples/prune_with_accelerate.py``; seconds.
+Run ``accelerate launch examples/prune_with_accelerate.py`` (the extra ``trainer``); seconds.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_two_sweeps_at_once_over_one_folder_do_each_run_once(tmp_path):
         "s = nets.sweep(json.loads(sys.argv[1]), sys.argv[2], workers=1)\n"
         "print(json.dumps([sum(o.computed for o in s.outcomes), len(s.finished), len(s.failures)]))\n"
     )
-    grid = {"epochs": 2, "method": ["imp", "concave", "random"], "density": [0.6, 0.4], "seed": [0, 1]}
+    grid = {"epochs": 2, "method": ["imp", "concave", "random"], "density": [0.6, 0.4]}
     both = [
         subprocess.Popen(
             [sys.executable, "-c", program, json.dumps(grid), runs], stdout=subprocess.PIPE, text=True
@@ -97,14 +97,14 @@ def test_two_sweeps_at_once_over_one_folder_do_each_run_once(tmp_path):
     told = [json.loads(process.communicate()[0]) for process in both]
     assert [failures for _, _, failures in told] == [0, 0]
     plan = make_plan(plays_of(grid), runs)
-    assert plan.counts == {"finished": 14}
-    assert len(nets.results(runs)) == 14
+    assert plan.counts == {"finished": 7}
+    assert len(nets.results(runs)) == 7
     lines = nets.query("select run, training, epoch, count(*) as n from metrics group by all", runs)
     assert set(lines["n"]) == {1}
     sessions = [json.loads(path.read_text())["sessions"] for path in runs.glob("*/environment.json")]
-    assert [len(session) for session in sessions] == [1] * 14
+    assert [len(session) for session in sessions] == [1] * 7
     computed = sum(count for count, _, _ in told)
-    assert computed <= 14  # a dense run that a job made on its way is nobody's own
+    assert computed <= 7  # a dense run that a job made on its way is nobody's own
 
 
 def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
