@@ -1,23 +1,28 @@
 """How many weights each layer keeps: as many everywhere, or where the network needs them.
 
 "global" gives every weight of the network one price: with the relative error e_l of each layer as a function
-of the share that it keeps, sum e_l is least where every layer's error falls by as much for its next weight.
-The curves are measured on the dense network, on some rows of each layer, by the same path and least squares.
+of the share that it keeps, and a_l how much of it reaches the network's output, sum a_l e_l is least where
+it falls by as much for the next weight of every layer. Both are measured on the dense network: the curves on
+some rows of each layer, by the same path and least squares; a_l by a small change of the layer alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from nets.layerwise.certificate import Outputs
 from nets.layerwise.moments import Calibration, SiteMoments, gather
 from nets.layerwise.recipe import Recipe
 from nets.layerwise.rows import LayerProblem, path_supports
 from nets.layerwise.sites import Site
-from nets.layerwise.support import Weights
+from nets.layerwise.support import Weights, density_count, largest
 from nets.masking.layout import Layout
 from nets.masking.selection import layer_counts
 
@@ -26,10 +31,14 @@ ALLOCATIONS = ("row", "layer", "global")
 #: Densities, relative to the one asked for, at which a layer's error is measured; rows that are looked at.
 FACTORS = (0.15, 0.3, 0.5, 0.75, 1.0, 1.35, 2.0, 3.0, 5.0)
 ROWS = 48
+#: The relative error at which it is measured how much of it reaches the output.
+SMALL_ERROR = 0.01
 #: No layer keeps less than this share of the density asked for.
 LEAST = 0.1
 
 Counts = dict[str, list[int]]
+#: Another matrix of a site, and what its bias gains.
+Change = tuple[Site, Tensor, NDArray[np.float64] | None]
 
 
 def even_counts(model: nn.Module, sites: Sequence[Site], density: float) -> Counts:
@@ -50,16 +59,17 @@ def _pieces(model: nn.Module, sites: Sequence[Site]) -> list[tuple[str, tuple[in
 
 def global_counts(
     model: nn.Module,
+    copied: nn.Module,
     blocks: Sequence[tuple[str, Sequence[Site], int | None]],
     data: Calibration,
     recipe: Recipe,
 ) -> Counts:
-    """Return the counts that make the sum of the layers' relative errors least, exact in sum.
+    """Return the counts that make the change of the network's output least to first order, exact in sum.
 
     Parameters
     ----------
-    model : Module
-        The dense network, in evaluation mode.
+    model, copied : Module
+        The dense network, in evaluation mode, and a copy; layers of the copy are changed and restored.
     blocks : sequence of (str, sites, int or None)
         What is measured in one pass each: memory holds the moments of one block at a time.
     data : Calibration
@@ -72,11 +82,14 @@ def global_counts(
     shares = np.unique(np.minimum([f * density for f in FACTORS], 1.0))
     curves: dict[str, Weights] = {}
     parameters = dict(model.named_parameters())
+    outputs = Outputs(model, data)
     for _, block, calls in blocks:
         found = gather(model, model, block, data, calls)
         for site in block:
             weights = site.matrix(parameters[site.parameter].detach()).double().cpu().numpy()
-            curves[site.name] = _curve(found.pop(site.name), weights, shares, recipe, bool(site.bias))
+            moments = found.pop(site.name)
+            curve = _curve(moments, weights, shares, recipe, bool(site.bias))
+            curves[site.name] = curve * _reach(outputs, copied, site, moments, weights, recipe)
     pieces = _pieces(model, sites)
     sizes = [int(np.prod(shape)) for _, shape in pieces]
     errors = [curves[name] / len([n for n, _ in pieces if n == name]) for name, _ in pieces]
@@ -86,6 +99,96 @@ def global_counts(
     for (name, _), count in zip(pieces, counts):
         result.setdefault(name, []).append(count)
     return result
+
+
+def tried_counts(
+    model: nn.Module,
+    copied: nn.Module,
+    blocks: Sequence[tuple[str, Sequence[Site], int | None]],
+    data: Calibration,
+    recipe: Recipe,
+) -> tuple[str, Counts]:
+    """Return "layer" or "global" and its counts: what changes the output less in a trial.
+
+    The trial prunes all layers by either on the dense network's inputs, without exchanges. Deep networks
+    that lose much, whose errors no longer add up, are better off with as much in every layer.
+    Parameters as of `global_counts`.
+    """
+    sites = [site for _, block, _ in blocks for site in block]
+    candidates = {
+        "layer": even_counts(model, sites, recipe.density),
+        "global": global_counts(model, copied, blocks, data, recipe),
+    }
+    changes: dict[str, list[Change]] = {name: [] for name in candidates}
+    parameters = dict(model.named_parameters())
+    for _, block, calls in blocks:
+        found = gather(model, model, block, data, calls)
+        for site in block:
+            weights = site.matrix(parameters[site.parameter].detach()).double().cpu().numpy()
+            centred = recipe.fit_bias and bool(site.bias)
+            gram, cross, squares, x, y = found.pop(site.name).means(centred)
+            new = {name: np.empty_like(weights) for name in candidates}
+            for g in range(len(weights)):
+                problem = LayerProblem.of(
+                    gram[g], weights[g], ridge=recipe.ridge, cross=cross[g], squares=squares[g]
+                )
+                counts = [counts[site.name][g] for counts in candidates.values()]
+                for name, mask in zip(candidates, path_supports(problem, recipe.penalty, counts)):
+                    new[name][g] = problem.on(mask)
+            for name, values in new.items():
+                shift = y - np.einsum("god,gd->go", values, x) if centred else None
+                changes[name].append((site, torch.from_numpy(values).float(), shift))
+    outputs = Outputs(model, data)
+    moved = {}
+    for name, change in changes.items():
+        with _changed(copied, change):
+            moved[name] = outputs.change(copied)
+    best = "layer" if moved["layer"] < moved["global"] else "global"
+    return best, candidates[best]
+
+
+@contextmanager
+def _changed(network: nn.Module, changes: Sequence[Change]) -> Iterator[None]:
+    """Put other matrices into a network, and add to its biases, for a while."""
+    parameters = dict(network.named_parameters())
+    names = {site.parameter for site, *_ in changes} | {
+        site.bias for site, _, add in changes if add is not None
+    }
+    before = {name: parameters[name].data.clone() for name in names}
+    try:
+        for site, matrix, add in changes:
+            weight = parameters[site.parameter].data
+            site.put(weight, matrix.to(weight))
+            if add is not None:
+                bias = site.part_of_bias(parameters[site.bias].data)
+                bias.add_(torch.from_numpy(add.reshape(-1)).to(bias))
+        yield
+    finally:
+        for name, tensor in before.items():
+            parameters[name].data.copy_(tensor)
+
+
+def _reach(
+    outputs: Outputs, copied: nn.Module, site: Site, moments: SiteMoments, weights: Weights, recipe: Recipe
+) -> float:
+    """Return the squared relative change of the network's output over the layer's relative error.
+
+    The layer alone is changed, in the direction of pruning what counts least, by an error of 1%.
+    """
+    centred = recipe.fit_bias and bool(site.bias)
+    gram, _, squares, x, _ = moments.means(centred)
+    change = np.empty_like(weights)
+    for g in range(len(weights)):
+        score = np.abs(weights[g]) * np.sqrt(np.maximum(np.diag(gram[g]), 0.0))
+        kept = largest(score, density_count(recipe.density, score.size))
+        change[g] = np.where(kept, 0.0, -weights[g])
+    error = float(np.einsum("goi,gij,goj->", change, gram, change, optimize=True))
+    if not error > 0 or not squares.sum() > 0 or not outputs.size > 0:
+        return 1.0
+    change *= math.sqrt(SMALL_ERROR * float(squares.sum()) / error)
+    shift = -np.einsum("goi,gi->go", change, x) if centred else None
+    with _changed(copied, [(site, torch.from_numpy(weights + change), shift)]):
+        return outputs.change(copied) ** 2 / SMALL_ERROR
 
 
 def _curve(moments: SiteMoments, weights: Weights, shares: Weights, recipe: Recipe, biased: bool) -> Weights:

@@ -258,6 +258,13 @@ class Outputs:
         self.changes[block] = _length([a - b for a, b in zip(now, self.last)]) / self.size
         self.last = now
 
+    def change(self, network: nn.Module) -> float:
+        """Return by how much a network's output differs from the dense one's, relative to it."""
+        if not self.size > 0:
+            return float("nan")
+        now = [first_tensor(run_on(network, call)) for call, _ in self.calls]
+        return _length([a - b for a, b in zip(now, self.first)]) / self.size
+
     @property
     def total(self) -> float:
         """By how much the output has changed since the start, relative to it."""

@@ -18,7 +18,7 @@ from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
 from concave_sparsity.penalty_text import parse_penalty
 from nets.granularity.names import density_under, granularity_kind, granularity_name
-from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts
+from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts, tried_counts
 from nets.layerwise.certificate import (
     Certificate,
     LayerCertificate,
@@ -87,9 +87,11 @@ def prune(
     allocation : str, optional
         Where the weights of a density are shared out: "row" (every row of every layer keeps as many),
         "layer" (every layer does, its rows as they need), "global" (layers do as well: one price of a weight
-        for the whole network, on the layers' relative errors). Units: "layer" (everywhere the same share of
-        the units) or "global". Default: "global"; of the rivals that choose single weights "layer", as in
-        their papers. N:M leaves nothing to share out.
+        for the whole network, on the layers' errors as far as they reach its output). Units: "layer"
+        (everywhere the same share of the units) or "global". Default: of single weights with the concave
+        solver "layer" or "global", whichever changes the output less in a trial; of units "global"; of the
+        rivals "layer", as in their papers. ``metadata["allocation"]`` tells which. N:M leaves nothing to
+        share out.
     solver : str
         "concave", or a rival: "magnitude", "wanda", "sparsegpt", "obc", "alps"; "+refit" behind a name asks
         for least squares on its support. Of units "concave", "magnitude" or "random" (by torch's generator).
@@ -131,12 +133,10 @@ def prune(
         raise ValueError(
             f'granularity must be "weight", "channel", "head" or N:M such as "2:4", got {granularity!r}'
         ) from None
+    tried = allocation is None and solver == "concave" and granularity == "weight"
     if allocation is None:
-        allocation = (
-            "global"
-            if solver == "concave" or granularity_kind(granularity) in ("channel", "head")
-            else "layer"
-        )
+        units_go = granularity_kind(granularity) in ("channel", "head")
+        allocation = "global" if solver == "concave" or units_go else "layer"
     if allocation not in ALLOCATIONS:
         raise ValueError(f"allocation must be one of {', '.join(ALLOCATIONS)}, got {allocation!r}")
     if real_number(ridge, "ridge") < 0:
@@ -170,8 +170,10 @@ def prune(
             left_out |= units.left_out
             sites = [site for site in sites if site.parameter in units.masks]
             blocks = list(_blocks(model, sites, data, sequential))
+        elif tried and asked < 1 and len(sites) > 1:
+            allocation, counts = tried_counts(model, pruned, blocks, data, recipe)
         elif allocation == "global" and not recipe.patterns:
-            counts = global_counts(model, blocks, data, recipe)
+            counts = global_counts(model, pruned, blocks, data, recipe)
         for name, block, calls in blocks:
             found = gather(model, pruned if sequential else model, block, data, calls)
             for site in block:

@@ -436,3 +436,23 @@ def test_inputs_that_never_differ_need_no_ridge() -> None:
     assert all(bool(torch.isfinite(p).all()) for p in pruned.parameters())
     change = (pruned(x) - model(x)).square().sum() / model(x).square().sum()
     assert change < 0.1
+
+
+def test_a_layer_that_hardly_reaches_the_output_keeps_fewer_weights() -> None:
+    """Shared out over the network, weights go where the output needs them, not by the layers' own errors."""
+
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.loud, self.quiet = nn.Linear(30, 20), nn.Linear(30, 20)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.loud(x) + 0.05 * self.quiet(x)
+
+    torch.manual_seed(0)
+    model = Branches()
+    model.quiet.load_state_dict(model.loud.state_dict())  # the same layer: the same error at the same count
+    ticket = nets.prune(model, torch.randn(500, 30), 0.3, allocation="global")
+    kept = {name: int(mask.sum()) for name, mask in ticket.masks.items()}
+    assert kept["loud.weight"] > 2 * kept["quiet.weight"]
+    assert sum(kept.values()) == round(0.3 * 1200)
