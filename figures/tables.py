@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import channels, inference, own_loop, quantised, transformers
+from benchmarks import channels, inference, own_loop, quantised, small_transformers
 from figures import (
     claims,
     concave_forms,
@@ -80,8 +80,8 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ),
     ("benchmarks/README.md", "inference"): lambda: inference.table(_content("inference")),
     ("benchmarks/README.md", "own loop"): lambda: own_loop.table(_content("own-loop-cpu")["steps"]),
-    ("benchmarks/README.md", "language"): lambda: transformers.table("language"),
-    ("benchmarks/README.md", "vision"): lambda: transformers.table("vision"),
+    ("benchmarks/README.md", "language"): lambda: small_transformers.table("language"),
+    ("benchmarks/README.md", "vision"): lambda: small_transformers.table("vision"),
     ("docs/claims.md", "claims"): claims.table,
     ("docs/export.md", "quantised"): quantised.table,
     ("docs/granularity.md", "channels"): channels.table,

@@ -1,8 +1,8 @@
 """Small transformers with few of their weights: their score against density by methods, over paired seeds.
 
-    python benchmarks/transformers.py run SUBJECT     # appends rows; goes on where it was stopped
-    python benchmarks/transformers.py table SUBJECT   # prints the stored rows as markdown
-    python benchmarks/transformers.py plot SUBJECT    # draws them into figures/pictures
+    python benchmarks/small_transformers.py run SUBJECT     # appends rows; goes on where it was stopped
+    python benchmarks/small_transformers.py table SUBJECT   # prints the stored rows as markdown
+    python benchmarks/small_transformers.py plot SUBJECT    # draws them into figures/pictures
 
 SUBJECT is "language": the character-level model of examples/sparse_language_model.py on 40,000 characters,
 one epoch, perplexity of held-out text, lower is better (63 rows, two minutes of one core; "language, whole"
