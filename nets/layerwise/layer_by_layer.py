@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -71,9 +72,9 @@ def prune(
         The trained network; left as it is. A copy is made, so that memory holds it twice.
     calibration : iterable of batches, Tensor or Calibration
         Inputs: tensors, tuples (labels behind the inputs are ignored) or mappings of named inputs, whose
-        "attention_mask" tells which tokens count. Each block of layers takes one pass over them. A tensor,
-        a tuple (x, y), a mapping of tensors and a torch data set are cut into batches; of a data set of
-        `nets.data` some training samples are taken. Floats are turned into the network's dtype.
+        "attention_mask" tells which tokens count. Layers with the same inputs take one pass over them.
+        A tensor, a tuple (x, y), a mapping of tensors and a torch data set are cut into batches; of a data
+        set of `nets.data` some training samples are taken. Floats are turned into the network's dtype.
     density : float
         Share of the prunable weights to keep, in (0, 1]: exactly ``round(density * n)``.
     penalty : Penalty or str
@@ -163,24 +164,29 @@ def prune(
     layers: list[LayerCertificate] = []
     with evaluation_mode(model), torch.no_grad():
         outputs = Outputs(model, held_out)
-        blocks = list(_blocks(model, sites, data, sequential))
+        order = _Order(model, sites, data)
+        blocks = list(order.blocks(sequential))
         counts = even_counts(model, sites, asked)
         units = choose_units(model, blocks, data, recipe) if recipe.units else None
         if units is not None:
             left_out |= units.left_out
             sites = [site for site in sites if site.parameter in units.masks]
-            blocks = list(_blocks(model, sites, data, sequential))
+            order = _Order(model, sites, data)
+            blocks = list(order.blocks(sequential))
         elif tried and asked < 1 and len(sites) > 1:
             allocation, counts = tried_counts(model, pruned, blocks, data, recipe)
         elif allocation == "global" and not recipe.patterns:
             counts = global_counts(model, pruned, blocks, data, recipe)
-        for name, block, calls in blocks:
-            found = gather(model, pruned if sequential else model, block, data, calls)
-            for site in block:
-                moments = found.pop(site.name)
-                refuse_too_few(site, moments, ridge)
-                chosen = None if units is None else units.kept_by(site)
-                layers.append(_prune_site(pruned, masks, site, moments, counts[site.name], recipe, chosen))
+        for name, block, _ in blocks:
+            for stage in order.stages(block, sequential):
+                found = gather(model, pruned if sequential else model, stage, data, order.calls(stage))
+                for site in stage:
+                    moments = found.pop(site.name)
+                    refuse_too_few(site, moments, ridge)
+                    chosen = None if units is None else units.kept_by(site)
+                    layers.append(
+                        _prune_site(pruned, masks, site, moments, counts[site.name], recipe, chosen)
+                    )
             outputs.note(name, pruned)
         alive = {} if units is None else {s.name: units.kept_by(s).any(2).reshape(-1) for s in sites}
         errors = held_out_errors(model, pruned, sites, held_out, alive)
@@ -228,33 +234,68 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _blocks(
-    model: nn.Module, sites: Sequence[Site], data: Calibration, sequential: bool
-) -> Iterator[tuple[str, list[Site], int | None]]:
-    """Yield the passes in the order of the forward pass: a name, the sites pruned in it, their calls in it.
+class _Order:
+    """What one call of a network tells of its layers: their order, how often they run, what they share.
 
-    One pass serves the layers of one repeated block (an encoder layer, a residual block: names up to their
-    first number), and any other layer alone.
+    Parameters
+    ----------
+    model : Module
+        The network.
+    sites : sequence of Site
+        Its layers.
+    data : Calibration
+        Of which the first batch is looked at.
     """
-    listener = Listener(model, sites)
-    for call, _ in data.calls(model):
-        listener.run(call)
-        break
-    heard: dict[str, int] = {}
-    for path, *_ in listener.heard:
-        heard[path] = heard.get(path, 0) + 1
-    first = {path: place for place, path in enumerate(heard)}
-    ordered = sorted(sites, key=lambda site: first.get(site.module, len(first)))
-    if not sequential:
-        yield "all", ordered, None
-        return
-    blocks: dict[str, list[Site]] = {}
-    for site in ordered:
-        blocks.setdefault(_block(site), []).append(site)
-    for name, block in blocks.items():
-        paths = {path for site in block for path in (site.module, *site.ties)}
-        counts = [heard.get(path, 0) for path in paths]
-        yield name, block, len(paths) if all(count == 1 for count in counts) else None
+
+    def __init__(self, model: nn.Module, sites: Sequence[Site], data: Calibration) -> None:
+        listener = Listener(model, sites)
+        for call, _ in data.calls(model):
+            listener.run(call)
+            break
+        self.times = Counter(path for path, *_ in listener.heard)
+        first: dict[str, tuple[int, nn.Module, Any]] = {}
+        for path, module, call, _ in listener.heard:
+            first.setdefault(path, (len(first), module, call))
+        self.sites = sorted(
+            sites, key=lambda site: first[site.module][0] if site.module in first else len(first)
+        )
+        self._inputs: dict[str, Hashable] = {}
+        for site in self.sites:
+            shared: Hashable = (site.module, site.layer, site.kind == "attended")
+            if site.module in first and site.kind in ("linear", "conv1d", "convolution"):
+                _, module, call = first[site.module]
+                shared = id(site.inputs(module, call))
+            self._inputs[site.name] = shared
+
+    def blocks(self, sequential: bool) -> Iterator[tuple[str, list[Site], int | None]]:
+        """Yield the repeated blocks in the order of the forward pass: a name, the sites, their calls in it.
+
+        A block is an encoder layer, a residual block (names up to their first number), or any other layer.
+        """
+        if not sequential:
+            yield "all", self.sites, None
+            return
+        blocks: dict[str, list[Site]] = {}
+        for site in self.sites:
+            blocks.setdefault(_block(site), []).append(site)
+        for name, block in blocks.items():
+            yield name, block, self.calls(block)
+
+    def stages(self, block: Sequence[Site], sequential: bool) -> list[list[Site]]:
+        """Return the layers of a block that have the same inputs, in their order.
+
+        A layer that corrects what the layers before it changed must meet what they give once they are
+        pruned; if all layers of a block were fitted at once, each would correct the same change again.
+        """
+        stages: dict[Hashable, list[Site]] = {}
+        for site in block:
+            stages.setdefault(self._inputs[site.name] if sequential else None, []).append(site)
+        return list(stages.values())
+
+    def calls(self, sites: Sequence[Site]) -> int | None:
+        """Return after how many calls of these layers a pass may end; None if some run more than once."""
+        paths = {path for site in sites for path in (site.module, *site.ties)}
+        return len(paths) if all(self.times[path] == 1 for path in paths) else None
 
 
 def _block(site: Site) -> str:

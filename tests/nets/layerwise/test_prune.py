@@ -456,3 +456,44 @@ def test_a_layer_that_hardly_reaches_the_output_keeps_fewer_weights() -> None:
     kept = {name: int(mask.sum()) for name, mask in ticket.masks.items()}
     assert kept["loud.weight"] > 2 * kept["quiet.weight"]
     assert sum(kept.values()) == round(0.3 * 1200)
+
+
+def test_every_layer_of_a_block_is_fitted_on_what_it_will_meet() -> None:
+    """Fitted all at once, each layer of a block would correct once more what came in changed."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.beside = nn.Linear(16, 24), nn.Linear(16, 24)
+            self.second = nn.Linear(24, 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.second(torch.tanh(self.first(x) + self.beside(x)))
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleList(Block() for _ in range(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    torch.manual_seed(0)
+    model, x = Residual(), torch.randn(300, 16)
+    ticket = nets.prune(model, x, 0.4, hold_out=False, allocation="layer")
+    pruned = ticket.apply(copy.deepcopy(model))
+    met: dict[tuple[int, str], Tensor] = {}
+    for which, network in enumerate((model, pruned)):
+        for name, module in network.named_modules():
+            if isinstance(module, nn.Linear):
+                module.register_forward_hook(
+                    lambda _, __, y, key=(which, f"{name}.weight"): met.__setitem__(key, y.detach())
+                )
+        network(x)
+    assert ticket.certificate is not None
+    for layer in ticket.certificate.layers:
+        wanted, found = met[0, layer.name], met[1, layer.name]
+        error = (found - wanted).square().sum() / (wanted - wanted.mean(0)).square().sum()
+        assert float(error) == pytest.approx(layer.error, rel=1e-3), layer.name
