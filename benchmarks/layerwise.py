@@ -278,7 +278,7 @@ def networks(
     seeds: Sequence[int] = (0, 1, 2),
     methods: Sequence[str] = (*OURS, *RIVALS),
     densities: Sequence[Density] = (),
-    allocations: Sequence[str] = ("layer", "global"),
+    allocations: Sequence[str] = ("layer", "global", "default"),
 ) -> None:
     """Prune whole networks by `nets.prune` and judge them on held-out data.
 
@@ -287,7 +287,8 @@ def networks(
     subjects, seeds, methods, densities
         As of `layers`.
     allocations
-        Of `nets.prune`; rivals are shared out as ours are. A pattern N:M leaves nothing to share out.
+        Of `nets.prune` ("default": its own choice); rivals are shared out as ours are. A pattern N:M leaves
+        nothing to share out.
     """
     kept = Store(RESULTS / "layerwise_networks.json")
     for seed in seeds:
@@ -334,7 +335,8 @@ def one_network(found: Subject, method: str, density: Density, allocation: str) 
     ours: dict[str, Any] = {"solver": method}
     if method in OURS:
         ours = {"penalty": OURS[method][0], "search": OURS[method][1]}
-    how: dict[str, Any] = {"allocation": allocation, "ridge": RIDGE, **share, **ours}
+    chosen = None if allocation == "default" else allocation
+    how: dict[str, Any] = {"allocation": chosen, "ridge": RIDGE, **share, **ours}
     tiny = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 8))
     nets.prune(tiny, torch.eye(8).repeat(20, 1), **how)  # compiles what is compiled on first use
     start = memory(reset=True)

@@ -183,10 +183,10 @@ SHOWN = {
     "lenet-5 on mnist": ("accuracy", "LeNet-5 on MNIST, test accuracy in %"),
     ENCODER: ("cosine, other packages", "all-MiniLM-L6-v2, cosine to the dense embeddings"),
 }
-#: Columns of that table: solver and allocation.
+#: Columns of that table: solver and allocation ("default": what a trial chose; a pattern N:M has no choice).
 COLUMNS = {
     "dense": ("dense", "layer"),
-    "concave": ("concave", "global"),
+    "concave": ("concave", "default"),
     "concave, as much in each layer": ("concave", "layer"),
     "ALPS, our allocation": ("alps", "global"),
     "ALPS": ("alps", "layer"),
@@ -207,16 +207,24 @@ def network_table(columns: Sequence[str] = tuple(COLUMNS), gaps: bool = True) ->
     lines = []
     for subject, (metric, name) in SHOWN.items():
         mine = [row for row in rows if row["subject"] == subject]
-        ours = [r for r in mine if (r["method"], r["allocation"]) == ("concave", "global")]
-        for density in sorted({r["density"] for r in ours}, reverse=True):
-            line = [name, f"{100 * density:g}%"]
+        ours = [
+            r
+            for r in mine
+            if r["method"] == "concave" and (r["allocation"] == "default" or isinstance(r["density"], str))
+        ]
+        for density in sorted(
+            {r["density"] for r in ours}, key=lambda d: (isinstance(d, str), d), reverse=True
+        ):
+            fixed = isinstance(density, str)
+            line = [name, density if fixed else f"{100 * density:g}%"]
             seeds = {r["seed"] for r in ours if r["density"] == density}
             for method, allocation in (COLUMNS[column] for column in columns):
                 found = [
                     r["scores"][metric]
                     for r in mine
                     if r["seed"] in seeds
-                    and (r["method"], r["allocation"]) == (method, allocation)
+                    and r["method"] == method
+                    and (r["allocation"] == allocation or (fixed and allocation == "default"))
                     and (method == "dense" or r["density"] == density)
                 ]
                 line.append(_level(found, metric == "accuracy") if len(found) == len(seeds) else "")
