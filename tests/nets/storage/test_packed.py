@@ -17,7 +17,7 @@ from nets.storage import packed, tensor_file
 KIND = "concave-sparsity ticket"
 
 #: Bytes of a file of six tensors beside their content: the container's header and the table.
-HEADER = 450
+HEADER = 500
 
 
 @given(st.integers(0, 300), st.floats(0, 1), st.integers(0, 2**32))
