@@ -233,6 +233,25 @@ def network_table(columns: Sequence[str] = tuple(COLUMNS), gaps: bool = True) ->
     return _lines(["network", "kept", *columns], lines)
 
 
+#: Methods that the retrained tickets of layer-wise masks stand beside.
+BESIDE = ("concave", "gmp", "imp", "magnitude")
+
+
+def tickets_table() -> str:
+    """Return test accuracies of tickets that are rewound and retrained, layer-wise ones first."""
+    other = json.loads((RESULTS / "mnist_all_methods.json").read_text())["data"]["rows"]
+    pruned = _stored("tickets")
+    densities = sorted({row["density"] for row in pruned}, reverse=True)
+    lines = []
+    for method in ("layerwise", *BESIDE):
+        mine = [row for row in (*pruned, *other) if row["method"] == method and row["density"] in densities]
+        costs = sorted({row["search_epochs"] for row in mine})
+        cost = f"{costs[0]:.3g}" + (f" to {costs[-1]:.3g}" if costs[-1] > costs[0] else "")
+        cells = [_level([r["test_accuracy"] for r in mine if r["density"] == d], True) for d in densities]
+        lines.append([method, cost, *cells])
+    return _lines(["method", "epochs of search", *(f"{100 * d:g}%" for d in densities)], lines)
+
+
 def rows_table() -> str:
     """Return the shares of rows at the global minimum, and the gaps of the others."""
     lines = []

@@ -99,6 +99,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/layerwise.md", "networks"): layerwise.network_table,
     ("docs/layerwise.md", "rows"): layerwise.rows_table,
     ("docs/layerwise.md", "units"): layerwise.units_table,
+    ("docs/layerwise.md", "tickets"): layerwise.tickets_table,
     ("docs/concave_masks.md", "mechanism"): lambda: mechanism.table(stored.read("mechanism")),
     ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
 }
