@@ -216,7 +216,7 @@ def layers(
             calibration, held_out = (grams(found, name, seed, part) for part in (False, True))
             parameters = dict(found.model.named_parameters())
             for site in sites:
-                weights = site.matrix(parameters[site.parameter].detach()).double().numpy()
+                weights = site.values(parameters)
                 if name == ENCODER:
                     weights = weights[:, :: -(-weights.shape[1] // ENCODER_ROWS)]
                 for density in densities or DENSITIES[name]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nets.layerwise.certificate import Outputs
-from nets.layerwise.moments import Calibration, SiteMoments, gather
+from nets.layerwise.moments import Calibration, gather
 from nets.layerwise.recipe import Recipe
 from nets.layerwise.rows import LayerProblem, path_supports
 from nets.layerwise.sites import Site
-from nets.layerwise.support import Weights, density_count, largest
+from nets.layerwise.support import Weights, choose
 from nets.masking.layout import Layout
 from nets.masking.selection import layer_counts
 
@@ -37,8 +39,10 @@ SMALL_ERROR = 0.01
 LEAST = 0.1
 
 Counts = dict[str, list[int]]
+#: What `SiteMoments.means` returns.
+Means = tuple[NDArray[np.float64], ...]
 #: Another matrix of a site, and what its bias gains.
-Change = tuple[Site, Tensor, NDArray[np.float64] | None]
+Change = tuple[Site, Tensor, NDArray[np.float64]]
 
 
 def even_counts(model: nn.Module, sites: Sequence[Site], density: float) -> Counts:
@@ -57,14 +61,9 @@ def _pieces(model: nn.Module, sites: Sequence[Site]) -> list[tuple[str, tuple[in
     return [(name, tuple(shape[1:])) for name, shape in shapes for _ in range(shape[0])]
 
 
-def global_counts(
-    model: nn.Module,
-    copied: nn.Module,
-    blocks: Sequence[tuple[str, Sequence[Site], int | None]],
-    data: Calibration,
-    recipe: Recipe,
-) -> Counts:
-    """Return the counts that make the change of the network's output least to first order, exact in sum.
+@dataclass(frozen=True)
+class Allocator:
+    """Shares out the weights of a density by what is measured on the dense network.
 
     Parameters
     ----------
@@ -77,136 +76,133 @@ def global_counts(
     recipe : Recipe
         How layers are pruned.
     """
-    density = recipe.density
-    sites = [site for _, block, _ in blocks for site in block]
-    shares = np.unique(np.minimum([f * density for f in FACTORS], 1.0))
-    curves: dict[str, Weights] = {}
-    parameters = dict(model.named_parameters())
-    outputs = Outputs(model, data)
-    for _, block, calls in blocks:
-        found = gather(model, model, block, data, calls)
-        for site in block:
-            weights = site.matrix(parameters[site.parameter].detach()).double().cpu().numpy()
-            moments = found.pop(site.name)
-            curve = _curve(moments, weights, shares, recipe, bool(site.bias))
-            curves[site.name] = curve * _reach(outputs, copied, site, moments, weights, recipe)
-    pieces = _pieces(model, sites)
-    sizes = [int(np.prod(shape)) for _, shape in pieces]
-    errors = [curves[name] / len([n for n, _ in pieces if n == name]) for name, _ in pieces]
-    total = even_counts(model, sites, density)
-    counts = share_out(errors, shares, sizes, sum(sum(c) for c in total.values()), density)
-    result: Counts = {}
-    for (name, _), count in zip(pieces, counts):
-        result.setdefault(name, []).append(count)
-    return result
 
+    model: nn.Module
+    copied: nn.Module
+    blocks: Sequence[tuple[str, Sequence[Site], int | None]]
+    data: Calibration
+    recipe: Recipe
 
-def tried_counts(
-    model: nn.Module,
-    copied: nn.Module,
-    blocks: Sequence[tuple[str, Sequence[Site], int | None]],
-    data: Calibration,
-    recipe: Recipe,
-) -> tuple[str, Counts]:
-    """Return "layer" or "global" and its counts: what changes the output less in a trial.
+    @cached_property
+    def sites(self) -> list[Site]:
+        """All layers, in their order."""
+        return [site for _, block, _ in self.blocks for site in block]
 
-    The trial prunes all layers by either on the dense network's inputs, without exchanges. Deep networks
-    that lose much, whose errors no longer add up, are better off with as much in every layer.
-    Parameters as of `global_counts`.
-    """
-    sites = [site for _, block, _ in blocks for site in block]
-    candidates = {
-        "layer": even_counts(model, sites, recipe.density),
-        "global": global_counts(model, copied, blocks, data, recipe),
-    }
-    changes: dict[str, list[Change]] = {name: [] for name in candidates}
-    parameters = dict(model.named_parameters())
-    for _, block, calls in blocks:
-        found = gather(model, model, block, data, calls)
-        for site in block:
-            weights = site.matrix(parameters[site.parameter].detach()).double().cpu().numpy()
-            centred = recipe.fit_bias and bool(site.bias)
-            gram, cross, squares, x, y = found.pop(site.name).means(centred)
+    @cached_property
+    def outputs(self) -> Outputs:
+        """What the dense network puts out."""
+        return Outputs(self.model, self.data)
+
+    @cached_property
+    def even(self) -> Counts:
+        """As much in every layer."""
+        return even_counts(self.model, self.sites, self.recipe.density)
+
+    def global_counts(self) -> Counts:
+        """Return the counts that make the change of the output least to first order, exact in sum."""
+        density = self.recipe.density
+        shares = np.unique(np.minimum([f * density for f in FACTORS], 1.0))
+        curves: dict[str, Weights] = {}
+        for site, weights, means in self._measured():
+            curves[site.name] = self._curve(weights, means, shares) * self._reach(site, weights, means)
+        pieces = _pieces(self.model, self.sites)
+        sizes = [int(np.prod(shape)) for _, shape in pieces]
+        errors = [curves[name] / len([n for n, _ in pieces if n == name]) for name, _ in pieces]
+        counts = share_out(errors, shares, sizes, sum(sum(c) for c in self.even.values()), density)
+        result: Counts = {}
+        for (name, _), count in zip(pieces, counts):
+            result.setdefault(name, []).append(count)
+        return result
+
+    def tried_counts(self) -> tuple[str, Counts]:
+        """Return "layer" or "global" and its counts: what changes the output less in a trial.
+
+        The trial prunes all layers by either on the dense network's inputs, without exchanges. Deep networks
+        that lose much, whose errors no longer add up, are better off with as much in every layer.
+        """
+        candidates = {"layer": self.even, "global": self.global_counts()}
+        changes: dict[str, list[Change]] = {name: [] for name in candidates}
+        for site, weights, means in self._measured():
             new = {name: np.empty_like(weights) for name in candidates}
             for g in range(len(weights)):
-                problem = LayerProblem.of(
-                    gram[g], weights[g], ridge=recipe.ridge, cross=cross[g], squares=squares[g]
-                )
+                problem = self._problem(weights, means, g)
                 counts = [counts[site.name][g] for counts in candidates.values()]
-                for name, mask in zip(candidates, path_supports(problem, recipe.penalty, counts)):
+                for name, mask in zip(candidates, path_supports(problem, self.recipe.penalty, counts)):
                     new[name][g] = problem.on(mask)
+            _, _, _, x, y = means
             for name, values in new.items():
-                shift = y - np.einsum("god,gd->go", values, x) if centred else None
+                shift = y - np.einsum("god,gd->go", values, x)
                 changes[name].append((site, torch.from_numpy(values).float(), shift))
-    outputs = Outputs(model, data)
-    moved = {}
-    for name, change in changes.items():
-        with _changed(copied, change):
-            moved[name] = outputs.change(copied)
-    best = "layer" if moved["layer"] < moved["global"] else "global"
-    return best, candidates[best]
+        moved = {name: self._change_by(change) for name, change in changes.items()}
+        best = "layer" if moved["layer"] < moved["global"] else "global"
+        return best, candidates[best]
 
+    def _measured(self) -> Iterator[tuple[Site, Weights, Means]]:
+        """Yield the layers of the dense network with their weights and moments."""
+        parameters = dict(self.model.named_parameters())
+        for _, block, calls in self.blocks:
+            found = gather(self.model, self.model, block, self.data, calls)
+            for site in block:
+                yield site, site.values(parameters), found.pop(site.name).means(self.recipe.centred(site))
 
-@contextmanager
-def _changed(network: nn.Module, changes: Sequence[Change]) -> Iterator[None]:
-    """Put other matrices into a network, and add to its biases, for a while."""
-    parameters = dict(network.named_parameters())
-    names = {site.parameter for site, *_ in changes} | {
-        site.bias for site, _, add in changes if add is not None
-    }
-    before = {name: parameters[name].data.clone() for name in names}
-    try:
-        for site, matrix, add in changes:
-            weight = parameters[site.parameter].data
-            site.put(weight, matrix.to(weight))
-            if add is not None:
-                bias = site.part_of_bias(parameters[site.bias].data)
-                bias.add_(torch.from_numpy(add.reshape(-1)).to(bias))
-        yield
-    finally:
-        for name, tensor in before.items():
-            parameters[name].data.copy_(tensor)
-
-
-def _reach(
-    outputs: Outputs, copied: nn.Module, site: Site, moments: SiteMoments, weights: Weights, recipe: Recipe
-) -> float:
-    """Return the squared relative change of the network's output over the layer's relative error.
-
-    The layer alone is changed, in the direction of pruning what counts least, by an error of 1%.
-    """
-    centred = recipe.fit_bias and bool(site.bias)
-    gram, _, squares, x, _ = moments.means(centred)
-    change = np.empty_like(weights)
-    for g in range(len(weights)):
-        score = np.abs(weights[g]) * np.sqrt(np.maximum(np.diag(gram[g]), 0.0))
-        kept = largest(score, density_count(recipe.density, score.size))
-        change[g] = np.where(kept, 0.0, -weights[g])
-    error = float(np.einsum("goi,gij,goj->", change, gram, change, optimize=True))
-    if not error > 0 or not squares.sum() > 0 or not outputs.size > 0:
-        return 1.0
-    change *= math.sqrt(SMALL_ERROR * float(squares.sum()) / error)
-    shift = -np.einsum("goi,gi->go", change, x) if centred else None
-    with _changed(copied, [(site, torch.from_numpy(weights + change), shift)]):
-        return outputs.change(copied) ** 2 / SMALL_ERROR
-
-
-def _curve(moments: SiteMoments, weights: Weights, shares: Weights, recipe: Recipe, biased: bool) -> Weights:
-    """Return the relative error of a matrix at some densities, on some of its rows."""
-    gram, cross, squares, _, _ = moments.means(recipe.fit_bias and biased)
-    error, energy = np.zeros(len(shares)), 0.0
-    for g in range(len(weights)):
-        rows = np.linspace(0, len(weights[g]) - 1, min(ROWS, len(weights[g]))).round().astype(int)
-        problem = LayerProblem.of(
-            gram[g], weights[g][rows], ridge=recipe.ridge, cross=cross[g][rows], squares=squares[g][rows]
+    def _problem(self, weights: Weights, means: Means, g: int, rows: Any = slice(None)) -> LayerProblem:
+        """Return the problem of some rows of a group."""
+        gram, cross, squares, _, _ = means
+        return LayerProblem.of(
+            gram[g], weights[g][rows], ridge=self.recipe.ridge, cross=cross[g][rows], squares=squares[g][rows]
         )
-        counts = [max(1, round(float(share) * problem.total)) for share in shares]
-        for place, mask in enumerate(path_supports(problem, recipe.penalty, counts)):
-            values = problem.on(mask)
-            change = np.einsum("od,od->o", values @ gram[g] - 2.0 * cross[g][rows], values)
-            error[place] += max(float((change + squares[g][rows]).sum()), 0.0)
-        energy += float(squares[g][rows].sum())
-    return error / energy if energy > 0 else error
+
+    def _change_by(self, changes: Sequence[Change]) -> float:
+        """Return by how much other matrices, and what biases gain with them, change the output.
+
+        Of a layer whose bias is not fitted the gain does not count.
+        """
+        parameters = dict(self.copied.named_parameters())
+        fitted = [site for site, *_ in changes if self.recipe.centred(site)]
+        names = {site.parameter for site, *_ in changes} | {site.bias for site in fitted}
+        before = {name: parameters[name].data.clone() for name in names}
+        try:
+            for site, matrix, shift in changes:
+                weight = parameters[site.parameter].data
+                site.put(weight, matrix.to(weight))
+                if self.recipe.centred(site):
+                    site.shift(parameters, shift)
+            return self.outputs.change(self.copied)
+        finally:
+            for name, tensor in before.items():
+                parameters[name].data.copy_(tensor)
+
+    def _reach(self, site: Site, weights: Weights, means: Means) -> float:
+        """Return the squared relative change of the network's output over the layer's relative error.
+
+        The layer alone is changed, in the direction of pruning what counts least, by an error of 1%.
+        """
+        gram, _, squares, x, _ = means
+        change = np.empty_like(weights)
+        for g in range(len(weights)):
+            score = np.abs(weights[g]) * np.sqrt(np.maximum(np.diag(gram[g]), 0.0))
+            change[g] = np.where(choose(score, self.recipe.density), 0.0, -weights[g])
+        error = float(np.einsum("goi,gij,goj->", change, gram, change, optimize=True))
+        if not error > 0 or not squares.sum() > 0 or not self.outputs.size > 0:
+            return 1.0
+        change *= math.sqrt(SMALL_ERROR * float(squares.sum()) / error)
+        shift = -np.einsum("goi,gi->go", change, x)
+        return self._change_by([(site, torch.from_numpy(weights + change), shift)]) ** 2 / SMALL_ERROR
+
+    def _curve(self, weights: Weights, means: Means, shares: Weights) -> Weights:
+        """Return the relative error of a matrix at some densities, on some of its rows."""
+        gram, cross, squares, _, _ = means
+        error, energy = np.zeros(len(shares)), 0.0
+        for g in range(len(weights)):
+            rows = np.linspace(0, len(weights[g]) - 1, min(ROWS, len(weights[g]))).round().astype(int)
+            problem = self._problem(weights, means, g, rows)
+            counts = [max(1, round(float(share) * problem.total)) for share in shares]
+            for place, mask in enumerate(path_supports(problem, self.recipe.penalty, counts)):
+                values = problem.on(mask)
+                change = np.einsum("od,od->o", values @ gram[g] - 2.0 * cross[g][rows], values)
+                error[place] += max(float((change + squares[g][rows]).sum()), 0.0)
+            energy += float(squares[g][rows].sum())
+        return error / energy if energy > 0 else error
 
 
 def share_out(

@@ -19,7 +19,7 @@ from concave_sparsity import Log, Penalty
 from concave_sparsity.parameters import real_number
 from concave_sparsity.penalty_text import parse_penalty
 from nets.granularity.names import density_under, granularity_kind, granularity_name
-from nets.layerwise.allocation import ALLOCATIONS, even_counts, global_counts, tried_counts
+from nets.layerwise.allocation import ALLOCATIONS, Allocator, even_counts
 from nets.layerwise.certificate import (
     Certificate,
     LayerCertificate,
@@ -171,12 +171,12 @@ def prune(
         if units is not None:
             left_out |= units.left_out
             sites = [site for site in sites if site.parameter in units.masks]
-            order = _Order(model, sites, data)
+            order.sites = [site for site in order.sites if site.parameter in units.masks]
             blocks = list(order.blocks(sequential))
         elif tried and asked < 1 and len(sites) > 1:
-            allocation, counts = tried_counts(model, pruned, blocks, data, recipe)
+            allocation, counts = Allocator(model, pruned, blocks, data, recipe).tried_counts()
         elif allocation == "global" and not recipe.patterns:
-            counts = global_counts(model, pruned, blocks, data, recipe)
+            counts = Allocator(model, pruned, blocks, data, recipe).global_counts()
         for name, block, _ in blocks:
             for stage in order.stages(block, sequential):
                 found = gather(model, pruned if sequential else model, stage, data, order.calls(stage))
@@ -333,9 +333,9 @@ def _prune_site(
     """
     parameters = dict(pruned.named_parameters())
     parameter = parameters[site.parameter]
-    centred = recipe.fit_bias and bool(site.bias)
+    centred = recipe.centred(site)
     gram, cross, squares, x, y = moments.means(centred)
-    dense = site.matrix(parameter.detach()).double().cpu().numpy()
+    dense = site.values(parameters)
     new, kept = np.empty_like(dense), np.empty(dense.shape, dtype=bool)
     error = total = 0.0
     bounds: list[RowBounds] = []
@@ -364,11 +364,10 @@ def _prune_site(
     site.put(mask, torch.from_numpy(kept))
     site.put(parameter.data, torch.from_numpy(new).to(parameter))
     if centred:
-        bias = site.part_of_bias(parameters[site.bias].data)
         shift = y - np.einsum("god,gd->go", new, x)
         if chosen is not None:
             shift = np.where(chosen.any(2), shift, 0.0)
-        bias.add_(torch.from_numpy(shift.reshape(-1)).to(bias))
+        site.shift(parameters, shift)
     found = LayerCertificate(
         site.name,
         int(kept.sum()),

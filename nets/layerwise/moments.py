@@ -156,7 +156,7 @@ class Calibration:
         single = dtypes.pop() if len(dtypes) == 1 else None
         for batch in self.batches:
             moved = _to(batch, device)
-            refuse_without_tensors(moved)
+            _refuse_without_tensors(moved)
             if single is not None:
                 moved = _mapped(lambda t: t.to(single) if t.is_floating_point() else t, moved)
             if isinstance(moved, Mapping):
@@ -222,7 +222,7 @@ def _to(batch: Any, device: torch.device) -> Any:
     return batch.to(device) if hasattr(batch, "to") else batch
 
 
-def refuse_without_tensors(batch: Any) -> None:
+def _refuse_without_tensors(batch: Any) -> None:
     """Raise TypeError if a batch holds no tensor at all, as a list of lists of numbers."""
     found: list[Tensor] = []
     _mapped(lambda tensor: found.append(tensor) or tensor, batch)  # type: ignore[func-returns-value]

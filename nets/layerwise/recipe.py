@@ -10,6 +10,7 @@ import torch
 from concave_sparsity import Penalty
 from nets.granularity.names import granularity_kind, n_and_m
 from nets.layerwise.rows import LayerProblem, Limit, prune_rows
+from nets.layerwise.sites import Site
 from nets.layerwise.solvers import layer_solver
 from nets.layerwise.support import Mask, Weights, evenly
 
@@ -37,6 +38,10 @@ class Recipe:
     def units(self) -> bool:
         """Whether whole channels or heads go."""
         return granularity_kind(self.granularity) in ("channel", "head")
+
+    def centred(self, site: Site) -> bool:
+        """Whether a layer's moments are about their means, as its bias is fitted."""
+        return self.fit_bias and bool(site.bias)
 
     def rows(
         self, problem: LayerProblem, gram: Weights, count: int, device: torch.device

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
@@ -77,6 +79,15 @@ class Site:
             weight = weight[slice(*self.rows)]
         rows = matrix.reshape(weight.shape[0], *weight.shape[2:], weight.shape[1])
         weight.copy_(rows.movedim(-1, 1))
+
+    def values(self, parameters: Mapping[str, Tensor]) -> NDArray[np.float64]:
+        """Return the weights that a network has, by the names of its parameters, shape (groups, out, d)."""
+        return self.matrix(parameters[self.parameter].detach()).double().cpu().numpy()
+
+    def shift(self, parameters: Mapping[str, Tensor], by: NDArray[np.float64]) -> None:
+        """Add to the biases of these rows, in place; `by` has shape (groups, out)."""
+        bias = self.part_of_bias(parameters[self.bias].data)
+        bias.add_(torch.from_numpy(by.reshape(-1)).to(bias))
 
     def part_of_bias(self, bias: Tensor) -> Tensor:
         """Return the view of the bias that belongs to these rows."""

@@ -300,8 +300,8 @@ def _measure(
         found = gather(model, model, wanted, data, calls if len(wanted) == len(block) else None)
         for site in wanted:
             component = owner[site.name]
-            gram, cross, squares, _, _ = found.pop(site.name).means(recipe.fit_bias and bool(site.bias))
-            weights = site.matrix(parameters[site.parameter].detach()).double().cpu().numpy()[0]
+            gram, cross, squares, _, _ = found.pop(site.name).means(recipe.centred(site))
+            weights = site.values(parameters)[0]
             place = np.full(channels.units + 1, -1)
             place[component.units] = np.arange(len(component.units))
             unit = place[columns[site.parameter].numpy()]
