@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t as student
+from nets.analysis.comparison import mean_interval
 
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"
 
@@ -48,19 +47,11 @@ def run(path: Path, wanted: Iterable[Row], compute: Callable[[Row], Mapping[str,
             file.write(json.dumps(row) + "\n")
 
 
-def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and half the width of its 95% interval; NaN for one value."""
-    if len(values) < 2:
-        return statistics.mean(values), math.nan
-    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return statistics.mean(values), float(half)
-
-
 def cell(values: Sequence[float], scale: float = 1.0, sign: bool = False) -> str:
     """Return mean and interval as a cell of a table, times `scale`; a dash without values."""
     if not values:
         return "–"
-    mean, half = mean_and_half(values)
+    mean, half = mean_interval(values)
     text = f"{scale * mean:{'+' if sign else ''}.2f}"
     return text if math.isnan(half) else f"{text} ± {scale * half:.2f}"
 

@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import seed_rows
 from examples.sparse_language_model import perplexity
 from examples.sparse_vision_transformer import accuracy
+from nets.analysis.comparison import mean_interval
 
 METHODS = ("concave", "l1", "gmp", "magnitude", "random")
 DENSITIES = (0.5, 0.2, 0.1, 0.05)
@@ -123,10 +124,10 @@ def plot(name: str) -> None:
     figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
     for method in METHODS:
         there = [p for p in DENSITIES if (method, p) in found]
-        told = [seed_rows.mean_and_half(list(found[method, p].values())) for p in there]
+        told = [mean_interval(list(found[method, p].values())) for p in there]
         axes.errorbar(there, [t[0] for t in told], [t[1] for t in told], marker="o", label=method)
     if dense := found.get(("dense", 1.0)):
-        axes.axhline(seed_rows.mean_and_half(list(dense.values()))[0], color="grey", ls="--", label="dense")
+        axes.axhline(mean_interval(list(dense.values()))[0], color="grey", ls="--", label="dense")
     axes.set(xscale="log", xlabel="share of the weights kept", ylabel=f"{subject.score} on held-out data")
     axes.legend()
     figure.savefig(seed_rows.RESULTS.parent / "pictures" / f"{subject.name}.svg", metadata={"Date": None})

@@ -14,7 +14,6 @@ again at any moment.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import time
@@ -24,7 +23,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from figures import stored, style
+from figures import layerwise, stored, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -156,51 +155,43 @@ def gather() -> dict[str, Any]:
     from nets.runs.canonical import settled
     from nets.runs.store import Keeping
 
-    keeping, rows = Keeping(RUNS), []
+    keeping = Keeping(RUNS)
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def add(setting: Setting, density: float, seed: int, row: Mapping[str, Any], cost: float) -> None:
+        options = dict(setting.options)
+        found.setdefault(
+            (setting.method, setting.epochs, str(options), -density, seed),
+            {
+                "method": setting.method,
+                "options": options,
+                "epochs": setting.epochs,
+                "density": density,
+                "seed": seed,
+                "test": row["test_accuracy"],
+                "validation": row["validation_accuracy"],
+                "cost": cost,
+            },
+        )
+
     for setting, seed in planned():
         for density in DENSITIES:
             folder = keeping.folder(settled(setting.play(density, seed)))
-            if setting.method == "dense" or not folder.finished:
-                continue
-            row = folder.result()
-            rows.append(
-                {
-                    "method": setting.method,
-                    "options": dict(setting.options),
-                    "epochs": setting.epochs,
-                    "density": density,
-                    "seed": seed,
-                    "test": row["test_accuracy"],
-                    "validation": row["validation_accuracy"],
-                    "cost": row["search_epochs_spent"],
-                }
-            )
-    known = {(r["method"], str(r["options"]), r["epochs"], r["density"], r["seed"]) for r in rows}
+            if setting.method != "dense" and folder.finished:
+                row = folder.result()
+                add(setting, density, seed, row, row["search_epochs_spent"])
     shared = stored.read("mnist_all_methods")
-    pruned = json.loads((stored.RESULTS / "layerwise_tickets.json").read_text())["rows"]
-    for row in (*shared["rows"], *pruned):
-        key = (row["method"], "{}", shared["epochs"], row["density"], row["seed"])
-        if row["density"] in DENSITIES and key not in known:
-            rows.append(
-                {
-                    "method": row["method"],
-                    "options": {},
-                    "epochs": shared["epochs"],
-                    "density": row["density"],
-                    "seed": row["seed"],
-                    "test": row["test_accuracy"],
-                    "validation": row["validation_accuracy"],
-                    "cost": row["search_epochs"],
-                }
-            )
-    rows.sort(key=lambda r: (r["method"], r["epochs"], str(r["options"]), -r["density"], r["seed"]))
+    for row in (*shared["rows"], *layerwise.stored_rows("tickets")):
+        if row["density"] in DENSITIES:
+            setting = Setting(row["method"], shared["epochs"])
+            add(setting, row["density"], row["seed"], row, row["search_epochs"])
     dense = [row["test_accuracy"] for row in shared["rows"] if row["method"] == "dense"]
     return {
         "data": "mnist",
         "model": "lenet-300-100",
         "torch": version("torch"),
         "dense": dense,
-        "rows": rows,
+        "rows": [found[key] for key in sorted(found)],
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures import stored
 from figures.stored import RESULTS
 from figures.style import canvas, looks, name_panel
 
@@ -87,7 +88,8 @@ def draw() -> Figure:
 SAME = 1e-4
 
 
-def _stored(part: str, key: str = "rows") -> list[dict[str, Any]]:
+def stored_rows(part: str, key: str = "rows") -> list[dict[str, Any]]:
+    """Return what one command of the benchmark has stored."""
     found: list[dict[str, Any]] = json.loads((RESULTS / f"layerwise_{part}.json").read_text())[key]
     return found
 
@@ -108,7 +110,7 @@ def _level(values: Sequence[float], percent: bool) -> str:
 
 def share(rival: str, density: float, ours: str = "concave") -> str:
     """Return the encoder's error by a rival's on held-out text: median over the layers that both pruned."""
-    mine = [r for r in _stored("layers") if (r["subject"], r["density"]) == (ENCODER, density)]
+    mine = [r for r in stored_rows("layers") if (r["subject"], r["density"]) == (ENCODER, density)]
     own, other = ({(r["seed"], layer): errors[1] for r in mine if r["method"] == method
                    for layer, errors in r["layers"].items()} for method in (ours, rival))  # fmt: skip
     return f"{statistics.median(own[key] / other[key] for key in own.keys() & other.keys()):.2f}"
@@ -143,7 +145,7 @@ def allocation_table() -> str:
 
     The metric of the encoder is the rank correlation of the similarities of pairs of sentences.
     """
-    rows = _stored("networks")
+    rows = stored_rows("networks")
     lines = []
     for subject in dict.fromkeys(row["subject"] for row in rows):
         metric = f"rank correlation, {VALIDATION_TEXT}" if subject == ENCODER else "validation accuracy"
@@ -203,7 +205,7 @@ FEW = ("dense", "concave", "ALPS, our allocation", "ALPS", "SparseGPT, refitted"
 
 def network_table(columns: Sequence[str] = tuple(COLUMNS), gaps: bool = True) -> str:
     """Return what networks keep without retraining, by some of `COLUMNS`; lines with gaps may be left out."""
-    rows = _stored("networks")
+    rows = stored_rows("networks")
     lines = []
     for subject, (metric, name) in SHOWN.items():
         mine = [row for row in rows if row["subject"] == subject]
@@ -239,8 +241,8 @@ BESIDE = ("concave", "gmp", "imp", "magnitude")
 
 def tickets_table() -> str:
     """Return test accuracies of tickets that are rewound and retrained, layer-wise ones first."""
-    other = json.loads((RESULTS / "mnist_all_methods.json").read_text())["data"]["rows"]
-    pruned = _stored("tickets")
+    other = stored.read("mnist_all_methods")["rows"]
+    pruned = stored_rows("tickets")
     densities = sorted({row["density"] for row in pruned}, reverse=True)
     lines = []
     for method in ("layerwise", *BESIDE):
@@ -255,7 +257,7 @@ def tickets_table() -> str:
 def rows_table() -> str:
     """Return the shares of rows at the global minimum, and the gaps of the others."""
     lines = []
-    for one in _stored("rows", "experiments"):
+    for one in stored_rows("rows", "experiments"):
         error = ""
         if "ratios" in one:
             kept, count = str(one["kept"]), str(len(one["ratios"]))
@@ -285,7 +287,7 @@ def rows_table() -> str:
 
 def units_table() -> str:
     """Return what networks keep without retraining when whole units go, by how these are chosen."""
-    rows = _stored("units")
+    rows = stored_rows("units")
     lines = []
     methods = ("concave", "magnitude+refit", "random+refit", "magnitude", "random")
     for subject in dict.fromkeys(row["subject"] for row in rows):

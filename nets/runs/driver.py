@@ -130,8 +130,10 @@ def run_jobs(
             on_told(Told(task.job, **message))
 
     tasks = [Task(job, keeping) for job in jobs]
-    here = [task for task in tasks if keeping is not None and keeping.finished(task.job)]
-    there = [task for task in tasks if task not in here]
+    here: list[Task] = []
+    there: list[Task] = []
+    for task in tasks:
+        (here if keeping is not None and keeping.finished(task.job) else there).append(task)
     ended: dict[Hashable, Ended] = {}
     for some, count, place in ((here, 1, None), (there, workers, scheduler)):
         pool = start(

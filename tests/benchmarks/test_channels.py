@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import channels, seed_rows
+from nets.analysis.comparison import mean_interval
 
 
 def test_a_tiny_case_is_stored_row_by_row_gone_on_with_and_told_in_pairs(tmp_path, monkeypatch, capsys):
@@ -40,7 +41,7 @@ def test_a_tiny_case_is_stored_row_by_row_gone_on_with_and_told_in_pairs(tmp_pat
 
 
 def test_intervals_are_those_of_student():
-    mean, half = seed_rows.mean_and_half([1.0, 2.0, 3.0])
+    mean, half = mean_interval([1.0, 2.0, 3.0])
     assert mean == 2.0
     assert half == pytest.approx(4.302653 / 3**0.5)
     assert seed_rows.cell([0.5]) == "0.50"
