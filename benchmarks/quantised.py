@@ -50,12 +50,6 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-@torch.no_grad()
-def accuracy(network: nn.Module, data: Dataset) -> float:
-    """Return the share of the test images that are told right."""
-    return float((network.eval()(data.x_test).argmax(1) == data.y_test).double().mean())
-
-
 def measured(key: seed_rows.Row) -> dict[str, Any]:
     """Return bytes and accuracy of every form of one trained ticket."""
     name, model, width, epochs = CASES[key["case"]]
@@ -72,7 +66,7 @@ def measured(key: seed_rows.Row) -> dict[str, Any]:
             path = nets.export.save(trained, ticket, Path(folder) / form, **how)
             row[form] = {
                 "bytes": path.stat().st_size,
-                "accuracy": accuracy(nets.export.load(path, made), data),
+                "accuracy": nets.evaluate(nets.export.load(path, made), data).accuracy,
             }
         again = nets.export.load(Path(folder) / "fp32", made)
     with warnings.catch_warnings():
@@ -80,7 +74,7 @@ def measured(key: seed_rows.Row) -> dict[str, Any]:
         dynamic = torch.ao.quantization.quantize_dynamic(again.eval(), {nn.Linear}, dtype=torch.qint8)
         file = io.BytesIO()
         torch.save(dynamic.state_dict(), file)
-    row["dynamic"] = {"bytes": len(file.getvalue()), "accuracy": accuracy(dynamic, data)}
+    row["dynamic"] = {"bytes": len(file.getvalue()), "accuracy": nets.evaluate(dynamic, data).accuracy}
     return row
 
 

@@ -16,6 +16,19 @@ from nets.runs.driver import Progress
 OFTEN, SELDOM, FIRST_MINUTES = 2.0, 30.0, 300.0
 
 
+def epochs_bar(console: Console | None = None, *, transient: bool = False) -> rich.progress.Progress:
+    """Return a bar of epochs done, with the time gone and left."""
+    return rich.progress.Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=transient,
+    )
+
+
 class Bar:
     """Progress over epochs of training: a bar on a terminal, else lines; a context manager.
 
@@ -35,15 +48,7 @@ class Bar:
         self._start = time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._print_lines, daemon=True)
-        self._bar = rich.progress.Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
+        self._bar = epochs_bar(console, transient=True)
         self._task = self._bar.add_task(text, total=1.0)
 
     def __enter__(self) -> Bar:

@@ -7,17 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import rich.progress
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nets.runs.driver import Progress, Told
 from nets.runs.execution import Outcome
 from nets.runs.jobs import Job
+from nets.runs.live_progress import epochs_bar
 from nets.sweeps.driver import SweepSummary
 from nets.sweeps.plan import Plan
 
@@ -77,13 +76,7 @@ class Display:
         self._console = console
         self._plan = plan
         self._progress = Progress(plan.jobs)
-        self._bar = rich.progress.Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} epochs"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
+        self._bar = epochs_bar()
         self._task = self._bar.add_task("", total=plan.epochs)
         self._live = Live(console=console, get_renderable=self._render, transient=True, refresh_per_second=4)
 
