@@ -15,12 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import convex_cross_validation as cv
 import convex_report as report
 import cyclopts
+from convex_accuracy import accuracy
 from convex_cases import CASES
 from convex_processes import first_solve, memory
 from convex_scale import SIZES, scale
@@ -180,7 +182,7 @@ def _made(
     if name in CASES:
         return {"runs": [_comparison(name, quick, repeats, seed, wanted)]}
     if name in cv.CASES:
-        return {"runs": [cv.cross_validation(name, quick, seed, repeats, ours_alone)]}
+        return {"runs": [cv.cross_validation(name, quick, seed, repeats, wanted)]}
     if name == "scale":
         runs = scale(quick, seed, min(repeats, 3), wanted, _say)
         return {"runs": [{**one, "size": seed} for one in runs]}
@@ -199,7 +201,14 @@ def _made(
 def _comparison(name: str, quick: bool, repeats: int, seed: int, wanted: Any) -> dict[str, Any]:
     case = CASES[name](quick, seed)
     solvers = [one for one in case.solvers if wanted(one)]
-    rows = compare(solvers, case.problem, lambda a: getattr(a, case.measure), case.target, repeats, _say)
+    rows = compare(
+        solvers,
+        partial(accuracy, case.problem),
+        lambda a: getattr(a, case.measure),
+        case.target,
+        repeats,
+        _say,
+    )
     stored = [row.to_dict() for row in rows]
     return {
         "title": f"{case.title}; {case.measure} at most {case.target:.2g}",

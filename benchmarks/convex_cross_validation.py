@@ -1,4 +1,4 @@
-"""Cross-validated paths as users run them: the estimators at their defaults, beside those of the peers."""
+"""Cross-validated paths: our estimator at its defaults, beside those of the peers at equal accuracy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import Any
 
 import convex_data as data
 import numpy as np
+from convex_accuracy import Accuracy, accuracy
 from convex_report import verdicts
-from convex_timing import run_quietly
+from convex_timing import Solver, compare
 
-OURS = "convex_analysis"
+from convex_analysis import RegressionProblem
+
+#: Duality gap asked for, over the loss of the intercept alone.
+TARGET = 1e-6
+#: The default tolerance of scikit-learn and of celer.
+LOOSEST = 1e-4
 
 
 def path_of_100(quick: bool, seed: int) -> tuple[str, Any, Any, float, dict[str, Any]]:
@@ -38,62 +44,63 @@ CASES: dict[str, Callable[[bool, int], tuple[str, Any, Any, float, dict[str, Any
 }
 
 
-def _solvers(X: Any, y: Any, options: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """Return functions that fit and return the estimator; a library that is missing has none."""
-    from sklearn.linear_model import LassoCV as SklearnLassoCV
+def _solvers(X: Any, y: Any, options: dict[str, Any], goal: float) -> list[Solver]:
+    """Return the competitors; what one of them runs is a fit at a tolerance, which returns the estimator."""
 
-    from convex_analysis import ConcaveRegressorCV
+    def ours() -> Callable[[float], Any]:
+        from convex_analysis import ConcaveRegressorCV
 
-    found: dict[str, Callable[[], Any]] = {
-        OURS: lambda: ConcaveRegressorCV(
+        # At the default tolerance, whatever is asked.
+        return lambda _: ConcaveRegressorCV(
             penalty="l1", n_alphas=100, alpha_min_ratio=1e-3, **options
-        ).fit(X, y),
-        "scikit-learn": lambda: SklearnLassoCV(alphas=100, max_iter=100_000, **options).fit(X, y),
-    }  # fmt: skip
-    try:
-        from celer import LassoCV as CelerLassoCV
-    except ImportError:
-        return found
-    return found | {"celer": lambda: CelerLassoCV(n_alphas=100, max_iter=1000, **options).fit(X, y)}
+        ).fit(X, y)  # fmt: skip
+
+    # Tolerances looser than the libraries' own are not tried: they choose models without features, which are
+    # exact, and the wrong ones.
+    def sklearn_at(finest: float) -> Callable[[float], Any]:
+        from sklearn.linear_model import LassoCV
+
+        return lambda tol: LassoCV(
+            alphas=100, max_iter=100_000, tol=min(max(tol, finest), LOOSEST), **options
+        ).fit(X, y)  # fmt: skip
+
+    def celer() -> Callable[[float], Any]:
+        from celer import LassoCV
+
+        return lambda tol: LassoCV(n_alphas=100, max_iter=1000, tol=min(tol, LOOSEST), **options).fit(X, y)
+
+    return [
+        Solver("convex_analysis", ours, ours=True, goal=goal),
+        Solver("scikit-learn", lambda: sklearn_at(0.0)),
+        Solver("scikit-learn, default tolerance", lambda: sklearn_at(LOOSEST), finest=LOOSEST),
+        Solver("celer", celer),
+    ]
 
 
-def cross_validation(name: str, quick: bool, seed: int, repeats: int, ours_alone: bool) -> dict[str, Any]:
-    """Time the fits in turn; every library at its default tolerance, the peers' being the looser one."""
+def cross_validation(
+    name: str, quick: bool, seed: int, repeats: int, wanted: Callable[[Solver], bool]
+) -> dict[str, Any]:
+    """Time the fits in turn, at equal accuracy of the model chosen; the peers' defaults are looser.
+
+    The accuracy is the duality gap of the model at the lam chosen, on all data, over the data fit of the
+    intercept alone.
+    """
     title, X, y, goal, options = CASES[name](quick, seed)
-    solvers = _solvers(X, y, options)
-    rows: list[dict[str, Any]] = []
-    for solver, fit in solvers.items():
-        ours = solver == OURS
-        if ours_alone and not ours:
-            continue
-        row: dict[str, Any] = {
-            "solver": solver, "ours": ours, "goal": goal if ours else None, "finds_the_best": False,
-            "seconds": [], "reached": False, "accuracy": None, "problem": "",
-        }  # fmt: skip
-        rows.append(row)
-        try:
-            model = run_quietly(lambda _, fit=fit: fit(), 0.0)[0]  # compiles, starts the workers
-        except Exception as reason:  # a peer that breaks is reported, whatever it raises
-            row["problem"] = f"broke: {type(reason).__name__}: {reason}"
-            continue
-        residual = y - model.predict(X)
-        row["reached"] = True
-        row["accuracy"] = {
-            "objective": float(residual @ residual) / (2 * y.size)
-            + float(model.alpha_) * float(np.abs(model.coef_).sum()),
-            "support": int(np.count_nonzero(model.coef_)),
-        }
-        row["alpha"] = float(model.alpha_)
-    rng = np.random.default_rng(0)
-    for _ in range(repeats):
-        for i in rng.permutation(len(rows)):
-            if rows[i]["reached"] and sum(rows[i]["seconds"]) < 10.0:
-                fit = solvers[rows[i]["solver"]]
-                rows[i]["seconds"].append(run_quietly(lambda _, fit=fit: fit(), 0.0)[1])
-    for row in rows:
-        row["median"] = float(np.median(row["seconds"])) if row["seconds"] else float("nan")
+    nothing = float(np.var(y)) / 2
+
+    def measure(model: Any) -> Accuracy:
+        problem = RegressionProblem(X, y, lam=float(model.alpha_), fit_intercept=True)
+        return accuracy(problem, model.coef_, float(model.intercept_))
+
+    rows = [
+        row.to_dict()
+        for row in compare(
+            [solver for solver in _solvers(X, y, options, goal) if wanted(solver)],
+            measure, lambda found: found.gap, TARGET * nothing, repeats,
+        )
+    ]  # fmt: skip
     return {
-        "title": f"{title}, {X.shape[0]} x {X.shape[1]}, l1",
+        "title": f"{title}, {X.shape[0]} x {X.shape[1]}, l1; gap at most {TARGET:g} of the null loss",
         "seed": seed,
         "rows": rows,
         "verdicts": verdicts(rows, concave=False),

@@ -10,6 +10,7 @@ import convex_data as data
 import convex_peers as peers
 import convex_skglm as skglm
 import numpy as np
+from convex_accuracy import accuracy
 from convex_cases import first_stationary, ours
 from convex_report import verdicts
 from convex_timing import Solver, compare
@@ -57,8 +58,8 @@ def scale(
     runs = []
     for penalty, state, measure, target, solvers in cases:
         found = compare(
-            [one for one in solvers if wanted(one)], state(), lambda a, m=measure: getattr(a, m), target,
-            repeats, say,
+            [one for one in solvers if wanted(one)], partial(accuracy, state()),
+            lambda a, m=measure: getattr(a, m), target, repeats, say,
         )  # fmt: skip
         rows = [
             {"penalty": penalty, "n_features": d, "n_samples": N_SAMPLES, **row.to_dict()} for row in found

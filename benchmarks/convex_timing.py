@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from convex_accuracy import Accuracy, accuracy
+from convex_accuracy import Accuracy
 
 SLOW = 2.0  # seconds; slower solvers are tried at fewer tolerances and timed fewer times
 TOO_SLOW = 15.0  # seconds; a solver that takes longer without the accuracy asked is given up
@@ -87,13 +87,13 @@ def run_quietly(run: Callable[[float], Any], tolerance: float) -> tuple[Any, flo
 
 def compare(
     solvers: list[Solver],
-    problem: Any,
+    measure: Callable[[Any], Accuracy],
     error: Callable[[Accuracy], float],
     target: float,
     repeats: int,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """Calibrate each solver to ``error(accuracy) <= target``, then time all in turn ``repeats`` times."""
+    """Calibrate each solver to ``error(measure(found)) <= target``, then time all in turn, several times."""
     rows, runs = [], []
     for solver in solvers:
         row = Row(solver.name, solver.ours, solver.goal, solver.finds_the_best)
@@ -102,7 +102,7 @@ def compare(
         try:
             run = solver.make()
             row.tolerance, row.accuracy, row.reached, seconds = _calibrate(
-                run, solver, lambda x: accuracy(problem, x), error, target
+                run, solver, measure, error, target
             )
         except ImportError as reason:
             row.problem = f"not installed: {reason}"
