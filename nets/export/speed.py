@@ -23,6 +23,8 @@ Run = Callable[[Tensor], Tensor]
 
 #: The routes, dense torch first.
 ROUTES = ("dense", "shrunk", "chain", "torch-csr", "scipy-csr", "onnxruntime", "onnxruntime-shrunk")
+#: Seconds before a route is timed: the threads of the one before spin for a while, which slows what follows.
+SETTLED = 0.01
 
 
 class Unavailable(ValueError):
@@ -196,6 +198,8 @@ def _times(runs: dict[str, Run], x: Tensor, rounds: int, seconds: float) -> dict
     times: dict[str, list[float]] = {route: [] for route in runs}
     for _ in range(rounds):
         for route, run in runs.items():
+            time.sleep(SETTLED)
+            run(x)
             began = time.perf_counter()
             for _ in range(calls[route]):
                 run(x)
