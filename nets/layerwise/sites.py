@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from nets.masking.layout import refuse_pruned
+from nets.masking.layout import refuse_lazy, refuse_pruned
 from nets.masking.parametrization import Mask
 
 #: What a module was called with.
@@ -134,6 +134,7 @@ def find_sites(
         If a pattern matches nothing, or nothing is left.
     """
     refuse_pruned(model)
+    refuse_lazy(model)
     owners: dict[int, str] = {id(p): name for name, p in model.named_parameters()}
     sites: dict[str, Site] = {}
     left_out: dict[str, str] = {}
@@ -173,9 +174,14 @@ def find_sites(
             raise ValueError(f"pattern {pattern!r} matches no prunable weight; there are {', '.join(names)}")
     chosen = []
     for site in sites.values():
+        weight = model.get_parameter(site.parameter)
         if site.parameter in left_out:
             continue
-        if include and not any(fnmatchcase(site.parameter, pattern) for pattern in include):
+        if not weight.numel():
+            left_out[site.parameter] = "it has no weights"
+        elif weight.is_complex():
+            left_out[site.parameter] = "its weights are complex"
+        elif include and not any(fnmatchcase(site.parameter, pattern) for pattern in include):
             left_out[site.parameter] = "not included"
         elif any(fnmatchcase(site.parameter, pattern) for pattern in exclude):
             left_out[site.parameter] = "excluded"

@@ -75,8 +75,8 @@ def maskable(
     Raises
     ------
     ValueError
-        If a pattern matches nothing, nothing is left to mask, or the network carries masks of
-        `torch.nn.utils.prune`.
+        If a pattern matches nothing, nothing is left to mask, a parameter has no shape yet or is complex, or
+        the network carries masks of `torch.nn.utils.prune`.
 
     Warns
     -----
@@ -86,8 +86,10 @@ def maskable(
     include = (include,) if isinstance(include, str) else include
     exclude = (exclude,) if isinstance(exclude, str) else exclude
     refuse_pruned(model)
-    sizes = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
-    trained = list(sizes)
+    refuse_lazy(model)
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained = list(parameters)
+    sizes = {name: p.numel() for name, p in parameters.items()}
     if include:
         names = [name for name in trained if _matches(name, include)]
     else:
@@ -99,10 +101,15 @@ def maskable(
                 f"pattern {pattern!r} matches no trained parameter; there are {', '.join(trained) or 'none'}"
             )
     if not include and not units and names:
-        matrices = {name for name, p in model.named_parameters() if p.dim() > 1}
+        matrices = {name for name, p in parameters.items() if p.dim() > 1 and not p.is_complex()}
         left = [name for name in trained if name in matrices and name not in names]
         _tell([n for n in left if sizes[n] > TOLD * sum(sizes.values()) and not _matches(n, exclude)], names)
-    names = [name for name in names if not _matches(name, exclude)]
+    names = [name for name in names if sizes[name] and not _matches(name, exclude)]  # a layer may be empty
+    if others := [name for name in names if parameters[name].is_complex()]:
+        raise ValueError(
+            f"{others[0]} is of {parameters[others[0]].dtype}, and masks are for real weights: "
+            f"exclude={others!r}"
+        )
     if not names:
         raise ValueError(
             f"nothing to mask in {type(model).__name__}: it has no linear or convolutional weight left; "
@@ -163,6 +170,12 @@ def refuse_pruned(model: nn.Module) -> None:
                     f"{where} carries a mask of torch.nn.utils.prune: nets.Ticket.from_pruned(model) takes "
                     f"it over, torch.nn.utils.prune.remove(module, {tensor!r}) makes it permanent"
                 )
+
+
+def refuse_lazy(model: nn.Module) -> None:
+    """Raise ValueError if a parameter gets its shape from the first inputs, and has seen none."""
+    if lazy := next((name for name, p in model.named_parameters() if nn.parameter.is_lazy(p)), ""):
+        raise ValueError(f"{lazy} has no shape yet: run the network once before it is masked")
 
 
 def copied(model: nn.Module) -> nn.Module:

@@ -132,6 +132,7 @@ class ScoredMask(Hook):
         else:
             self.optimiser = torch.optim.SGD([self.scores], lr, momentum)
         self._mask = torch.empty(0)
+        self._spent = False
         self._groups: Groups | None = None
         self.curves = Curves()
 
@@ -147,6 +148,9 @@ class ScoredMask(Hook):
     def after_backward(self, loop: Course) -> None:
         """Turn the gradient of the effective weights into those of the scores and of the weights."""
         flat = loop.flat
+        if self._spent:  # the optimiser's step failed: the mask is as it was, its graph is gone
+            self._refresh(loop)
+        self._spent = True
         loss_slope = flat.gradients * flat.weights
         if self.scale != 1.0:
             loss_slope *= self.scale
@@ -222,6 +226,7 @@ class ScoredMask(Hook):
 
     def _refresh(self, loop: Course) -> None:
         self._mask = self.spread(self.relaxation(self.scores, self._moment(loop)))
+        self._spent = False
         self.show(loop, self._mask.detach())
 
     def _steer(self, loop: Course, loss_slope: Tensor) -> None:

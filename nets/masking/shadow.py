@@ -38,18 +38,18 @@ class Shadow:
     Raises
     ------
     ValueError
-        If they have several dtypes or devices, or no shape yet.
+        If they have several dtypes or devices.
     """
 
     def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
         parameters = dict(model.named_parameters())
-        for name in names:
-            if isinstance(parameters[name], nn.parameter.UninitializedParameter):
-                raise ValueError(f"{name} has no shape yet: run the network once before it is masked")
         kinds = {(parameters[name].dtype, parameters[name].device) for name in names}
         if len(kinds) > 1:
             found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
-            raise ValueError(f"the masked parameters must share one dtype and device, found {found}")
+            raise ValueError(
+                f"the masked parameters must share one dtype and device, found {found}: mask those of one "
+                "kind, by include or exclude"
+            )
         self.model = model
         self.layout = Layout.of(model, names)
         self.n = self.layout.total

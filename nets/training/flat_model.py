@@ -49,14 +49,14 @@ class FlatModel:
         units: bool = False,
     ) -> None:
         parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        for name, p in parameters.items():
-            if isinstance(p, nn.parameter.UninitializedParameter):
-                raise ValueError(f"{name} has no shape yet: run the network once before it is masked")
+        names = maskable(model, include, exclude, units=units)
         kinds = {(p.dtype, p.device) for p in parameters.values()}
         if len(kinds) > 1:
             found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
-            raise ValueError(f"the trained parameters must share one dtype and device, found {found}")
-        names = maskable(model, include, exclude, units=units)
+            raise ValueError(
+                f"the trained parameters must share one dtype and device, found {found}; in a loop of your "
+                "own only the masked ones must (nets.Masking)"
+            )
         ordered = [*names, *(name for name in parameters if name not in set(names))]
         self.model = model
         #: Steps on the parameter, once there is one.

@@ -102,6 +102,66 @@ class Conv1D(nn.Module):
         self.bias = nn.Parameter(torch.zeros(nf))
 
 
+class Odd(nn.Module):
+    """Beside a plain head a layer without inputs, a lazy, a complex or a double one."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.first = nn.Linear(6, 4)
+        self.odd = {
+            "empty": lambda: nn.Linear(0, 4),
+            "lazy": lambda: nn.LazyLinear(4),
+            "complex": lambda: nn.Linear(6, 4, dtype=torch.complex64),
+            "double": lambda: nn.Linear(6, 4, dtype=torch.float64),
+        }[kind]()
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x):
+        odd = self.odd(x[:, : self.odd.in_features].to(self.odd.weight.dtype))
+        return self.last(torch.relu(self.first(x) + (odd.abs() if odd.is_complex() else odd).float()))
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("method", ["concave", "gmp", "set", "edge-popup", "soft-threshold", "random"])
+def test_a_layer_without_weights_is_left_out(method):
+    """Fault: raw errors of empty maxima and of divisions by zero."""
+    model, x = Odd("empty"), torch.randn(30, 6)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    masking = nets.Masking(model, optimiser, method, density=0.25, steps=8)
+    for _ in range(8):
+        model(x).square().mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    ticket = masking.ticket()
+    assert (set(ticket.masks), ticket.kept) == ({"first.weight", "last.weight"}, 8)
+    assert nets.prune(Odd("empty"), x, density=0.5, solver="magnitude").kept == 16
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("lazy", "odd.weight has no shape yet: run the network once"),
+        ("complex", r"odd.weight is of torch.complex64, and masks are for real weights: exclude=\['odd"),
+        ("double", r"share one dtype and device, found .*: mask those of one kind, by include or exclude"),
+    ],
+)
+def test_weights_that_no_mask_fits_are_told_with_the_remedy(kind, sentence):
+    """Fault: raw errors of torch for the first two."""
+    model = Odd(kind)
+    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    with pytest.raises(ValueError, match=sentence):
+        nets.Masking(model, optimiser, steps=8)
+    if kind == "lazy":
+        with pytest.raises(ValueError, match=sentence):
+            nets.prune(model, torch.randn(4, 6), density=0.5)
+    else:
+        masking = nets.Masking(model, optimiser, steps=8, exclude="odd.weight", density=0.5)
+        assert masking.n == 32
+    if kind == "complex":
+        assert nets.prune(model, torch.randn(9, 6), density=0.5, solver="magnitude").total == 32
+
+
 class Zoo(nn.Module):
     def __init__(self):
         super().__init__()

@@ -368,6 +368,26 @@ def test_weights_written_from_outside_become_theta_and_a_failed_step_leaves_no_t
         assert torch.equal(model.state_dict()[name], masking.flat.snapshot()[name] * mask)
 
 
+@pytest.mark.parametrize("method", ["concave", "gmp", "rigl", "l0", "pilot", "edge-popup", "soft-threshold"])
+def test_the_step_after_a_failed_one_goes_on_from_where_things_stood(method, points):
+    """Fault: scores had no graph left to take their gradient through."""
+    model = build()
+    optimiser = adamw(model)
+    masking = nets.Masking(model, optimiser, method, density=0.2, steps=12)
+    train(model, optimiser, points, last=5)
+    before = copy.deepcopy(model.state_dict())
+    failing = optimiser.register_step_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(model, optimiser, points, 5, 6)
+    failing.remove()
+    optimiser.zero_grad()
+    masking.flat.settle()
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+    train(model, optimiser, points, 5, 12)
+    assert masking.step == 12
+    assert masking.ticket().kept == round(0.2 * masking.n)
+
+
 @pytest.mark.parametrize("granularity", ["2:4", "channel"])
 def test_granularities_hold_in_the_users_loop(granularity, points):
     model = build()
