@@ -197,19 +197,6 @@ def _refuse_others(chain: Any, name: str, value: Tensor) -> None:
         raise ValueError(sentence)
 
 
-def masks_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return the masks attached to a network, by parameter name."""
-    found = {}
-    for path, module in model.named_modules():
-        if not parametrize.is_parametrized(module):
-            continue
-        for name, chain in module.parametrizations.items():
-            for p in chain:
-                if isinstance(p, Mask):
-                    found[f"{path}.{name}" if path else name] = p.mask.detach()
-    return found
-
-
 def _reduce(module: nn.Module, protocol: Any) -> tuple[Callable[..., nn.Module], tuple[Any, ...]]:
     """Pickle a masked layer, whose class torch makes on the fly, by its plain class and its masks."""
     state = dict(module.__dict__)

@@ -1,6 +1,7 @@
 """Small data and networks for the tests of `nets`."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from torch import nn
 
 from nets.data import load
+
+sys.path.insert(0, str(Path(__file__).parent))  # users_own
 
 
 class SmallConvNet(nn.Module):

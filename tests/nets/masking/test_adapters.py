@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import nets
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def points():
@@ -24,6 +24,7 @@ def network():
     return nn.Sequential(nn.Linear(20, 24), nn.ReLU(), nn.Linear(24, 3))
 
 
+@pytest.mark.slow
 def test_lightning_trains_under_a_mask_and_resumes(tmp_path):
     lightning = pytest.importorskip("lightning")
     from nets.masking.lightning_callback import MaskingCallback
@@ -66,6 +67,7 @@ def test_lightning_trains_under_a_mask_and_resumes(tmp_path):
     assert all(torch.equal(mask, resumed.ticket().masks[name]) for name, mask in ticket.masks.items())
 
 
+@pytest.mark.slow
 def test_a_callback_that_has_resumed_begins_the_next_training_anew():
     pytest.importorskip("lightning")
     from nets.masking.lightning_callback import MaskingCallback
@@ -85,6 +87,7 @@ def test_a_callback_that_has_resumed_begins_the_next_training_anew():
     assert callback.masking.step == 0
 
 
+@pytest.mark.slow
 def test_a_hugging_face_trainer_trains_under_a_mask_and_resumes(tmp_path):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")

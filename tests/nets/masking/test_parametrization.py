@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 import nets
-from nets.masking.parametrization import Mask, attach, make_permanent, masks_of
+from nets.masking.parametrization import Mask, attach, make_permanent
 from nets.training.flat_model import FlatModel
 
 
@@ -24,6 +24,12 @@ def masks(conv_net):
 @pytest.fixture
 def masked(conv_net, masks):
     return attach(conv_net(), masks).eval()
+
+
+def masks_of(model):
+    """Return the masks that a network's state holds, by the names of the weights."""
+    ours = {n: t for n, t in model.state_dict().items() if n.endswith(".mask")}
+    return {n.replace("parametrizations.", "").removesuffix(".0.mask"): t for n, t in ours.items()}
 
 
 def test_masks_are_attached_by_parametrize(masked, masks):

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch.nn import functional
+from users_own import UsersOwn
 
 import nets
-from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
+from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq
 from nets.configuration import Training
 from nets.masking.relaxed_mask import PARTS, POINTS, RelaxedMask, critical_step, proximal_table, table_places
 from nets.training.flat_model import FlatModel
@@ -57,17 +58,6 @@ def test_table_places_cut_every_octave_into_equal_parts(dtype):
     ]
     assert table_places(ratio.clone()).tolist() == expected
     assert 0 <= int(table_places(torch.tensor([float("nan")], dtype=dtype))) < POINTS
-
-
-class UsersOwn(Penalty):
-    def __repr__(self):
-        return "UsersOwn()"
-
-    def value(self, t):
-        return t * (2 - t) * (t <= 1) + (t > 1)
-
-    def derivative(self, t):
-        return (2 - 2 * t) * (t <= 1)
 
 
 def loop_of(blobs, conv_net, hook, training=TRAINING, seed=0):

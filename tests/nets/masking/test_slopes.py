@@ -2,25 +2,15 @@
 
 import pytest
 import torch
+from users_own import UsersOwn
 
-from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
+from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq
 from nets.masking.laws import NEAR_ZERO, Slopes, usual_start
 
 PENALTIES = [
     L1(), Log(0.02), Log(1.0), Lq(0.5), Lq(0.2, 0.01), MCP(1.0), MCP(3.0), SCAD(3.7, 0.2),
     CappedL1(0.5), Exponential(0.1), Arctan(0.3), Fraction(0.1),
 ]  # fmt: skip
-
-
-class UsersOwn(Penalty):
-    def __repr__(self):
-        return "UsersOwn()"
-
-    def value(self, t):
-        return t * (2 - t) * (t <= 1) + (t > 1)
-
-    def derivative(self, t):
-        return (2 - 2 * t) * (t <= 1)
 
 
 @pytest.mark.parametrize("penalty", [*PENALTIES, UsersOwn()], ids=repr)

@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch.nn import functional
+from users_own import UsersOwn
 
-from concave_sparsity import L1, MCP, Log, Lq, Penalty
+from concave_sparsity import L1, MCP, Log, Lq
 from nets.configuration import Training
 from nets.masking.laws import Clipped, DualAscent, Quantile, Sigmoid, Slopes
 from nets.masking.trained_mask import GradientUpdate, ProximalUpdate, TrainedMask
@@ -14,14 +15,6 @@ from nets.training.loop import Hook, Loop
 
 TRAINING = Training(epochs=4, batch_size=30, lr=0.05, weight_decay=5e-4)
 DEFAULTS = {option.name: option.default for option in OPTIONS}
-
-
-class UsersOwn(Penalty):
-    def value(self, t):
-        return t * (2 - t) * (t <= 1) + (t > 1)
-
-    def derivative(self, t):
-        return (2 - 2 * t) * (t <= 1)
 
 
 def made(penalty=None, density=0.2, **options):

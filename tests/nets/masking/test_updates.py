@@ -2,19 +2,12 @@
 
 import pytest
 import torch
+from users_own import UsersOwn
 
-from concave_sparsity import L1, MCP, Log, Lq, Penalty
+from concave_sparsity import L1, MCP, Log, Lq
 from nets.masking.trained_mask import OPTIMISERS, GradientUpdate, ProximalUpdate
 
 PENALTIES = [L1(), Log(0.5), MCP(3.0), Lq(0.5)]
-
-
-class UsersOwn(Penalty):
-    def value(self, t):
-        return t * (2 - t) * (t <= 1) + (t > 1)
-
-    def derivative(self, t):
-        return (2 - 2 * t) * (t <= 1)
 
 
 def settled(update, curvature, best, penalty, lam, steps):

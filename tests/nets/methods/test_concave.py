@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from users_own import UsersOwn
 
-from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq, Penalty
+from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq
 from nets.configuration import Play, Training
 from nets.lottery import find_ticket, find_tickets, play, retrain
 from nets.masking.laws import DualAscent, Given, Sigmoid
@@ -17,17 +18,6 @@ from nets.runs.canonical import address, settled
 from nets.training.loop import Hook
 
 TRAINING = Training(epochs=2, batch_size=60, lr=0.05, weight_decay=1e-3)
-
-
-class UsersOwn(Penalty):
-    def __repr__(self):
-        return "UsersOwn()"
-
-    def value(self, t):
-        return t * (2 - t) * (t <= 1) + (t > 1)
-
-    def derivative(self, t):
-        return (2 - 2 * t) * (t <= 1)
 
 
 PENALTIES = [L1(), Log(0.1), Lq(0.5), MCP(1.0), SCAD(3.7, 0.2), CappedL1(0.5), Exponential(0.1), UsersOwn()]
