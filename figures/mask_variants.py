@@ -29,7 +29,7 @@ from concave_sparsity import L1, Log, Penalty
 from figures import stored
 from nets.configuration import Training
 from nets.lottery import find_tickets, retrain
-from nets.masking.relaxed_mask import critical_step, price_threshold, proximal_table, table_places
+from nets.masking.relaxed_mask import critical_step, proximal_table, table_places
 from nets.masking.selection import select
 from nets.methods.method import Method
 from nets.search import Found, Search
@@ -149,7 +149,7 @@ class VariedMask(Hook):
         share = loop.share
         left = max(0.0, 1.0 - max(0.0, share - v.begin) / (v.descent - v.begin))
         target = self.density + (1.0 - self.density) * left**v.exponent
-        found = price_threshold(loop, self.h, target)
+        found = loop.flat.layout.groups.threshold(self.h, target)
         if found is None:
             return
         places = table_places(self.h / found.clamp(min=torch.finfo(self.h.dtype).tiny))

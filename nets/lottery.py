@@ -363,8 +363,7 @@ def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
     }
     if found.fine_tune:
         metadata |= {"fine_tune": found.fine_tune, "rewind": 0}
-    if search.layout.groups is not None:
-        metadata |= search.layout.groups.report(found.mask)
+    metadata |= search.layout.groups.report(found.mask)
     masks = {name: mask.cpu().clone() for name, mask in search.layout.split(found.mask).items()}
     # In the network's order, whatever order a resumed search read them in.
     order = search.flat.model.state_dict()

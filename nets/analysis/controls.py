@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from concave_sparsity import largest
 from nets.data import AnyData
 from nets.data.batches import forward, parts, size
-from nets.granularity.groups import Groups
 from nets.masking.layout import Layout
 from nets.models.factory import ModelSpec, build
 from nets.models.factory import reinitialise as reinitialised
@@ -33,8 +32,8 @@ def shuffle(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout 
 
     Where the layout ties entries of the mask to one another (N:M, channels), whole entries are drawn anew.
     """
-    if layout is not None and layout.groups is not None:
-        return _redrawn(ticket, seed, layout, layout.groups, others=False)
+    if layout is not None:
+        return _redrawn(ticket, seed, layout, others=False)
     return _with_masks(ticket, {name: _permuted(mask, seed, name) for name, mask in ticket.masks.items()})
 
 
@@ -56,8 +55,8 @@ def invert(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout |
     Where a layer has fewer pruned weights than kept ones, all pruned ones are kept and the rest is drawn
     from the others, so that the counts stay. Entries that the layout ties to one another go as a whole.
     """
-    if layout is not None and layout.groups is not None:
-        return _redrawn(ticket, seed, layout, layout.groups, others=True)
+    if layout is not None:
+        return _redrawn(ticket, seed, layout, others=True)
     masks = {}
     for name, mask in ticket.masks.items():
         order = torch.rand(mask.shape, generator=_generator(seed, name), dtype=torch.float64)
@@ -212,8 +211,8 @@ def _permuted(mask: Tensor, seed: int, name: str) -> Tensor:
     return mask.reshape(-1)[order].reshape(mask.shape)
 
 
-def _redrawn(ticket: Ticket, seed: int, layout: Layout, groups: Groups, others: bool) -> Ticket:
-    mask = ticket.flat_mask(layout)
+def _redrawn(ticket: Ticket, seed: int, layout: Layout, others: bool) -> Ticket:
+    groups, mask = layout.groups, ticket.flat_mask(layout)
     order = torch.rand(len(mask), generator=_generator(seed, groups.name), dtype=torch.float64)
     drawn = layout.split(groups.redraw(mask, order, others))
     return _with_masks(ticket, {name: drawn[name].clone() for name in ticket.masks})

@@ -330,7 +330,7 @@ class Channels(Groups):
         own = share / self.costs(there)
         return self.spread(own.masked_fill(self.best(own), torch.inf), torch.inf)
 
-    def threshold(self, values: Tensor, density: float) -> Tensor | None:
+    def threshold(self, values: Tensor, density: float, spare: Tensor | None = None) -> Tensor | None:
         """Return the largest value of a unit that is dropped at a density, shape (); None if none is."""
         own = self.own(values)
         dropped = own[~self.choose(own, self.count(density))]

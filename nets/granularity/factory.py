@@ -14,13 +14,14 @@ from nets.granularity.layers import LayerDensities
 from nets.granularity.n_of_m import NOfM
 from nets.granularity.names import granularity_kind, n_and_m
 from nets.granularity.removal import disturbed, refuse_other_outputs, without
+from nets.granularity.single_weights import SingleWeights
 from nets.masking.layout import Layout
 
 
 def groups_of(
     name: str | Mapping[str, float], model: nn.Module, layout: Layout, data: AnyData | Tensor | None
-) -> Groups | None:
-    """Return how the entries of a mask are tied to one another; None for single weights.
+) -> Groups:
+    """Return how the entries of a mask are tied to one another.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def groups_of(
     if isinstance(name, Mapping):
         return LayerDensities(name, layout)
     if name == "weight":
-        return None
+        return SingleWeights(layout.names, layout.shapes)
     pair = n_and_m(name)
     if pair is not None:
         return NOfM(*pair, model, layout)

@@ -1,4 +1,4 @@
-"""Mask entries that are tied to one another: what a granularity coarser than the single weight must tell."""
+"""Mask entries and what ties them to one another: what a granularity must tell."""
 
 from __future__ import annotations
 
@@ -107,8 +107,16 @@ class Groups(ABC):
         """Return values of weights, shape (n,), added up over the weights that share a mask entry."""
         return values
 
+    def last(self, values: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return the place of the largest value of every layer, and whether it falls, as all others do.
+
+        A layer without weights cuts the network in two, and no gradient ever brings one back. None where none
+        is emptied, or the rule sees to it.
+        """
+        return None
+
     @abstractmethod
-    def threshold(self, values: Tensor, density: float) -> Tensor | None:
+    def threshold(self, values: Tensor, density: float, spare: Tensor | None = None) -> Tensor | None:
         """Return the value up to which entries are dropped at a density; None if none are.
 
         Parameters
@@ -117,6 +125,8 @@ class Groups(ABC):
             Shape (n,), as `share` returns them.
         density : float
             Density wanted, which may lie above that of the finished mask.
+        spare : Tensor, optional
+            Memory like that of the values, to work in.
 
         Returns
         -------

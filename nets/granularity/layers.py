@@ -10,8 +10,8 @@ from torch import Tensor
 
 from concave_sparsity import density_count, largest
 from nets.granularity.groups import Groups
-from nets.masking.layout import Layout, shared_out
-from nets.masking.selection import kth_smallest
+from nets.granularity.single_weights import kth_smallest, shared_out
+from nets.masking.layout import Layout
 
 
 class LayerDensities(Groups):
@@ -86,7 +86,7 @@ class LayerDensities(Groups):
         """Return as many of each tensor by random order, those that the mask has pruned first if asked."""
         return self.select(order + (~mask).to(order.dtype) if others else order, self.kept)
 
-    def threshold(self, values: Tensor, density: float) -> Tensor | None:
+    def threshold(self, values: Tensor, density: float, spare: Tensor | None = None) -> Tensor | None:
         """Return for every weight the largest value of its tensor that is dropped, shape (n,)."""
         parts = []
         for part, kept in zip(self.layout.segments(values), self._at(round(density * self.total))):

@@ -93,7 +93,7 @@ class NOfM(Groups):
         """Return N of every M by random order, those that the mask has pruned first where `others` is set."""
         return self.select(order + (~mask).to(order.dtype) if others else order, self._final)
 
-    def threshold(self, values: Tensor, density: float) -> Tensor | None:
+    def threshold(self, values: Tensor, density: float, spare: Tensor | None = None) -> Tensor | None:
         """Return for every weight the largest value of its group that is dropped at K of M, shape (n,)."""
         kept = self._k(round(density * self.total))
         if kept == self.m:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nets.granularity.single_weights import layer_counts
 from nets.layerwise.certificate import Outputs
 from nets.layerwise.moments import Calibration, gather
 from nets.layerwise.recipe import Recipe
 from nets.layerwise.rows import LayerProblem, path_supports
 from nets.layerwise.sites import Site
 from nets.layerwise.support import Weights, choose
-from nets.masking.layout import Layout
-from nets.masking.selection import layer_counts
 
 #: How the weights that a density keeps are shared out.
 ALLOCATIONS = ("row", "layer", "global")
@@ -48,9 +48,10 @@ Change = tuple[Site, Tensor, NDArray[np.float64]]
 def even_counts(model: nn.Module, sites: Sequence[Site], density: float) -> Counts:
     """Return how many weights each matrix keeps (one count a group): the same share, exact in sum."""
     pieces = _pieces(model, sites)
-    layout = Layout(tuple(f"{i}" for i in range(len(pieces))), tuple(shape for _, shape in pieces))
+    shapes = [shape for _, shape in pieces]
+    whole = max(1, round(density * sum(map(prod, shapes))))
     counts: Counts = {}
-    for (name, _), count in zip(pieces, layer_counts(layout, layout.count(density), "uniform")):
+    for (name, _), count in zip(pieces, layer_counts(shapes, whole, "uniform")):
         counts.setdefault(name, []).append(count)
     return counts
 

@@ -70,7 +70,7 @@ def _find(solver: str) -> Callable[[Search], Iterable[Found]]:
         # Ten batches, of which every fifth is held out for the certificate.
         batches = [x for x, _ in search.batches(options["samples"], max(1, options["samples"] // 10))]
         search.charge(sum(len(x) for x in batches), seconds())
-        granularity = "weight" if search.layout.groups is None else search.layout.groups.name
+        granularity = search.layout.groups.name
         for density in search.densities:
             seconds = timed()
             ticket = prune(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from concave_sparsity import Penalty, density_count
+from concave_sparsity import Penalty
 from nets.masking.layout import Layout
 from nets.seeds import derive
 from nets.tasks import Task
@@ -124,12 +124,11 @@ class Entries:
     @property
     def entries(self) -> int:
         """Number of mask entries that may be trained on their own: the weights, or the units."""
-        return self.n if self.layout.groups is None else self.layout.groups.entries
+        return self.layout.groups.entries
 
     def count(self, density: float) -> int:
         """Return the number of weights a ticket of this density keeps; of single ones round(density * n)."""
-        groups = self.layout.groups
-        count = density_count(density, self.n) if groups is None else groups.count(density)
+        count = self.layout.groups.count(density)
         if count == 0:
             raise ValueError(f"density {density:g} keeps none of the {self.n} weights; ask for a larger one")
         return count
@@ -140,15 +139,11 @@ class Entries:
 
     def refuse(self, mask: Tensor, density: float) -> None:
         """Raise AssertionError unless a mask keeps exactly what this density asks for."""
-        kept, count = int(mask.sum()), self.count(density)
-        if self.layout.groups is not None:
-            self.layout.groups.refuse(mask, count)
-        elif kept != count:
-            raise AssertionError(f"the mask keeps {kept} weights, density {density:g} asks for {count}")
+        self.layout.groups.refuse(mask, self.count(density))
 
     def whole(self, mask: Tensor) -> Tensor:
         """Return a mask, shape (n,), with all that its entries take along, so that its mean is a density."""
-        return mask if self.layout.groups is None else self.layout.groups.show(mask)
+        return self.layout.groups.show(mask)
 
 
 class Setting(Protocol):

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from nets.granularity.groups import Groups
+from nets.granularity.groups import Groups
+from nets.granularity.single_weights import SingleWeights
 
 #: Layers whose weight is masked by default.
 MASKED_LAYERS = (
@@ -231,12 +230,16 @@ class Layout:
     shapes : tuple of tuple of int
         Their shapes.
     groups : Groups, optional
-        Which entries of a mask are tied to one another; None: every weight has an entry of its own.
+        Which entries of a mask are tied to one another; by default every weight has an entry of its own.
     """
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
-    groups: Groups | None = field(default=None, compare=False)
+    groups: Groups = field(default=None, compare=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.groups is None:
+            object.__setattr__(self, "groups", SingleWeights(self.names, self.shapes))
 
     @classmethod
     def of(cls, model: nn.Module, names: Sequence[str]) -> Layout:
@@ -262,13 +265,7 @@ class Layout:
     @property
     def whole(self) -> int:
         """What densities are shares of: the number of weights, or the operations that they do."""
-        return self.total if self.groups is None else self.groups.whole
-
-    def count(self, density: float) -> int:
-        """Return how many entries a mask of this density keeps: round(density * total), at least 1."""
-        if not 0 < density <= 1:
-            raise ValueError(f"density must be in (0, 1], got {density!r}")
-        return max(1, round(density * self.total))
+        return self.groups.whole
 
     def segments(self, flat: Tensor) -> list[Tensor]:
         """Return one flat view a tensor."""
@@ -292,17 +289,3 @@ class Layout:
             if tuple(tensors[name].shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, expected {shape}")
         return torch.cat([tensors[name].reshape(-1) for name in self.names])
-
-
-def shared_out(densities: Sequence[float], sizes: Sequence[int], count: int) -> list[int]:
-    """Round to whole numbers that sum to `count`, the largest remainders up; ties go to the first layer."""
-    wanted = [d * s for d, s in zip(densities, sizes)]
-    counts = [min(int(w), s) for w, s in zip(wanted, sizes)]
-    order = sorted(range(len(sizes)), key=lambda i: (counts[i] - wanted[i], i))
-    missing = count - sum(counts)
-    while missing > 0:
-        for i in order:
-            if missing and counts[i] < sizes[i]:
-                counts[i] += 1
-                missing -= 1
-    return counts

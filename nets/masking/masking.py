@@ -266,7 +266,6 @@ class Masking(Steps):
             x = self._batches.first()
             if x is not None:
                 metadata["input_shape"] = list(x.shape[1:])
-            assert groups is not None
             metadata |= groups.report(mask)
         state = self.flat.snapshot(self.flat.taken_up()) if weights is None else plain(weights)
         return Ticket(

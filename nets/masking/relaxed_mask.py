@@ -13,8 +13,7 @@ from nets.granularity.channels import Channels
 from nets.masking import masked_step
 from nets.masking.course import Course, falling_density, updates_at_least
 from nets.masking.curves import Curves
-from nets.masking.layout import Layout
-from nets.masking.selection import kth_smallest, select_above, select_nearly
+from nets.masking.selection import select_above, select_nearly
 from nets.training.loop import Hook
 
 #: The proximal map is tabulated over this many octaves of h, each cut into equal parts.
@@ -171,7 +170,7 @@ class RelaxedMask(Hook):
         if isinstance(groups, Channels):
             return groups.priced(self._of_units.sqrt(), self.mask)
         h = torch.sqrt(self._squares, out=out).mul_(weights).mul_(weights)
-        return h if groups is None else groups.share(h)
+        return groups.share(h)
 
     def final(self, loop: Course) -> Tensor:
         """Return the mask that the trained network is evaluated under, shape (n,)."""
@@ -201,6 +200,7 @@ class RelaxedMask(Hook):
     def _update(self, loop: Course) -> None:
         if self._buffers is None:  # memory that is fresh at every update costs more than the arithmetic
             self._buffers = torch.empty_like(self._squares), torch.empty_like(self._squares)
+        groups = loop.flat.layout.groups
         h = self.curvature(loop, self._buffers[0])
         scale = math.sqrt(max(self.steps_averaged, 1.0))
         self._squares.mul_(self._keep)
@@ -212,20 +212,19 @@ class RelaxedMask(Hook):
                 return
             middle = torch.full((), self.given / self._critical * scale, dtype=h.dtype, device=h.device)
         else:
-            found = price_threshold(loop, h, target, self._buffers[1])
+            found = groups.threshold(h, target, self._buffers[1])
             if found is None:
                 return
             middle = found.clamp(min=torch.finfo(h.dtype).tiny)
-        groups = loop.flat.layout.groups
-        last = None if self.given or groups is not None else _last_of_layers(loop.flat.layout, h, middle)
-        whole = torch.isinf(h) if groups is not None else None  # what is not for sale
+        last = None if self.given else groups.last(h, middle)
+        whole = torch.isinf(h) if isinstance(groups, Channels) else None  # what is not for sale
         torch.index_select(self._table, 0, table_places(h.div_(middle)), out=self.mask)
         if last is not None:
             places, emptied = last
             self.mask[places] = torch.where(emptied, 1.0, self.mask[places])
-        shown = self.mask
-        if groups is not None and whole is not None:
-            shown = groups.show(self.mask.masked_fill_(whole, 1.0))
+        if whole is not None:
+            self.mask.masked_fill_(whole, 1.0)
+        shown = groups.show(self.mask)
         lam = middle.mean() * (self._critical / scale)
         above = (shown > 0.5).sum() / shown.numel()
         self.curves.append(loop.step, target, lam, shown.mean(), above.to(lam.dtype))
@@ -250,18 +249,6 @@ class RelaxedMask(Hook):
         self.mask, self._squares, self.steps_averaged = state["mask"], state["squares"], state["count"]
         self._of_units = state.get("of_units", torch.empty(0))
         self.curves.load(state["curves"])
-
-
-def _last_of_layers(layout: Layout, h: Tensor, middle: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return the place of the largest h of every layer that falls, and whether it does, as all others do.
-
-    A layer without weights cuts the network in two, and no gradient ever brings one back.
-    """
-    tops = [part.max() for part in layout.segments(h)]
-    if h.device.type == "cpu" and all(float(top) > float(middle) for top in tops):
-        return None
-    places = torch.stack([part.argmax() + first for part, first in zip(layout.segments(h), layout.offsets)])
-    return places, torch.stack(tops) <= middle
 
 
 def critical_step(penalty: Penalty) -> float:
@@ -305,17 +292,3 @@ def table_places(ratio: Tensor) -> Tensor:
     shift = mantissa - (PARTS.bit_length() - 1)
     first = (one - OCTAVES // 2) << mantissa
     return bits.sub_(first + 1).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
-
-
-def price_threshold(
-    loop: Course, values: Tensor, density: float, spare: Tensor | None = None
-) -> Tensor | None:
-    """Return the value up to which entries are dropped at a density, shape () or (n,); None if none are.
-
-    `spare`: memory like that of the values, to work in.
-    """
-    groups, n = loop.flat.layout.groups, values.numel()
-    if groups is not None:
-        return groups.threshold(values, density)
-    dropped = min(n, round((1.0 - density) * n))
-    return kth_smallest(values, dropped, spare) if dropped else None

@@ -90,6 +90,7 @@ class ScoredMask(Hook):
     """
 
     teacher: nn.Module | None = None
+    _groups: Groups
 
     def __init__(
         self,
@@ -133,7 +134,6 @@ class ScoredMask(Hook):
             self.optimiser = torch.optim.SGD([self.scores], lr, momentum)
         self._mask = torch.empty(0)
         self._spent = False
-        self._groups: Groups | None = None
         self.curves = Curves()
 
     def start(self, loop: Course) -> None:
@@ -201,11 +201,11 @@ class ScoredMask(Hook):
 
     def spread(self, entries: Tensor) -> Tensor:
         """Return mask entries at the weights that they mask, shape (n,)."""
-        return entries if self._groups is None else self._groups.spread(entries)
+        return self._groups.spread(entries)
 
     def whole(self, mask: Tensor) -> Tensor:
         """Return a mask, shape (n,), with all that its entries take along, so that its mean is a density."""
-        return mask if self._groups is None else self._groups.show(mask)
+        return self._groups.show(mask)
 
     def price(self, slope: Tensor, price: Tensor) -> Tensor:
         """Return the gradient of the cost as it is added, lam times, to that of the loss, `slope`."""
@@ -240,7 +240,7 @@ class ScoredMask(Hook):
     def _update_lam(self, loop: Course, loss_slope: Tensor, target: float) -> None:
         """Set lam, by dual ascent on its logarithm."""
         if self.lam == 0.0:
-            slopes = loss_slope if self._groups is None else self._groups.gather(loss_slope)
+            slopes = self._groups.gather(loss_slope)
             self.lam = float(slopes.abs().mean())
         excess = math.log(max(self.density_now(loop), 1e-12) / target)
         self.lam *= math.exp(self.ascent * min(1.0, max(-1.0, excess)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -14,7 +13,6 @@ from nets.configuration import Training
 from nets.masking.course import Course, falling_density, updates_at_least
 from nets.masking.curves import Curves
 from nets.masking.laws import Law, Relaxation, Slopes
-from nets.masking.relaxed_mask import price_threshold
 from nets.masking.selection import select_above, select_nearly
 from nets.training.loop import Hook
 from nets.training.optimisers import optimiser
@@ -275,8 +273,7 @@ class TrainedMask(Hook):
         """Take the slope in the mask, and turn the gradient of the effective weights into that of theta."""
         flat = loop.flat
         torch.mul(flat.gradients, flat.weights, out=self._slope)
-        if flat.layout.groups is not None:
-            self._slope.copy_(flat.layout.groups.share(self._slope))
+        self._slope.copy_(flat.layout.groups.share(self._slope))
         self._gain.mul_(self._keep).sub_(self._slope, alpha=1.0 - self._keep)
         self._observed += 1
         turn = self._turn(loop.step)
@@ -348,8 +345,7 @@ class TrainedMask(Hook):
         if self._dead is not None:
             gain.masked_fill_(self._dead, -torch.inf)
         target = self.target(loop.share)
-        threshold = partial(price_threshold, loop)
-        self._lam = self.law.lam(gain, slopes, self.mask, target, threshold)
+        self._lam = self.law.lam(gain, slopes, self.mask, target, loop.flat.layout.groups.threshold)
         above = (self.mask > 0.5).to(self.mask.dtype).mean()
         self.curves.append(loop.step, target, self._lam.mean(), self.mask.mean(), above)
 

@@ -92,7 +92,7 @@ def mask_with(setting: Setting, penalty: Penalty, density: float) -> RelaxedMask
 
 def _refuse(setting: Setting) -> None:
     o, groups = with_preset(setting.options), setting.layout.groups
-    if follows(o) and groups is not None and groups.fixed:
+    if follows(o) and groups.fixed:
         raise ValueError(f"granularity {groups.name} fixes the density: leave lam={o['lam']:g} out")
     if isinstance(groups, Channels) and (follows(o) or chosen_update(o) != "curvature"):
         raise ValueError(
@@ -125,9 +125,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
             alive, report, curves = _extract(search, loop, hook, count)
             weights = search.flat.snapshot() if o["rewinding"] != "weights" else None
             append_curves(trace, curves, loop.steps * (number - 1))
-            groups = search.layout.groups
-            kept = {} if groups is None else groups.report(alive)
-            origin = kept.get("flops_density", int(alive.sum()) / search.n)
+            origin = search.layout.groups.report(alive).get("flops_density", int(alive.sum()) / search.n)
         assert alive is not None
         if o["rounds"] > 1:
             report["rounds"] = o["rounds"]

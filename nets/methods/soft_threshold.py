@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nets.granularity.single_weights import kth_smallest
 from nets.masking.course import Course, Setting
-from nets.masking.selection import kth_smallest, select
+from nets.masking.selection import select
 from nets.methods.method import Method, Option
 from nets.search import Found, Search
 from nets.training.loop import Hook

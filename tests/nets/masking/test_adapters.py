@@ -1,5 +1,7 @@
 """Masks in trainings of Lightning, Hugging Face and accelerate, each with the real package if it is there."""
 
+import importlib.util
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -129,22 +131,18 @@ def test_a_hugging_face_trainer_trains_under_a_mask_and_resumes(tmp_path):
     assert all(torch.equal(mask, resumed.ticket().masks[name]) for name, mask in ticket.masks.items())
 
 
-def test_accelerate_prepares_a_masked_training():
-    accelerate = pytest.importorskip("accelerate")
-    accelerator = accelerate.Accelerator(cpu=True)
-    model = network()
-    loader = DataLoader(TensorDataset(*points()), batch_size=16)
-    model, optimiser, loader = accelerator.prepare(model, torch.optim.AdamW(model.parameters(), 5e-3), loader)
-    masking = nets.Masking(model, optimiser, density=0.1, steps=5 * len(loader))
-    for _ in range(5):
-        for x, y in loader:
-            accelerator.backward(cross_entropy(model(x), y))
-            optimiser.step()
-            optimiser.zero_grad()
-    ticket = masking.ticket()
+def test_the_example_of_accelerate_finds_and_retrains_a_ticket(blobs, monkeypatch):
+    pytest.importorskip("accelerate")
+    path = Path(__file__).parents[3] / "examples" / "prune_with_accelerate.py"
+    spec = importlib.util.spec_from_file_location("prune_with_accelerate", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    monkeypatch.setattr(example, "EPOCHS", 8)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 3))
+    masking = example.train(model, blobs, lambda m, o, steps: nets.Masking(m, o, density=0.1, steps=steps))
+    assert masking.step == masking.steps == 32
     assert masking.density == pytest.approx(0.1, abs=0.02)
-    hold = ticket.hold(model, optimiser)
-    accelerator.backward(cross_entropy(model(x), y))
-    optimiser.step()
-    assert not accelerator.unwrap_model(model)[0].weight[~ticket.masks["0.weight"]].any()
-    hold.remove()
+    ticket = masking.ticket()
+    assert ticket.kept == round(0.1 * ticket.total)
+    example.train(ticket.apply(model), blobs, lambda m, o, steps: ticket.hold(m, o))
+    assert not any(model.get_parameter(name)[~mask].any() for name, mask in ticket.masks.items())

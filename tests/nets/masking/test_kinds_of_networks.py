@@ -132,7 +132,7 @@ class Regression(nn.Sequential):
         return super().forward(x)[:, 0]
 
 
-#: network, data, task (its loss, and the metric on held-out samples), density, what is masked if not by default
+#: network, data, task (its loss, and the metric on held-out samples), density, what is masked if named
 KINDS = {
     "tied language model": (
         LanguageModel,

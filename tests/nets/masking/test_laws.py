@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nets.granularity.single_weights import kth_smallest
 from nets.masking.laws import DualAscent, Given, Quantile
-from nets.masking.selection import kth_smallest
 
 
 def threshold(values, density):

@@ -2,8 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nets.masking import selection as order_statistics
-from nets.masking.selection import kth_smallest
+from nets.granularity.single_weights import kth_smallest
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 
@@ -20,5 +19,5 @@ def test_nothing_is_changed_and_the_device_is_not_asked_for_values():
     values = torch.tensor([3.0, 1.0, 2.0])
     assert kth_smallest(values, 2) == 2.0
     assert values.tolist() == [3.0, 1.0, 2.0]
-    meta = order_statistics.kth_smallest(values.to("meta"), 2)  # reading a value would raise
+    meta = kth_smallest(values.to("meta"), 2)  # reading a value would raise
     assert meta.shape == ()

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nets.granularity.single_weights import DISTRIBUTIONS, layer_counts
 from nets.masking.layout import Layout
-from nets.masking.selection import DISTRIBUTIONS, layer_counts, select
+from nets.masking.selection import select
 
 shapes = st.lists(
     st.one_of(
@@ -30,7 +31,7 @@ def test_the_count_is_met_exactly(shapes, density, distribution):
     mask = select(scores, layout, count, distribution)
     assert int(mask.sum()) == count
     if distribution != "global":
-        counts = layer_counts(layout, count, distribution)
+        counts = layer_counts(layout.shapes, count, distribution)
         assert [int(m.sum()) for m in layout.segments(mask)] == counts
         assert all(0 <= k <= size for k, size in zip(counts, layout.sizes))
 
@@ -41,13 +42,13 @@ def test_uniform_is_within_one_weight_of_the_density(shapes, density):
     count = round(density * layout.total)
     share = count / layout.total
     filled = sum(share * size < 1 for size in layout.sizes)  # each may take one weight from a larger layer
-    for k, size in zip(layer_counts(layout, count, "uniform"), layout.sizes):
+    for k, size in zip(layer_counts(layout.shapes, count, "uniform"), layout.sizes):
         assert abs(k - share * size) <= 1 + filled
 
 
 def test_erk_is_proportional_to_sum_over_product_where_no_layer_is_full():
     layout = layout_of([(300, 784), (100, 300), (10, 100)])
-    counts = layer_counts(layout, 5324, "erk")
+    counts = layer_counts(layout.shapes, 5324, "erk")
     densities = [k / s for k, s in zip(counts, layout.sizes)]
     shares = [sum(shape) / size for shape, size in zip(layout.shapes, layout.sizes)]
     factor = densities[0] / shares[0]
@@ -57,7 +58,7 @@ def test_erk_is_proportional_to_sum_over_product_where_no_layer_is_full():
 
 def test_erk_fills_small_layers_and_shares_the_rest_out():
     layout = layout_of([(300, 784), (100, 300), (10, 100)])
-    counts = layer_counts(layout, 53240, "erk")
+    counts = layer_counts(layout.shapes, 53240, "erk")
     assert counts[2] == 1000
     assert sum(counts) == 53240
 

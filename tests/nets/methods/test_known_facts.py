@@ -10,10 +10,10 @@ from torch import nn
 
 from nets.configuration import Training
 from nets.data import load
+from nets.granularity.single_weights import layer_counts
 from nets.lottery import find_ticket
 from nets.masking.layout import Layout
 from nets.masking.scored_mask import ScoredMask, straight_through
-from nets.masking.selection import layer_counts
 from nets.methods.concrete_ticket import concrete
 from nets.methods.continuous_sparsification import set_back, sigmoid_mask
 from nets.methods.l0 import hard_concrete, open_probability
@@ -166,7 +166,7 @@ def test_no_layer_is_emptied_where_there_are_weights_for_all(distribution, count
     """1 x 1 shortcuts all pruned, and a density missed by ERK, are known faults of reference code."""
     shapes = ((16, 3, 3, 3), (2, 1, 1, 1), (64, 32, 3, 3), (3, 2, 1, 1), (10, 64))
     layout = Layout(tuple("abcde"), shapes)
-    counts = layer_counts(layout, count, distribution)
+    counts = layer_counts(layout.shapes, count, distribution)
     assert sum(counts) == count
     assert all(0 <= kept <= size for kept, size in zip(counts, layout.sizes))
     assert min(counts) >= (1 if count >= len(shapes) else 0)
@@ -175,7 +175,7 @@ def test_no_layer_is_emptied_where_there_are_weights_for_all(distribution, count
 def test_shortcuts_of_resnet_18_survive_at_a_thousandth():
     model = build("resnet-18", (3, 32, 32), 10)
     layout = Layout.of(model, [n for n, p in model.named_parameters() if p.dim() > 1])
-    counts = dict(zip(layout.names, layer_counts(layout, round(0.001 * layout.total), "erk")))
+    counts = dict(zip(layout.names, layer_counts(layout.shapes, round(0.001 * layout.total), "erk")))
     assert all(kept > 0 for kept in counts.values())
 
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from nets.configuration import Training
 from nets.data import Dataset
-from nets.masking.selection import layer_counts, select
+from nets.granularity.single_weights import layer_counts
+from nets.masking.selection import select
 from nets.search.regrowth import GradualPruning, Regrowth, _due, _regrown
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Hook, Loop
@@ -49,7 +50,7 @@ def test_regrowth_keeps_the_count_of_every_layer_at_every_step(grow):
         return Regrowth(start, grow, drop=0.5, end=0.8, updates=12)
 
     flat, watch = train(hook)
-    expected = layer_counts(flat.layout, 50, "erk")
+    expected = layer_counts(flat.layout.shapes, 50, "erk")
     assert sum(expected) == 50
     assert all(counts == expected for counts in watch.counts)
     changes = sum(not torch.equal(a, b) for a, b in zip(watch.masks, watch.masks[1:]))
