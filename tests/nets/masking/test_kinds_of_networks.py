@@ -149,7 +149,7 @@ KINDS = {
 }
 #: By how much a ticket is better at the least, in the unit of the metric.
 GAINS = {"perplexity": 0.5, "r2": 0.05, "rmse": 0.02, "mean-iou": 0.02, "accuracy": 0.02}
-STEPS = 120
+STEPS = 80
 
 
 def train(model, data, loss, optimiser, check=lambda: None):
@@ -161,7 +161,7 @@ def train(model, data, loss, optimiser, check=lambda: None):
     )
     generator = torch.Generator().manual_seed(1)
     for _ in range(STEPS):
-        index = torch.randint(len(x), (32,), generator=generator)
+        index = torch.randint(len(x), (24,), generator=generator)
         loss(model(x[index]), y[index]).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
