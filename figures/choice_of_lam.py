@@ -1,8 +1,8 @@
 """False and missed columns of each way to choose lam: BIC, EBIC, cross-validation, one standard error.
 
 Linear regression with an intercept and noise of variance one; Gaussian columns of correlation rho^|i-j|, k of
-them true, all with the same coefficient, spread evenly. Each draw is one path of 20 lam (the stored ones: of
-30) and one cross-validation with five folds, for log(0.1), MCP(3) and l1.
+them true, all with the same coefficient, spread evenly. Each draw is one path of 20 lam and
+one cross-validation with five folds, for log(0.1), MCP(3) and l1.
 """
 
 from __future__ import annotations
