@@ -117,20 +117,31 @@ def table(name: str) -> str:
 
 def plot(name: str) -> None:
     """Draw the score against density."""
-    import matplotlib.pyplot as plt
+    from figures import style
 
     subject = SUBJECTS[name]
     found = scores(subject)
-    figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    figure, ((axes,),) = style.canvas(1, 1, 3.2)
+    looks = style.looks(METHODS, marker=True)
     for method in METHODS:
         there = [p for p in DENSITIES if (method, p) in found]
         told = [mean_interval(list(found[method, p].values())) for p in there]
-        axes.errorbar(there, [t[0] for t in told], [t[1] for t in told], marker="o", label=method)
+        axes.errorbar(
+            [100 * p for p in there],
+            [t[0] for t in told],
+            [t[1] for t in told],
+            capsize=2,
+            elinewidth=0.8,
+            label=method,
+            **looks[method],
+        )
     if dense := found.get(("dense", 1.0)):
-        axes.axhline(mean_interval(list(dense.values()))[0], color="grey", ls="--", label="dense")
-    axes.set(xscale="log", xlabel="share of the weights kept", ylabel=f"{subject.score} on held-out data")
+        axes.axhline(mean_interval(list(dense.values()))[0], color="#777777", linewidth=0.8, label="dense")
+    axes.set(xscale="log", xlabel="weights kept, %", ylabel=f"{subject.score} on held-out data")
+    axes.set_xticks([100 * p for p in DENSITIES], [f"{100 * p:g}" for p in DENSITIES])
+    axes.set_xticks([], minor=True)
     axes.legend()
-    figure.savefig(seed_rows.RESULTS.parent / "pictures" / f"{subject.name}.svg", metadata={"Date": None})
+    style.save(figure, subject.path.stem)
 
 
 def main() -> None:

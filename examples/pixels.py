@@ -23,14 +23,16 @@ def main(epochs: int = 8) -> None:
         images.append((f"{method} ticket", kept.sum(0).reshape(8, 8)))
         border = kept.reshape(-1, 8, 8)[:, :, [0, 7]].mean() / kept.mean()
         print(f"{method}: the left and right edge keep {border:.2f} of the average share")
-    axes = new_axes(3, height=2.6)
+    axes = new_axes(3, height=2.1)
+    most = max(float(image.max()) for _, image in images[1:])  # one scale for both tickets
     for ax, (title, image) in zip(axes, images):
-        shown = ax.imshow(image.numpy(), cmap=HEAT)
+        scale = {} if ax is axes[0] else {"vmin": 0, "vmax": most}
+        shown = ax.imshow(image.numpy(), cmap=HEAT, **scale)
         ax.set_title(title)
         ax.grid(False)
         ax.set_xlabel("column")
         ax.set_ylabel("row")
-        ax.figure.colorbar(shown, ax=ax, shrink=0.7, label="brightness" if ax is axes[0] else "connections")
+        ax.figure.colorbar(shown, ax=ax, shrink=0.75, label="brightness" if ax is axes[0] else "connections")
     axes[0].figure.savefig("pixels.png")
     plt.close(axes[0].figure)
 

@@ -140,8 +140,7 @@ def _seconds(value: float) -> str:
 
 
 def _gap(value: float) -> str:
-    exponent = int(np.floor(np.log10(value)))
-    return f"{value:.1f}" if value >= 0.095 else f"{value / 10.0**exponent:.0f}·$10^{{{exponent}}}$"
+    return f"gap\n{value:.1f}" if value >= 0.095 else f"gap\n$10^{{{int(np.ceil(np.log10(value)))}}}$"
 
 
 def _heat(ax: Any, table: dict[str, Any], columns: list[Any], rows: list[Any]) -> Any:
@@ -150,10 +149,10 @@ def _heat(ax: Any, table: dict[str, Any], columns: list[Any], rows: list[Any]) -
     image = ax.imshow(np.log10(seconds), origin="lower", aspect="auto", cmap=HEAT, vmin=-2, vmax=1)
     for i, j in np.ndindex(*seconds.shape):
         solved = gaps[i, j] <= 1e-6
-        text = _seconds(seconds[i, j]) if solved else f"gap\n{_gap(gaps[i, j])}"
+        text = _seconds(seconds[i, j]) if solved else _gap(gaps[i, j])
         dark = np.log10(seconds[i, j]) < -0.4
-        look = {"fontsize": 6.5 if solved else 5.0, "color": "white" if dark else "black"}
-        ax.text(j, i, text, ha="center", va="center", **look)
+        colour = "white" if dark else "black"
+        ax.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour)
     ax.set_xticks(range(len(columns)), [f"{c:g}" for c in columns], fontsize=6.5)
     ax.set_yticks(range(len(rows)), [f"{r:g}" for r in rows], fontsize=7.5)
     ax.grid(False)

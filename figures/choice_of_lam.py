@@ -124,32 +124,25 @@ def _kept() -> dict[tuple[int, tuple[Any, ...], str], list[list[int]]]:
 
 
 def draw(data: dict[str, Any]) -> Figure:
-    names, kinds = list(_penalties()), ("false", "missed")
-    figure, axes = canvas(1, 6, height=4.6, sharey=True)
-    for column, name in enumerate(names):
+    """Draw a panel for each penalty: false columns against the share of the true ones that is missed."""
+    names = list(_penalties())
+    figure, axes = canvas(1, 3, height=3.2, sharey=True)
+    for ax, letter, name in zip(axes[0], "abc", names):
         rows = [row for row in data["cells"] if row["penalty"] == name]
-        places = np.arange(len(rows))
-        for place, kind in enumerate(kinds):
-            ax = axes[0, 2 * column + place]
-            for i, choice in enumerate(data["choices"]):
-                style = {**look(i, marker=True), "linestyle": "none"}
-                ax.plot([row[kind][i] for row in rows], places, **style, label=choice, clip_on=False)
-            ax.set_xscale("symlog", linthresh=0.1)
-            ax.set_xlim(0.0, 60 if kind == "false" else 6)
-            ticks = (0, 1, 30) if kind == "false" else (0, 1, 4)
-            ax.set_xticks(ticks, [str(tick) for tick in ticks])
-            ax.set_xticks([], minor=True)
-            ax.set_xlabel(kind)
-            ax.set_yticks(places, [_label(row) for row in rows], fontsize=6.5)
-        name_panel(axes[0, 2 * column], "abc"[column], name)
-    axes[0, 0].invert_yaxis()
-    axes[0, 0].set_ylabel("samples × features, true columns $k$, correlation $\\rho$")
-    figure.supxlabel("columns chosen wrongly, and true columns missed: mean of a draw", fontsize=9)
+        for i, choice in enumerate(data["choices"]):
+            style = {**look(i, marker=True), "linestyle": "none", "clip_on": False}
+            false = [row["false"][i] for row in rows]
+            missed = [100 * row["missed"][i] / max(row["k"], 1) for row in rows]
+            ax.plot(false, missed, **style, alpha=0.35)
+            known = [share for share, row in zip(missed, rows) if row["k"]]
+            style |= {"markersize": 9, "markeredgecolor": "black", "zorder": 3}
+            ax.plot(np.mean(false), np.mean(known), **style, label=choice)
+        ax.set_xscale("symlog", linthresh=0.3)
+        ax.set(xlim=(0.0, 40.0), ylim=(0.0, 100.0), xlabel="false columns")
+        ax.set_xticks([0, 0.3, 1, 3, 10, 30], ["0", "0.3", "1", "3", "10", "30"])
+        ax.set_xticks([], minor=True)
+        name_panel(ax, letter, name)
+    axes[0, 0].set_ylabel("true columns missed, %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
-
-
-def _label(row: dict[str, Any]) -> str:
-    signal = f"signal {row['signal']:g}" if row["k"] else "noise"
-    return f"{row['n']} × {row['d']}, $k$ {row['k']}, {signal}, $\\rho$ {row['rho']:g}"

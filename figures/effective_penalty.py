@@ -41,11 +41,12 @@ def draw() -> Figure:
     left.legend(loc="upper left", fontsize=7.5)
     name_panel(left, "a", "concave near zero, ridge beyond $b_0$")
     guide = np.geomspace(1e-7, 1e-4, 2)
-    for power, shift, text in ((2 / 3, 0.35, "slope 2/3"), (2 / 5, 1.9, "slope 2/5")):
+    for power, shift, at, text in (
+        (2 / 3, 0.35, (3e-6, 1.2e-5), "slope 2/3"),
+        (2 / 5, 1.9, (3e-7, 2.3e-2), "slope 2/5"),
+    ):
         right.plot(guide, shift * guide**power, color="#888888", linewidth=0.9)
-        right.text(
-            3e-7, shift * 1e-6**power * (3.0 if power < 0.5 else 0.25), text, fontsize=8, color="#444444"
-        )
+        right.text(*at, text, fontsize=8, color="#444444")
     right.set(
         xscale="log",
         yscale="log",

@@ -56,6 +56,7 @@ LEAST = 3
 #: Methods of the figure: the first ones; least accuracy drawn by density, in %.
 DRAWN = 7
 FLOOR = {0.05: 97.5, 0.02: 96.5, 0.01: 95.0, 0.005: 94.0}
+EPOCHS = (5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True)
@@ -260,12 +261,14 @@ def draw(data: Mapping[str, Any]) -> Figure:
                 label=method,
                 **styles[method],
             )
-        place.axhline(100 * fmean(data["dense"]), color="#777777", linewidth=0.8)
+        place.axhline(100 * fmean(data["dense"]), color="#777777", linewidth=0.8, label="dense")
         place.set_xscale("log")
+        place.set_xticks(EPOCHS, [str(number) for number in EPOCHS])
+        place.set_xticks([], minor=True)
         place.set_ylim(FLOOR[density], 98.5)
         style.name_panel(place, letter, f"{100 * density:g}% of the weights")
     for place in axes.flat:
-        place.set_xlabel("epochs of search")
+        place.set_xlabel("epochs of search (logarithmic)")
         place.set_ylabel("test accuracy, %")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=7)

@@ -93,6 +93,9 @@ def draw(data: dict[str, Any]) -> Figure:
         label="density wanted",
     )
     follows.set(yscale="log", xlabel="share of the search, %", ylabel="mask entries above ½, %")
+    follows.set_ylim(top=400)  # room for the legend
+    follows.set_yticks([2, 10, 50, 100], ["2", "10", "50", "100"])
+    follows.set_yticks([], minor=True)
     follows.legend(handles=[wanted], fontsize=7, loc="upper right")
     style.name_panel(follows, "b", "the mask follows")
     prices.set(yscale="log", xlabel="share of the search, %", ylabel="λ")

@@ -63,7 +63,7 @@ def _draw(place: Axes, found: list[dict[str, Any]], subject: str, methods: tuple
                 **styles[method],
             )
     place.set_xlabel("weights kept, %")
-    place.legend(fontsize=6.5)
+    place.legend(fontsize=6.5, ncols=2, loc="upper right")
 
 
 def draw() -> Figure:
@@ -73,11 +73,11 @@ def draw() -> Figure:
     left, right = axes[0]
     shown = ENCODER if any(r["subject"] == ENCODER for r in found["errors"]) else SMALL
     _draw(left, found["errors"], shown, SOLVERS)
-    left.set(yscale="log", ylabel="relative error of a layer's outputs")
+    left.set(yscale="log", ylabel="relative error of a layer's outputs", ylim=(None, 1.5))
     name_panel(left, "a", f"{shown}, held-out text" if shown == ENCODER else shown)
     _draw(right, found["against_l1"], SMALL, FAMILIES)
     right.axhline(1.0, color="#777777", linewidth=1)
-    right.set(xscale="log", ylabel="error by that of l1, paired")
+    right.set(xscale="log", ylabel="error by that of l1, paired", ylim=(None, 1.7))
     right.set_xticks([5, 10, 20, 50], ["5", "10", "20", "50"])
     right.set_xticks([], minor=True)
     name_panel(right, "b", "families, LeNet-300-100 on MNIST")

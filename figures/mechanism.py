@@ -7,10 +7,11 @@ of weights kept by layer and method. The tables add what the cut costs and which
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import style
@@ -90,16 +91,24 @@ def draw(data: Mapping[str, Any]) -> Figure:
         means = [100 * fmean(values) for values in zip(*runs, strict=True)]
         left.plot(range(1, len(means) + 1), means, label=name, **styles[name])
     left.set(xlabel="epoch of the search", ylabel=f"mask between {LOW:g} and {HIGH:g}, %")
-    left.set_yscale("symlog", linthresh=0.01)
+    left.set_yscale("log")
+    _percentages(left, (1, 2, 5, 10, 20, 50))
     left.legend(fontsize=7)
     style.name_panel(left, "a", "entries in transition")
     for name, layers in data["layers"].items():
         shares = [100 * fmean(one[layer] for one in layers) for layer in layers[0]]
         right.plot(range(1, len(shares) + 1), shares, label=name, **styles[name])
     right.set(xlabel="layer", ylabel="weights kept, %", yscale="log", xticks=[1, 2, 3])
+    _percentages(right, (1, 2, 5, 10, 20))
     right.legend(fontsize=7)
     style.name_panel(right, "b", "densities of the layers")
     return figure
+
+
+def _percentages(axes: Axes, ticks: Sequence[int]) -> None:
+    """Write plain numbers at a logarithmic axis."""
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.set_yticks([], minor=True)
 
 
 def table(data: Mapping[str, Any]) -> str:
