@@ -22,6 +22,7 @@ def make_app() -> App:
         name="convex-analysis",
         help="Solve sparse models with concave penalties, and certify what is found.",
         version=lambda: version("concave-sparsity"),
+        suppress_keyboard_interrupt=False,  # said by `main`
     )
     for name, summary in COMMANDS.items():
         app.command(f"convex_analysis.commands.{name}:{name}", name=name, help=summary)

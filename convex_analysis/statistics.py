@@ -325,6 +325,15 @@ class Refit:
     intervals: NDArray[np.float64]
     dispersion: float
 
+    def __repr__(self) -> str:
+        rows = zip(self.support[:20], self.coefficients, self.intervals)
+        lines = [f"\n  {j}: {value:.4g} ({low:.4g} to {high:.4g})" for j, value, (low, high) in rows]
+        more = "\n  ..." if len(self.support) > 20 else ""
+        return (
+            f"Refit: {len(self.support)} features without penalty, intercept {self.intercept:.4g}, dispersion "
+            f"{self.dispersion:.4g}\n  index: coefficient (interval){''.join(lines)}{more}"
+        )
+
 
 def refit(problem: Problem, support: Any, *, level: float = 0.95, tol: float = 1e-10) -> Refit:
     """Fit the features of a support without penalty, ridge and bounds: no shrinkage, with standard errors.

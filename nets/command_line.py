@@ -20,6 +20,7 @@ def make_app() -> App:
         name="lottery",
         help="Find lottery tickets with concave regularizers, and compare them with their rivals.",
         version=lambda: version("concave-sparsity"),
+        suppress_keyboard_interrupt=False,  # said by `main`
         default_parameter=Parameter(negative_iterable=()),
     )
     for module in sorted(m.name for m in pkgutil.iter_modules([str(COMMANDS)])):

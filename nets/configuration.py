@@ -132,9 +132,10 @@ class Play(Training):
     model : str
         Name of a model, or "package.module:factory".
     method : str
-        Name of a method (`lottery methods` lists them), "package.module:METHOD", or a Method; kept as text.
+        Name of a method (`lottery methods` lists them), "package.module:METHOD"; in Python a Method, too.
     penalty : str or Penalty
-        For methods that take one, e.g. "log(0.02)", "mcp(2)", "lq(0.5)"; kept as text.
+        For methods that take one, e.g. "log(0.02)", "mcp(2)", "lq(0.5)", or
+        "package.module:PENALTY"; in Python a Penalty, too.
     density : float
         Share of the maskable weights that the ticket keeps, in (0, 1].
     rewind : int
@@ -205,7 +206,7 @@ class Play(Training):
         object.__setattr__(self, "options", tuple(sorted((str(k), v) for k, v in pairs)))
         object.__setattr__(self, "include", _patterns(self.include))
         object.__setattr__(self, "exclude", _patterns(self.exclude))
-        check(0 < self.density <= 1, "density", self.density, "in (0, 1]")
+        check(0 < self.density <= 1, "density", self.density, "in (0, 1], a share of the weights")
         object.__setattr__(self, "granularity", granularity_name(self.granularity))
         object.__setattr__(self, "density", density_under(self.granularity, self.density))
         check(self.control in ("", *CONTROLS), "control", self.control, "one of " + ", ".join(CONTROLS))

@@ -65,10 +65,12 @@ def certify(
     from convex_analysis.commands.certificate import certificate_report
     from convex_analysis.commands.global_bound import check_seconds, global_bound
     from convex_analysis.commands.masks import estimate_mask, given_solution, target_mask
+    from convex_analysis.commands.report import check_destinations
     from convex_analysis.commands.solving import deliver, solution_picture, solve_quietly, store_solution
     from convex_analysis.theorems import ALL, Case
 
     check_seconds(global_seconds)
+    check_destinations(output=(output, (".csv", ".npz")), html=(html, ()), json=(json, ()))
     with stage("loading modules and data"):
         stated = statement.stated(any(one is not None for one in (target, estimate, weight_decay)))
         problem = stated.problem

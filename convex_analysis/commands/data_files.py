@@ -186,6 +186,10 @@ def _separator(path: Path) -> str:
     """Return what separates the cells of a table: whatever the first line has most of, in this order."""
     with open(path, encoding="utf-8-sig") as stream:
         line = stream.readline()
+    for one in (";", "\t"):  # a comma may be the decimal sign, and then there are more of them
+        cells = line.strip().split(one)
+        if len(cells) > 1 and all(_is_number(cell.strip().replace(",", ".")) for cell in cells):
+            return one
     counts = {one: line.count(one) for one in (",", ";", "\t", "|")}
     best = max(counts, key=lambda one: counts[one])
     if counts[best]:
@@ -207,9 +211,8 @@ def _read_table(path: Path) -> Any:
         raise FileNotFoundError(f"no file {path}.")
     try:
         separator = _separator(path)
-        decimal = (
-            "," if separator == ";" else "."
-        )  # as spreadsheets write where the comma is the decimal sign
+        # Spreadsheets write so where the comma is the decimal sign.
+        decimal = "," if separator in (";", "\t") else "."
         options: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig"}
         first = pd.read_csv(path, header=None, nrows=1, dtype=str, **options)
         named = not all(_is_number(str(cell).replace(decimal, ".")) for cell in first.iloc[0])
@@ -218,7 +221,11 @@ def _read_table(path: Path) -> Any:
         table = pd.read_csv(path, header=header, index_col=index, **options)
         if decimal == "," and any(not pd.api.types.is_numeric_dtype(table[name]) for name in table.columns):
             table = pd.read_csv(path, header=header, index_col=index, decimal=decimal, **options)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as reason:
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{path} is empty: write it anew, a line a sample.") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8: save it again in that encoding.") from None
+    except pd.errors.ParserError as reason:
         told = str(reason).strip().removeprefix("Error tokenizing data. C error: ")
         raise ValueError(f"{path} is no table in CSV: {told}.") from None
     if not len(table):

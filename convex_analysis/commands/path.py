@@ -55,16 +55,14 @@ def path(
     """
     from concave_sparsity.stages import stage
     from convex_analysis.commands.choice import choose
+    from convex_analysis.commands.report import check_destinations, write
     from convex_analysis.commands.solving import deliver
 
     if statement.lam != "auto":
         raise ValueError("--lam fixes one value, a path has a grid of them: leave it out, or use solve.")
-    for name, file, endings in (
-        ("output", output, (".csv",)),
-        ("plot", plot, (".png", ".svg", ".pdf")),
-    ):
-        if file is not None and file.suffix not in endings:
-            raise ValueError(f"--{name} must end in {' or '.join(endings)}, got {file}.")
+    check_destinations(
+        output=(output, (".csv",)), plot=(plot, (".png", ".svg", ".pdf")), html=(html, ()), json=(json, ())
+    )
     with stage("loading modules and data"):
         stated = statement.stated()
     with stage("following the path") as now:
@@ -83,9 +81,13 @@ def path(
         _store(output, stated, found)
         written.append(output)
     if plot is not None:
-        _draw(plot, stated, found)
+        write(plot, _picture(stated, found, plot.suffix[1:]))
         written.append(plot)
-    deliver(_report(stated, found), html, json, written)
+    report = _report(stated, found)
+    if html is not None:
+        what = f"the coefficients against lam, with the lam chosen by {found.by} as a line"
+        report.pictures.append((what, _picture(stated, found, "png")))
+    deliver(report, html, json, written)
     return 0 if all(solution.converged for solution in found.along) else 2
 
 
@@ -151,20 +153,18 @@ def _store(file: Path, stated: Stated, found: Choice) -> None:
     write(file, lines.getvalue())
 
 
-def _draw(file: Path, stated: Stated, found: Choice) -> None:
+def _picture(stated: Stated, found: Choice, kind: str) -> bytes:
     """Draw the coefficients against lam, the chosen lam as a line, the features kept there by name."""
     import numpy as np
 
-    from convex_analysis.commands.report import write
     from convex_analysis.pictures import draw_coefficients, picture
 
     coefficients = np.array([stated.in_own_units(solution)[0] for solution in found.along]).T
     own, kept = stated.in_own_units(found.best)[0], found.best.support
     kept = kept[np.argsort(-np.abs(own[kept]), kind="stable")]
-    content = picture(
+    return picture(
         lambda ax: draw_coefficients(
             ax, found.along.lams, coefficients, kept, stated.names, found.best.lam, found.by
         ),
-        file.suffix[1:],
+        kind,
     )
-    write(file, content)

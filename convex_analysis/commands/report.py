@@ -103,6 +103,35 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def check_destinations(**files: tuple[Path | None, tuple[str, ...]]) -> None:
+    """Refuse files that could not be written, before the work whose results they are to hold.
+
+    Parameters
+    ----------
+    **files
+        By option, the file (None: not asked for; "-": standard output) and the endings that it may have
+        (none: any).
+
+    Raises
+    ------
+    ValueError, OSError
+        One sentence with the option's file and the remedy.
+    """
+    for option, (file, endings) in files.items():
+        if file is None or str(file) == "-":
+            continue
+        if endings and file.suffix not in endings:
+            raise ValueError(f"--{option} must end in {' or '.join(endings)}, got {file}.")
+        if file.is_dir():
+            raise IsADirectoryError(f"cannot write {file}: it is a folder, name a file in it.")
+        if not file.parent.is_dir():
+            raise FileNotFoundError(f"cannot write {file}: there is no folder {file.parent}, make it first.")
+        if not os.access(file.parent, os.W_OK):
+            raise PermissionError(
+                f"cannot write {file}: the folder {file.parent} may not be written, name another."
+            )
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all: a temporary file beside it, fsync, rename.
 

@@ -43,6 +43,7 @@ def solve(
         File for the report as JSON; - for standard output.
     """
     from concave_sparsity.stages import stage
+    from convex_analysis.commands.report import check_destinations
     from convex_analysis.commands.solving import (
         deliver,
         solution_picture,
@@ -51,6 +52,7 @@ def solve(
         store_solution,
     )
 
+    check_destinations(output=(output, (".csv", ".npz")), html=(html, ()), json=(json, ()))
     with stage("loading modules and data"):
         stated = statement.stated()
     with stage("choosing lam on a path") as now:

@@ -153,18 +153,13 @@ def store_solution(file: Path, stated: Stated, found: Solution) -> None:
     """Write the coefficients in the features' own units.
 
     An npz file holds x and the intercept; a CSV file the intercept, if there is one, and the support by name.
-
-    Raises
-    ------
-    ValueError
-        If the name of the file ends in neither.
     """
     x, intercept = stated.in_own_units(found)
     if file.suffix == ".npz":
         stream = io.BytesIO()
         np.savez(stream, x=x, intercept=intercept)
         write(file, stream.getvalue())
-    elif file.suffix == ".csv":
+    else:
         import csv
 
         lines = io.StringIO(newline="")
@@ -174,8 +169,6 @@ def store_solution(file: Path, stated: Stated, found: Solution) -> None:
             writer.writerow((INTERCEPT, repr(float(intercept))))
         writer.writerows((stated.names[j], repr(float(x[j]))) for j in found.support)
         write(file, lines.getvalue())
-    else:
-        raise ValueError(f"--output must end in .npz or .csv, got {file}.")
 
 
 def _boxed(problem: Problem) -> bool:

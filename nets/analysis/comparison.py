@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nets import registry
-from nets.analysis.matching import judge, largest_matching_sparsity
+from nets.analysis.matching import exceeds, judge, largest_matching_sparsity
 from nets.analysis.series import Series
 from nets.configuration import CONTROLS, Play, check, check_several
 from nets.metric import ACCURACY, Metric
@@ -112,6 +112,60 @@ class Comparison:
                 scores = {density: _by_seed(group) for density, group in by_density.items()}
                 found[series.label] = largest_matching_sparsity(scores, dense, metric=self.metric)
         return found
+
+    def against(self, method: str) -> list[dict[str, Any]]:
+        """Return how far every other method is ahead of one at the same density, paired by seed.
+
+        Parameters
+        ----------
+        method : str
+            The one to compare with, e.g. "l1"; where several series are of one method, the label of a row
+            of the table, e.g. "concave log(0.02)".
+
+        Returns
+        -------
+        list of dict
+            method (label), density, seeds, difference (mean gain, in the metric's unit, for shares in
+            [-1, 1]; positive is better), interval (half width of its 95% confidence interval by Student's t;
+            NaN for one seed), text (both as numbers of the unit), shown ("ahead" or "behind" where the
+            interval leaves out zero, else "").
+
+        Raises
+        ------
+        ValueError
+            If no method is called so, or several series are.
+        """
+        tickets = {
+            (series, density): _by_seed(group)
+            for (series, control, density), group in self._groups().items()
+            if series.method != "dense" and not control
+        }
+        there = dict.fromkeys(series for series, _ in tickets)
+        chosen = [series for series in there if method == series.label]
+        chosen = chosen or [series for series in there if method == series.method]
+        if len(chosen) != 1:
+            labels = ", ".join(series.label for series in there)
+            raise ValueError(f"against must name one of the methods compared ({labels}), got {method!r}")
+        rows = []
+        for (series, density), scores in tickets.items():
+            reference = tickets.get((chosen[0], density))
+            if series == chosen[0] or reference is None:
+                continue
+            found = exceeds(scores, reference, metric=self.metric)
+            half = found.half_width
+            shown = "ahead" if found.difference > half else "behind" if found.difference < -half else ""
+            rows.append(
+                {
+                    "method": series.label,
+                    "density": density,
+                    "seeds": found.seeds,
+                    "difference": found.difference,
+                    "interval": half,
+                    "text": found.difference_text,
+                    "shown": shown,
+                }
+            )
+        return rows
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the metric against density, one line a method with 95% intervals, the dense network as a band.

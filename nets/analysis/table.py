@@ -45,6 +45,35 @@ def rich_table(comparison: Comparison) -> Table:
     return table
 
 
+def against_table(comparison: Comparison, method: str) -> Table:
+    """Return the differences of the other methods to one, by method and density."""
+    metric = comparison.metric
+    points = "points" if metric.unit == "%" else metric.unit
+    table = Table(
+        title=f"paired differences to {method}, with their 95% intervals",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("method", overflow="fold")
+    table.add_column("kept\n%", justify="right", no_wrap=True)
+    table.add_column(f"{metric.name}\n{points}".rstrip(), justify="right", no_wrap=True)
+    table.add_column("seeds", justify="right", no_wrap=True)
+    table.add_column("shown", no_wrap=True)
+    previous = ""
+    for row in comparison.against(method):
+        label = row["method"]
+        table.add_row(
+            "" if label == previous else label,
+            f"{100 * row['density']:g}",
+            row["text"],
+            str(row["seeds"]),
+            row["shown"],
+        )
+        previous = label
+    return table
+
+
 def matching_lines(comparison: Comparison) -> list[str]:
     """Return what the verdicts mean, and the largest matching sparsity of every method, line by line."""
     found = comparison.largest_matching_sparsities()

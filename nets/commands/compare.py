@@ -28,6 +28,7 @@ def compare(
     methods: Annotated[tuple[str, ...], SEVERAL, Parameter(group=WHAT)] = METHODS,
     densities: Annotated[tuple[float, ...], SEVERAL, Parameter(group=WHAT)] = DENSITIES,
     seeds: Annotated[int, Parameter(group=WHAT)] = SEEDS,
+    against: Annotated[str, Parameter(group=WHAT)] = "",
     controls: Annotated[tuple[str, ...], SEVERAL, Parameter(group=METHOD)] = (),
     option: Annotated[tuple[str, ...], Parameter(group=METHOD)] = (),
     workers: Annotated[int | None, Parameter(group=MACHINE)] = None,
@@ -47,6 +48,8 @@ def compare(
         Densities of the tickets.
     seeds
         Number of seeds.
+    against
+        One of the methods: show the differences of the others to it too, paired by seed, with intervals.
     controls
         Sanity checks for every ticket: shuffle, reinitialise, invert, random, small-dense, or all.
     option
@@ -67,7 +70,7 @@ def compare(
 
     with stage("loading modules"):  # torch takes seconds the first time
         from nets.analysis.comparison import compare as compare_methods
-        from nets.analysis.table import matching_lines, rich_table
+        from nets.analysis.table import against_table, matching_lines, rich_table
         from nets.methods import method
         from nets.runs.live_progress import Bar
 
@@ -78,6 +81,8 @@ def compare(
     for text, given in options.items():
         method(text).settle(given)
     check(seeds >= 1, "seeds", seeds, "at least 1")
+    sparse = [text for text in methods if text != "dense"]
+    check(not against or against in sparse, "against", against, f"one of the methods: {', '.join(sparse)}")
     name = name or f"compare-{play.data}-{play.model}".replace("/", "-").replace(":", "-")
     out.mkdir(parents=True, exist_ok=True)
     tickets = (len(methods) - ("dense" in methods)) * len(densities)
@@ -101,6 +106,8 @@ def compare(
         )
     console = Console()
     console.print(rich_table(comparison))
+    if against:
+        console.print(against_table(comparison, against))
     for line in matching_lines(comparison):
         console.print(line, highlight=False, soft_wrap=True)
     results = comparison.save(

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from concave_sparsity import Log
-from convex_analysis import MaskProblem, RegressionProblem, cross_validate, global_minimum, majorize_minimize
+from convex_analysis import (
+    MaskProblem,
+    RegressionProblem,
+    cross_validate,
+    global_minimum,
+    majorize_minimize,
+    refit,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 300))
@@ -20,6 +27,7 @@ def test_a_few_lines_each():
         (majorize_minimize(PROBLEM), "Solution(CONVERGED, objective "),
         (global_minimum(mask), "GlobalSolution(optimal, objective "),
         (cross_validate(PROBLEM, n_lams=4, folds=3), "CrossValidation(3 folds, 4 values of lam, best lam "),
+        (refit(PROBLEM, [0, 3]), "Refit: 2 features without penalty, intercept 0, dispersion "),
     ]
     for thing, beginning in shown:
         assert repr(thing).startswith(beginning)

@@ -112,19 +112,20 @@ def test_compare_ends_with_table_and_picture(capsys, tmp_path):
         main(
             [
                 *("compare", "--epochs", "1", "--seeds", "1", "--workers", "1", "--out", str(tmp_path)),
-                *("--methods", "dense", "random", "--densities", "0.5", "0.1"),
+                *("--methods", "dense", "random", "magnitude", "--densities", "0.5", "0.1"),
+                *("--against", "random"),
             ]
         )
     assert not stop.value.code
     printed = capsys.readouterr().out
-    assert "random" in printed
+    assert "paired differences to random" in printed
     picture = tmp_path / "compare-digits-lenet-300-100.png"
     assert str(picture) in printed.replace("\n", "")
     assert picture.stat().st_size > 10_000
     content = json.loads(picture.with_suffix(".json").read_text())
-    assert len(content["results"]) == 3
+    assert len(content["results"]) == 5
     assert content["command"] == (
-        "lottery compare --epochs 1 --methods dense random --densities 0.5 0.1 --seeds 1"
+        "lottery compare --epochs 1 --methods dense random magnitude --densities 0.5 0.1 --seeds 1"
     )
 
 
@@ -138,6 +139,7 @@ def test_compare_ends_with_table_and_picture(capsys, tmp_path):
         (["play", "--penalty", "lgo(1)"], "unknown penalty 'lgo'"),
         (["compare", "--methods", "imp", "foo"], "unknown method 'foo'"),
         (["methods", "foo"], "unknown method 'foo'"),
+        (["compare", "--against", "l2"], "against must be one of the methods: concave, l1, imp, random, got"),
         (["compare", "--seeds", "0"], "seeds must be at least 1, got 0"),
         (["compare", "--option", "keep=0.5"], "is written METHOD.NAME=VALUE, got 'keep=0.5'"),
         (["compare", "--methods", "imp", "--option", "imp.kepp=1"], "has no option 'kepp'"),

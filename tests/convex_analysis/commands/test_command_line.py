@@ -1,3 +1,4 @@
+import base64
 import csv
 import json
 import os
@@ -318,8 +319,9 @@ def test_an_early_stop_is_told_by_status_and_report(folder, capsys) -> None:
         ({"--gamma": "2"}, "gamma"),
         ({"--loss": "logistic"}, "labels"),
         ({"--theta": "y.npy", "--problem": "regression"}, "--theta"),
-        ({"--output": "x.txt"}, ".npz or .csv"),
-        ({"--html": "missing/r.html"}, "cannot write"),
+        ({"--output": "x.txt"}, "--output must end in .csv or .npz, got x.txt"),
+        ({"--html": "missing/r.html"}, "cannot write missing/r.html: there is no folder missing, make it"),
+        ({"--json": "."}, "cannot write .: it is a folder, name a file in it"),
         ({"--lower": "2", "--upper": "1"}, "lower"),
     ],
 )
@@ -513,8 +515,8 @@ def test_the_bar_in_a_terminal_counts(monkeypatch) -> None:
 
 def test_a_path_is_reported_stored_and_drawn_with_the_chosen_lam(folder, capsys) -> None:
     data = ("--x", folder / "table.csv", "--y", "rate", "--standardize")
-    files = ("-o", folder / "path.csv", "--plot", folder / "path.png", "--json", "-")
-    assert run("path", *data, "--n-lams", 12, *files) == 0
+    files = ("-o", folder / "path.csv", "--plot", folder / "path.png", "--html", folder / "path.html")
+    assert run("path", *data, "--n-lams", 12, *files, "--json", "-") == 0
     told = report(capsys)
     assert len(told["path"]) == 12
     assert told["path"][0]["support_size"] == 0
@@ -528,7 +530,9 @@ def test_a_path_is_reported_stored_and_drawn_with_the_chosen_lam(folder, capsys)
     (chosen,) = [row for row in rows if row["chosen"] == "1"]
     assert float(chosen["lam"]) == told["lam_chosen"]
     assert float(chosen["gene4"]) == pytest.approx(1.0, abs=0.1)  # in its own units
-    assert (folder / "path.png").read_bytes().startswith(b"\x89PNG")
+    drawn = (folder / "path.png").read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+    assert base64.b64encode(drawn).decode() in (folder / "path.html").read_text()
     assert run("path", *data, "--n-lams", 5, "--choice", "cv") == 0
     assert "held-out loss" in capsys.readouterr().out
     assert run("path", *data, "--n-lams", 3, "--smallest", 0.9) == 0

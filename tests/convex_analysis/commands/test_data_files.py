@@ -50,7 +50,7 @@ def test_csv_with_and_without_names(tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("x.csv", "a,b\n1,2\n3,red\n", "column 'b' holds text"),
-        ("x.csv", "", "no table in CSV"),
+        ("x.csv", "", "is empty: write it anew"),
         ("x.csv", "a,b\n1,2\n1,2,3\n", "line 3, saw 3"),
         ("x.npy", "this is not numpy", "not a whole npy file"),
         ("x.npz", "PK this is not a zip", "not a whole npz file"),
@@ -150,9 +150,19 @@ def test_every_common_separator(tmp_path: Path, separator: str) -> None:
         assert names == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("names", ["", "a{0}b{0}c\n"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_decimal_comma_is_no_separator(tmp_path: Path, separator: str, names: str) -> None:
+    lines = separator.join(("1,5", "2,5", "-3,0")) + "\n" + separator.join(("4", "5,25", "6e-1")) + "\n"
+    (tmp_path / "x.csv").write_text(names.format(separator) + lines)
+    design, _ = read_design(str(tmp_path / "x.csv"))
+    np.testing.assert_array_equal(design, [[1.5, 2.5, -3.0], [4.0, 5.25, 0.6]])
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        ("größe,b\n1,2\n".encode("latin-1"), "is no text in UTF-8: save it again"),
         ("a,b\n", "has a line of names and no data under it"),
         ("a,b\n1,2\n3,\n", r"row 2 of the data has no finite number in column 'b': fill"),
         ("a,b\n1,nan\n3,inf\n", r"row 1 of the data .* column 'b' \(2 such entries in all\)"),
@@ -163,8 +173,10 @@ def test_every_common_separator(tmp_path: Path, separator: str) -> None:
         ("kind,b\nx,2\nx,3\n", r"'kind' holds text \(text, such as 'x'\)"),
     ],
 )
-def test_what_is_wrong_with_a_table_is_told_with_its_place(tmp_path: Path, content: str, words: str) -> None:
-    (tmp_path / "x.csv").write_text(content)
+def test_what_is_wrong_with_a_table_is_told_with_its_place(
+    tmp_path: Path, content: str | bytes, words: str
+) -> None:
+    (tmp_path / "x.csv").write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(ValueError, match=words):
         read_design(str(tmp_path / "x.csv"))
 

@@ -12,7 +12,7 @@ from scipy import stats
 import nets
 from nets.analysis.comparison import Comparison, mean_interval, plan
 from nets.analysis.series import row_label
-from nets.analysis.table import matching_lines, rich_table
+from nets.analysis.table import against_table, matching_lines, rich_table
 from nets.configuration import Play
 
 SETTINGS = {"epochs": 2, "methods": ("dense", "concave", "imp"), "densities": (0.5, 0.1), "seeds": 2}
@@ -123,6 +123,27 @@ def test_verdicts_need_the_interval_and_winning_needs_the_reinitialised_ticket(c
     alone = Comparison(tuple(replace(r, dense_test_score=math.nan) for r in made(comparison, low)))
     assert alone.largest_matching_sparsities() == {}
     assert alone.table()[0]["verdict"] == ""
+
+
+def test_differences_to_a_method_are_paired_by_seed_and_say_what_is_shown(comparison):
+    one, better, wild = (0.80, 0.90, 0.85), (0.81, 0.911, 0.86), (0.7, 0.9, 0.99)
+    l1 = [r for density in (0.1, 0.5) for r in made(comparison, one, method="l1", density=density)]
+    ours = [*made(comparison, better), *made(comparison, wild, density=0.5)]
+    alone = made(comparison, one, density=0.2)
+    shuffled = made(comparison, wild, control="shuffle")
+    known = Comparison((*l1, *ours, *alone, *shuffled))
+    found = {row["density"]: row for row in known.against("l1")}
+    assert set(found) == {0.1, 0.5}  # at 20% there is no l1
+    differences = [new - old for new, old in zip(better, one)]
+    mean, half = mean_interval(differences)
+    assert found[0.1]["difference"] == pytest.approx(mean)
+    assert found[0.1]["interval"] == pytest.approx(half)
+    assert (found[0.1]["shown"], found[0.5]["shown"]) == ("ahead", "")
+    assert known.against("concave")[0]["shown"] == "behind"
+    assert known.against("concave log(0.02)") == known.against("concave")
+    assert against_table(known, "l1").row_count == 2
+    with pytest.raises(ValueError, match=r"\(l1, concave log\(0.02\)\), got 'imp'"):
+        known.against("imp")
 
 
 def test_granularities_and_options_are_rows_of_their_own(comparison, tmp_path):
