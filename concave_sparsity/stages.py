@@ -34,6 +34,13 @@ class Stage:
         return f"{self.doing} ({self.seconds:.0f} s{share})"
 
 
+def sentence(error: BaseException) -> str:
+    """Return what an error says; of the system's own the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 @contextmanager
 def stage(doing: str) -> Iterator[Stage]:
     """Say what is being done once it has taken a while: a bar in a terminal, else lines, ever less often.

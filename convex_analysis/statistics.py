@@ -330,8 +330,8 @@ class Refit:
         lines = [f"\n  {j}: {value:.4g} ({low:.4g} to {high:.4g})" for j, value, (low, high) in rows]
         more = "\n  ..." if len(self.support) > 20 else ""
         return (
-            f"Refit: {len(self.support)} features without penalty, intercept {self.intercept:.4g}, dispersion "
-            f"{self.dispersion:.4g}\n  index: coefficient (interval){''.join(lines)}{more}"
+            f"Refit: {len(self.support)} features without penalty, intercept {self.intercept:.4g}, "
+            f"dispersion {self.dispersion:.4g}\n  index: coefficient (interval){''.join(lines)}{more}"
         )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cyclopts import App, Parameter
 
+from concave_sparsity.stages import sentence
+
 COMMANDS = Path(__file__).parent / "commands"
 
 
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         make_app()(list(arguments) if arguments is not None else None)
     except (ValueError, TypeError, OSError, RuntimeError) as error:
-        print(f"lottery: {error}", file=sys.stderr)
+        print(f"lottery: {sentence(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("lottery: stopped", file=sys.stderr)

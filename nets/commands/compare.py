@@ -84,6 +84,7 @@ def compare(
     sparse = [text for text in methods if text != "dense"]
     check(not against or against in sparse, "against", against, f"one of the methods: {', '.join(sparse)}")
     name = name or f"compare-{play.data}-{play.model}".replace("/", "-").replace(":", "-")
+    check(out.is_dir() or not out.exists(), "out", str(out), "a folder")
     out.mkdir(parents=True, exist_ok=True)
     tickets = (len(methods) - ("dense" in methods)) * len(densities)
     Console(stderr=True).print(

@@ -140,6 +140,7 @@ def test_compare_ends_with_table_and_picture(capsys, tmp_path):
         (["compare", "--methods", "imp", "foo"], "unknown method 'foo'"),
         (["methods", "foo"], "unknown method 'foo'"),
         (["compare", "--against", "l2"], "against must be one of the methods: concave, l1, imp, random, got"),
+        (["compare", "--out", __file__], "out must be a folder, got"),
         (["compare", "--seeds", "0"], "seeds must be at least 1, got 0"),
         (["compare", "--option", "keep=0.5"], "is written METHOD.NAME=VALUE, got 'keep=0.5'"),
         (["compare", "--methods", "imp", "--option", "imp.kepp=1"], "has no option 'kepp'"),

@@ -479,6 +479,32 @@ def test_text_labels_and_other_separators(folder, capsys) -> None:
     assert "y holds text (such as" in capsys.readouterr().err
 
 
+def test_errors_of_the_system_are_said_without_their_numbers() -> None:
+    from concave_sparsity.stages import sentence
+
+    assert sentence(FileExistsError(17, "File exists", "X.npy")) == "X.npy: File exists"
+    assert sentence(OSError(28, "No space left on device")) == "No space left on device"
+    assert sentence(OSError("cannot write x.")) == "cannot write x."
+    assert sentence(ValueError("lam must be positive")) == "lam must be positive"
+
+
+@pytest.mark.parametrize(
+    ("package", "command"), [("convex_analysis", "convex-analysis demo"), ("nets", "lottery tasks")]
+)
+def test_ctrl_c_is_said(package, command, capsys, monkeypatch) -> None:
+    from importlib import import_module
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    program, name = command.split()
+    monkeypatch.setattr(import_module(f"{package}.commands.{name}"), name, interrupted)
+    with pytest.raises(SystemExit) as ended:
+        import_module(f"{package}.command_line").main([name])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == f"{program}: stopped\n"
+
+
 def test_nothing_is_silent_for_long(capsys, monkeypatch) -> None:
     import time
 
