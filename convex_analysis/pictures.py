@@ -175,7 +175,9 @@ def draw_solution(ax: Axes, coefficients: Vector, names: Sequence[str], target: 
     ax.set_yticks(rows, [str(names[int(j)]) for j in shown])
     ax.invert_yaxis()
     ax.set_xlabel("coefficient" if target is None else "entry of the mask")
-    ax.set_title(f"the {shown.size} largest of {coefficients.size}" if shown.size else "nothing is kept")
+    count, of = np.count_nonzero(size), coefficients.size
+    some = f"the {BARS} largest of {count}" if count > BARS else f"{count} of {of} are not zero"
+    ax.set_title(some if count else "nothing is kept")
 
 
 @in_style

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from concave_sparsity.plot_style import typeset
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,7 +28,11 @@ COLOURS = {
 
 @dataclass
 class Table:
-    """A table and notes under it; ``details``, if any, holds a text a row, shown on request in the page."""
+    """A table and notes under it.
+
+    ``details``, if any, hold a text a row, shown on request in the page; such a table is of mathematics, and
+    the page shows it with its signs.
+    """
 
     title: str
     columns: Sequence[str]
@@ -165,14 +171,14 @@ def _html_table(table: Table) -> str:
     for i, row in enumerate(table.rows):
         cells = []
         for cell in row:
-            shown = text(cell)
+            shown = typeset(text(cell)) if table.details else text(cell)
             kind = shown.replace(" ", "-").lower() if shown in COLOURS else ""
             cells.append(
                 f"<td class='{kind}'>{html.escape(shown)}</td>" if kind else f"<td>{html.escape(shown)}</td>"
             )
         body.append(f"<tr>{''.join(cells)}</tr>")
         if table.details:
-            detail = html.escape(table.details[i])
+            detail = html.escape(typeset(table.details[i]))
             body.append(
                 f"<tr class='detail'><td colspan='{len(table.columns)}'><details><summary>why</summary>"
                 f"<pre>{detail}</pre></details></td></tr>"

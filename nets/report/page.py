@@ -89,7 +89,7 @@ def page(told: Gathered, title: str) -> str:
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(program)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    sections = [section(told) for section in SECTIONS]
+    sections = [found for section in SECTIONS if (found := section(told))[2]]
     ids = [f"section-{number}" for number in range(len(sections))]
     links = "".join(f'<a href="#{i}">{escape(name)}</a>' for i, (name, _, _) in zip(ids, sections))
     content = "".join(

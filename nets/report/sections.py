@@ -14,7 +14,7 @@ from nets.metric import Metric
 from nets.report.gathering import DRAWN, Gathered, Panel, Series, by_seed
 from nets.report.svg import STYLES, Chart, legend, plane, scaled
 
-#: A section: its title, the sentence below it, and its content.
+#: A section: its title, the sentence below it, and its content ("": the page leaves it out).
 Section = tuple[str, str, str]
 
 #: Series of a panel that are drawn; more could not be told apart. The tables hold all.
@@ -95,7 +95,7 @@ def _quality(panel: Panel) -> str:
             ],
         )
     drawn = chart.render(percent_x=True, percent_y=metric.unit == "%")
-    return drawn + legend([s.label for s in shown], styles) + _more(panel)
+    return drawn + legend([s.label for s in shown], styles, dense=bool(panel.dense)) + _more(panel)
 
 
 def matching(told: Gathered) -> Section:
@@ -445,7 +445,7 @@ def _each(told: Gathered, draw: Callable[[Panel], str], *, wide: bool = False) -
     """Return what is drawn of every panel, those of which nothing is drawn left out."""
     parts = [(panel, content) for panel in told.panels if (content := draw(panel))]
     if not parts:
-        return "<p>Nothing to show.</p>"
+        return ""
     articles = "".join(
         f"<article><h3>{escape(panel.title)}</h3>{content}</article>" for panel, content in parts
     )

@@ -207,14 +207,21 @@ def plane(
     )
 
 
-def legend(labels: Sequence[str], styles: Sequence[int] | None = None) -> str:
-    """Return a legend that shows line and marker of every series; their styles are 0, 1, ... by default."""
+def legend(labels: Sequence[str], styles: Sequence[int] | None = None, *, dense: bool = False) -> str:
+    """Return a legend that shows line and marker of every series; their styles are 0, 1, ... by default.
+
+    With ``dense`` the band of the dense network is named, too.
+    """
     items = "".join(
         f'<li><svg viewBox="0 0 34 14" aria-hidden="true"><g class="s{i % STYLES}">'
         f'<polyline points="0,7 34,7"/>{marker(17, 7, i)}</g></svg>{escape(label)}</li>'
         for i, label in zip(styles or range(len(labels)), labels)
     )
-    return f'<ul class="legend">{items}</ul>'
+    band = (
+        '<li><svg viewBox="0 0 34 14" aria-hidden="true"><g class="dense"><rect width="34" height="14"/>'
+        '<line x1="0" x2="34" y1="7" y2="7"/></g></svg>dense</li>'
+    )
+    return f'<ul class="legend">{band if dense else ""}{items}</ul>'
 
 
 def marker(x: float, y: float, style: int) -> str:
