@@ -16,6 +16,9 @@ from nets.granularity.groups import Groups
 
 DISTRIBUTIONS = ("global", "uniform", "erk")
 
+#: Entries of a layer that are looked at first.
+FIRST = 4096
+
 Shapes = Sequence[tuple[int, ...]]
 
 
@@ -123,11 +126,14 @@ class SingleWeights(Groups):
 
     def last(self, values: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return the place of the largest value of every layer, and whether it falls, as all others do."""
-        tops = [part.max() for part in self._segments(values)]
-        if values.device.type == "cpu" and all(float(top) > float(threshold) for top in tops):
-            return None
+        parts = self._segments(values)
+        if values.device.type == "cpu":
+            at = float(threshold)  # most layers tell by their first entries that they keep something
+            if all(float(part[:FIRST].max()) > at or float(part.max()) > at for part in parts):
+                return None
+        tops = [part.max() for part in parts]
         starts = accumulate(self.sizes, initial=0)
-        places = torch.stack([part.argmax() + first for part, first in zip(self._segments(values), starts)])
+        places = torch.stack([part.argmax() + first for part, first in zip(parts, starts)])
         return places, torch.stack(tops) <= threshold
 
 
