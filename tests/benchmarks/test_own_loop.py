@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "own_loop.py"
 
 
@@ -20,3 +22,11 @@ def test_the_smoke_run_compares_search_and_hold_with_the_dense_step_and_prints_t
         low, high = step["quartiles"][kind]
         assert 0 < low <= ratio <= high
     assert f"| {label} | " in ended.stdout
+
+
+@pytest.mark.slow
+def test_this_tree_beside_itself_finds_the_same_tickets():
+    command = [sys.executable, PROGRAM.with_name("loop_before.py"), PROGRAM.parents[1], "--smoke"]
+    ended = subprocess.run([*command, "--threads", "1"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.count("the same ticket") == 2
