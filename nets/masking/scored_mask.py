@@ -136,6 +136,9 @@ class ScoredMask(Hook):
         self._spent = False
         self.curves = Curves()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_mask": self._mask.detach(), "_spent": True}  # no copy has the graph
+
     def start(self, loop: Course) -> None:
         """Show the network the weights under the mask."""
         if self.freeze and loop.decays_frozen:
@@ -148,7 +151,7 @@ class ScoredMask(Hook):
     def after_backward(self, loop: Course) -> None:
         """Turn the gradient of the effective weights into those of the scores and of the weights."""
         flat = loop.flat
-        if self._spent:  # the optimiser's step failed: the mask is as it was, its graph is gone
+        if self._spent:  # a step failed, or this is a copy: the mask is as it was, its graph is gone
             self._refresh(loop)
         self._spent = True
         loss_slope = flat.gradients * flat.weights

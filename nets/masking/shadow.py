@@ -70,6 +70,16 @@ class Shadow:
         self._stepped = False
         self._pieces: tuple[tuple[Tensor, ...], list[list[Any]]] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_pieces": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """See the memory of the copied parameters, which the copies of its views are not."""
+        vars(self).update(state)
+        self._seen = [p.data for p in self.parameters]
+        self._views = [] if self._theta is None else self._split(self._theta)
+        self._note()
+
     def _split(self, flat: Tensor) -> list[Tensor]:
         return list(self.layout.split(flat).values())
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn, Self
 from weakref import WeakKeyDictionary
 
 import torch
@@ -114,16 +115,35 @@ class Steps(Entries):
         self.flat.places = [places[id(p)] for p in self.flat.parameters]
         self._group = self.flat.places[0]
         self._peak = peak(optimiser.param_groups[self._group])
-        _ACTING[optimiser] = weakref.ref(self)
-        self._handles = [
-            optimiser.register_step_pre_hook(self._before),
-            optimiser.register_step_post_hook(self._after),
-        ]
+        self._register(optimiser)
         try:
             self._start()
         except Exception:
             self.remove()
             raise
+
+    def _register(self, optimiser: torch.optim.Optimizer) -> None:
+        _ACTING[optimiser] = weakref.ref(self)
+        self._handles = [
+            optimiser.register_step_pre_hook(self._before),
+            optimiser.register_step_post_hook(self._after),
+        ]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Act in the copy of the training too: an optimiser is copied without its hooks."""
+        if self._handles:
+            self.flat.settle()
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(copy.deepcopy({**vars(self), "_handles": []}, memo))
+        if self._handles:
+            twin._register(twin.optimiser)
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            "a mask in a training is not pickled: keep its state_dict(), and load it into one made anew"
+        )
 
     @torch.enable_grad()  # masks may be functions of trained scores
     def _start(self) -> None:

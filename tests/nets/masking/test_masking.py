@@ -388,6 +388,27 @@ def test_the_step_after_a_failed_one_goes_on_from_where_things_stood(method, poi
     assert masking.ticket().kept == round(0.2 * masking.n)
 
 
+@pytest.mark.parametrize("method", ["concave", "l0", "soft-threshold", "rigl", "edge-popup", "pilot"])
+@pytest.mark.parametrize("make", [adamw, lambda model: torch.optim.SGD(model.parameters(), 0.05, 0.9)])
+def test_a_copy_of_a_training_goes_on_as_the_training_does(make, method, points):
+    """Fault: the copied mask stood still, as an optimiser is copied without its hooks."""
+    model = build()
+    optimiser = make(model)
+    parts = (model, optimiser, nets.Masking(model, optimiser, method, density=0.2, steps=24))
+    train(model, optimiser, points, last=11)
+    other = copy.deepcopy(parts)
+    with pytest.raises(TypeError, match=r"not pickled: keep its state_dict\(\)"):
+        pickle.dumps(parts[2])
+    ends = []
+    for model, optimiser, masking in (parts, other):
+        train(model, optimiser, points, 11, 24)
+        ends.append((masking.step, masking.ticket()))
+    (step, ticket), (copied, same) = ends
+    assert step == copied == 24
+    assert all(torch.equal(same.masks[name], mask) for name, mask in ticket.masks.items())
+    assert all(torch.equal(same.weights[name], t) for name, t in ticket.weights.items())
+
+
 @pytest.mark.parametrize("granularity", ["2:4", "channel"])
 def test_granularities_hold_in_the_users_loop(granularity, points):
     model = build()
