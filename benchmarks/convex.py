@@ -3,7 +3,8 @@
 ``python benchmarks/convex.py --minutes 18`` makes the pieces that are missing, the first data set of every
 case before the second, and stores each at once in ``figures/results/convex_benchmark.json``: run it again to
 go on. ``--smoke`` runs small versions of a few and stores nothing; ``--help`` lists the rest. Every solver
-runs as installed, with the threads it takes by default; ours then once more with one thread.
+runs as installed, with the threads it takes by default; ours then without peers, whose data leave cold
+caches, as installed and with one thread, in turn.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ MEASUREMENTS = ("memory", "first-solve", "warm-step", "riboflavin", "leukemia")
 TARGETS = (
     *cv.CASES,
     "huber",
+    "groups",
     "lasso",
     "logistic",
     "box-easy",
@@ -121,13 +123,14 @@ def run(
             break
         print(f"{at + 1} of {len(left)}: {name}, data set {seed}", flush=True)
         settings = {"seed": seed, "repeats": min(repeats, 3) if smoke else repeats, "quick": smoke}
-        found = _in_process(name, settings, options, one_thread=False)
+        found = _in_process(name, settings, options)
         if found is None:
             continue
         if name not in MEASUREMENTS:
-            alone = _in_process(name, settings, options, one_thread=True)
-            for one, same in zip(found["runs"], alone["runs"] if alone else []):
-                report.join_one_thread(one, same)
+            for one_thread in (False, True, True, False):
+                alone = _in_process(name, settings, options, one_thread=one_thread, ours_alone=True)
+                for one, same in zip(found["runs"], alone["runs"] if alone else []):
+                    report.join_alone(one, same, "one_thread" if one_thread else "alone")
         _tell(name, found)
         _keep(results, name, found, [seed])
         if not smoke or output != RESULTS:
@@ -150,7 +153,12 @@ def piece(
 
 
 def _in_process(
-    name: str, settings: dict[str, Any], leave_out: list[str], *, one_thread: bool
+    name: str,
+    settings: dict[str, Any],
+    leave_out: list[str],
+    *,
+    one_thread: bool = False,
+    ours_alone: bool = False,
 ) -> dict[str, Any] | None:
     """Return a piece made in a fresh process, None where it failed, which is said."""
     environment = {key: value for key, value in os.environ.items() if key not in THREADS}
@@ -161,7 +169,7 @@ def _in_process(
         command = [
             sys.executable, "-W", "ignore", __file__, "piece", name, "--seed", str(settings["seed"]),
             "--repeats", str(settings["repeats"]), "--output", str(file),
-            *(["--quick"] if settings["quick"] else []), *(["--ours-alone"] if one_thread else []),
+            *(["--quick"] if settings["quick"] else []), *(["--ours-alone"] if ours_alone else []),
             *(["--leave-out", *leave_out] if leave_out else []),
         ]  # fmt: skip
         try:

@@ -177,6 +177,22 @@ def huber(quick: bool, seed: int = 0) -> Case:
     )
 
 
+def groups(quick: bool, seed: int = 0) -> Case:
+    """Compare on the group lasso: skglm has no concave penalty of norms."""
+    X, y = data.regression_data(200 if quick else 500, 1000 if quick else 5000, seed=seed)
+    group = np.arange(X.shape[1]) // 5
+    whole = RegressionProblem(X, y, groups=group)
+    lam = 0.1 * whole.lam_max()
+    state = partial(RegressionProblem, X, y, lam=lam, groups=group)
+    return Case(
+        f"group lasso, {X.shape[0]} x {X.shape[1]}, groups of 5, 0.1 lam_max",
+        state(),
+        "gap",
+        1e-6,
+        [ours(state, 1.0), Solver("skglm", lambda: skglm.groups(X, y, lam, group))],
+    )
+
+
 def logistic(quick: bool, seed: int = 0) -> Case:
     X, y = data.classification_data(
         n_samples=200 if quick else 500, n_features=1000 if quick else 5000, seed=seed
@@ -279,6 +295,7 @@ CASES: dict[str, Callable[..., Case]] = {
     "log-sum": log_sum,
     "half": half,
     "huber": huber,
+    "groups": groups,
     "logistic": logistic,
     "box-easy": box_easy,
     "box-hard": box_hard,

@@ -77,16 +77,16 @@ def verdicts(rows: list[dict[str, Any]], concave: bool) -> list[dict[str, Any]]:
     return found
 
 
-def join_one_thread(run: dict[str, Any], alone: dict[str, Any]) -> None:
-    """Put into a run as installed what our own solvers took with one thread."""
+def join_alone(run: dict[str, Any], alone: dict[str, Any], kind: str) -> None:
+    """Put into a run what our own solvers took without peers: "alone" as installed, "one_thread" with one."""
     for row in run["rows"]:
         same = next((one for one in alone["rows"] if one["solver"] == row["solver"] and one["seconds"]), None)
         if same is None or not row["seconds"]:
             continue
-        row["one_thread"] = same["seconds"]
+        row.setdefault(kind, []).extend(same["seconds"])
         for one in run["verdicts"]:
-            if one["ours"] == row["solver"]:
-                one["threads"] = statistics.median(row["seconds"]) / statistics.median(same["seconds"])
+            if one["ours"] == row["solver"] and {"alone", "one_thread"} <= row.keys():
+                one["threads"] = statistics.median(row["alone"]) / statistics.median(row["one_thread"])
 
 
 def _ratio(mine: list[float], theirs: list[float]) -> float:

@@ -24,6 +24,19 @@ def huber(X: Any, y: Any, lam: float) -> Run:
     return lambda tol: _solver(AndersonCD, tol).solve(X, y, Huber(1.0), L1(lam))[0]
 
 
+def groups(X: Any, y: Any, lam: float, group: np.ndarray) -> Run:
+    """Group lasso, weights the roots of the sizes; groups are of neighbouring columns."""
+    from skglm.datafits import QuadraticGroup
+    from skglm.penalties import WeightedGroupL2
+    from skglm.solvers import GroupBCD
+
+    sizes = np.bincount(group)
+    pointers = np.append(0, np.cumsum(sizes)).astype(np.int32)
+    members = np.arange(group.size, dtype=np.int32)
+    penalty = WeightedGroupL2(lam, np.sqrt(sizes), pointers, members)
+    return lambda tol: _solver(GroupBCD, tol).solve(X, y, QuadraticGroup(pointers, members), penalty)[0]
+
+
 def logistic(X: Any, y: Any, lam: float) -> Run:
     from skglm.datafits import Logistic
     from skglm.penalties import L1

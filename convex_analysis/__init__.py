@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convex_analysis import losses as losses
     from convex_analysis import reference as reference
     from convex_analysis import theorems
+    from convex_analysis.branch_and_bound import GlobalSolution, GlobalStatus, global_minimum
     from convex_analysis.certificate import chord_envelope
     from convex_analysis.convex_step import ConvexSolution, ConvexStep
     from convex_analysis.cross_validation import CrossValidation, GridEdgeWarning
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
         ConcaveRegressor,
         ConcaveRegressorCV,
     )
-    from convex_analysis.global_minimum import GlobalSolution, GlobalStatus, global_minimum
-    from convex_analysis.path import Path as Path
-    from convex_analysis.path import lam_grid
-    from convex_analysis.path import path as path
     from convex_analysis.problems import (
         CopyWarning,
         MaskProblem,
@@ -33,6 +28,9 @@ if TYPE_CHECKING:
         Problem,
         RegressionProblem,
     )
+    from convex_analysis.regularisation_path import Path as Path
+    from convex_analysis.regularisation_path import lam_grid
+    from convex_analysis.regularisation_path import path as path
     from convex_analysis.solution import ConvergenceWarning as ConvergenceWarning
     from convex_analysis.solution import Solution, Status
     from convex_analysis.solver.run import majorize_minimize
@@ -54,8 +52,8 @@ _MODULE_OF = {
     "ConvexSolution": "convex_analysis.convex_step",
     "ConvexStep": "convex_analysis.convex_step",
     "CopyWarning": "convex_analysis.problems",
-    "GlobalSolution": "convex_analysis.global_minimum",
-    "GlobalStatus": "convex_analysis.global_minimum",
+    "GlobalSolution": "convex_analysis.branch_and_bound",
+    "GlobalStatus": "convex_analysis.branch_and_bound",
     "MaskProblem": "convex_analysis.problems",
     "MultiResponseProblem": "convex_analysis.problems",
     "Problem": "convex_analysis.problems",
@@ -65,13 +63,13 @@ _MODULE_OF = {
     "chord_envelope": "convex_analysis.certificate",
     "dual_value": "convex_analysis.duality",
     "effective_degrees_of_freedom": "convex_analysis.statistics",
-    "global_minimum": "convex_analysis.global_minimum",
+    "global_minimum": "convex_analysis.branch_and_bound",
     "CrossValidation": "convex_analysis.cross_validation",
-    "Path": "convex_analysis.path",
+    "Path": "convex_analysis.regularisation_path",
     "cross_validate": "convex_analysis.cross_validation",
-    "lam_grid": "convex_analysis.path",
+    "lam_grid": "convex_analysis.regularisation_path",
     "nested_cross_validate": "convex_analysis.statistics",
-    "path": "convex_analysis.path",
+    "path": "convex_analysis.regularisation_path",
     "refit": "convex_analysis.statistics",
     "stability_selection": "convex_analysis.statistics",
     "majorize_minimize": "convex_analysis.solver.run",
@@ -123,14 +121,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_MODULE_OF, *_SUBMODULES})
-
-
-class _Package(ModuleType):
-    """A package in which a public function keeps its name though its file has the same one."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (isinstance(value, ModuleType) and name in _MODULE_OF):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

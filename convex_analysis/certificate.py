@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convex_analysis import steering
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.duality import best_dual_point, point_value, zero_dual_point
 from convex_analysis.losses.loss import Vector
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 _FAR = 1e150
 _NO_SLOPE = 1e-100  # a slope of the envelope below this is one that only _FAR is not far enough for
-_SEPARABLE_ENTRIES = 2_000_000  # of X up to which T20 is tried: it needs a dense copy
-_ENVELOPE_GAP = 1e-6  # of the envelope's convex problem, relative to the objective
 
 
 class Certificate:
@@ -57,25 +56,24 @@ class Certificate:
         problem = self._problem
         if problem.is_convex:  # a straight penalty is its own convex envelope
             return self.gap
-        if problem.group is not None:  # without bounds the envelope of a concave penalty of norms is zero
-            return max(self._objective - least_value(problem), 0.0)
+        best = least_value(problem)
         weights, linear, constant = chord_envelope(problem)
         unbounded = np.isinf(problem.lower) | np.isinf(problem.upper)
         charged = problem.lam * problem.penalty_factor > 0.0
-        best = least_value(problem)
         # Where the envelope has no slope, only data with more samples than features bound it from below.
         solvable = not (charged & unbounded & (weights < _NO_SLOPE)).any()
-        if solvable or problem.n_features < problem.n_samples:
+        # Without bounds the envelope of a concave penalty of norms is zero.
+        if problem.group is None and (solvable or problem.n_features < problem.n_samples):
             scaled = problem.normalised()
             term = linear * scaled.units if linear.any() else None
             envelope = ConvexStep(scaled).compute(
                 weights * scaled.units, start=self._x / scaled.units, intercept=self._intercept, linear=term,
-                gap=_ENVELOPE_GAP * abs(self._objective),
+                gap=steering.ENVELOPE_GAP * abs(self._objective),
             )  # fmt: skip
             best = max(best, envelope.dual + constant)
         bound = max(self._objective - best, 0.0)
         stacked = isinstance(problem.design, StackedDesign)
-        small = not (stacked or problem.design.sparse) and problem.X.size <= _SEPARABLE_ENTRIES
+        small = not (stacked or problem.design.sparse) and problem.X.size <= steering.SEPARABLE_ENTRIES
         if bound > 0.0 and small:
             bound = min(bound, separable_bound(problem, self._x, self._intercept).gap)
         return bound

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from convex_analysis.information_criteria import effective_samples
 from convex_analysis.losses.loss import Vector
-from convex_analysis.path import Path, read_grid, solve_grid, warn_of_early_ends
+from convex_analysis.regularisation_path import Path, read_grid, solve_grid, warn_of_early_ends
 from convex_analysis.solution import ConvergenceWarning, Status
 from convex_analysis.solver.stop import Progress, Stop
 from convex_analysis.solver_parameters import check_solver_parameters

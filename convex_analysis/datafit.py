@@ -10,13 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from convex_analysis import steering
 from convex_analysis.design import Design, Indices
 from convex_analysis.losses.loss import Loss, Vector
 
 # What changes with the units of the columns.
 _OF_COLUMNS = ("_first_pass", "squared_norms", "coordinate_curvature", "largest_entries", "_units", "_scaled")
-_STRAIGHT = 1e-2  # of the slope over the size of the predictor: the least curvature of a model
-_FARTHEST_STEP = 10.0  # of the intercept at a time, relative to its size
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +122,7 @@ class DataFit:
         curvature = self.loss.curvature(z, self.y)
         if not self.quadratic:
             slopes = np.abs(self.loss.derivative(z, self.y))
-            curvature = np.maximum(curvature, _STRAIGHT * slopes / (1.0 + np.abs(z)))
+            curvature = np.maximum(curvature, steering.STRAIGHT * slopes / (1.0 + np.abs(z)))
         return self.row_weights * curvature
 
     def metric(self, z: Vector) -> Vector:
@@ -166,7 +165,7 @@ class DataFit:
                 curvature = float(self.row_curvature(z + b).sum())
             if abs(slope) <= negligible or curvature <= 0.0:
                 break
-            farthest = _FARTHEST_STEP * (1.0 + abs(b))
+            farthest = steering.FARTHEST_STEP * (1.0 + abs(b))
             step = float(np.clip(-slope / curvature, -farthest, farthest))
             rounding = 1e-14 * abs(value)
             for _ in range(50):

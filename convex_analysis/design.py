@@ -7,16 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convex_analysis import steering
 from convex_analysis.kernels import products
 from convex_analysis.losses.loss import Vector
 from convex_analysis.threads import threads_for
 
 Indices = NDArray[np.intp]
-
-# Up to this many rows v stays in the nearest cache, and one dot product a column beats BLAS.
-_SHORT = 2048
-# A product with a vector waits for memory: each entry counts as so many multiply-adds of a matrix product.
-_MEMORY = 16.0
 
 
 class Design:
@@ -36,8 +32,6 @@ class Design:
 
     intercepts = 0
     """How many of the last columns are intercepts of their own responses."""
-
-    intercepts = 0  # how many of the last columns are those of intercepts
 
     def __init__(self, X: Any, scale: Vector | None = None) -> None:
         self.X = X
@@ -60,7 +54,7 @@ class Design:
         support = np.flatnonzero(x)
         if not self.sparse and self._double and 2 * support.size > x.size:
             scaled = x if self.scale is None else self.scale * x
-            with threads_for(_MEMORY * self.X.size):
+            with threads_for(steering.MEMORY * self.X.size):
                 result: Vector = self.X @ scaled
             return result
         return self.restricted_matvec(support, x[support])
@@ -82,8 +76,8 @@ class Design:
     def rmatvec(self, v: Vector) -> Vector:
         """Return ``A' v``, shape (n_features,)."""
         X = self.X
-        if self._double and not self.sparse and not (self._by_columns and self.n_samples <= _SHORT):
-            with threads_for(_MEMORY * X.size):
+        if self._double and not self.sparse and not (self._by_columns and self.n_samples <= steering.SHORT):
+            with threads_for(steering.MEMORY * X.size):
                 result: Vector = X.T @ v
         else:
             result = np.empty(self.n_features)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg.lapack import dpotrf
 
+from convex_analysis import steering
 from convex_analysis.design import Indices
 from convex_analysis.losses.loss import Margins, Vector
 
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
 # Margins at which the fall is looked for: there the loss still has a slope in double precision.
 _MARGINS = (30.0, 100.0, 300.0)
-# A fit whose margins stay below this is no diverging one.
-_SUSPICIOUS = 5.0
-# Largest number of entries of the linear programme that looks for separation with ties.
-_LARGEST_PROGRAMME = 1_000_000
 
 REMEDY = (
     "{endless}, and far out the penalty does not hold the coefficients: {bound}add "
@@ -57,7 +54,7 @@ def falling_ray(problem: Problem, x: Vector, intercept: float) -> tuple[Vector, 
     if not problem.loss.endless or np.any(problem.fit.ridge):
         return None
     rays = _Rays(problem, x, intercept)
-    if float(rays.margins.of(rays.z).max(initial=0.0)) < _SUSPICIOUS:
+    if float(rays.margins.of(rays.z).max(initial=0.0)) < steering.SUSPICIOUS:
         return None
     columns = rays.columns()
     if not (columns < problem.n_features - problem.design.intercepts).any():
@@ -157,7 +154,7 @@ class _Rays:
     def by_programme(self, columns: Indices) -> tuple[Vector, float] | None:
         """Return the direction of largest total margin among those of recession, by a linear programme."""
         problem = self.problem
-        if columns.size * (self.margins.rows.size + self.still.size) > _LARGEST_PROGRAMME:
+        if columns.size * (self.margins.rows.size + self.still.size) > steering.LARGEST_PROGRAMME:
             return None
         norms = np.sqrt(problem.squared_norms[columns])
         scale = np.where(norms > 0.0, norms, 1.0)

@@ -290,9 +290,21 @@ class Grouped(Regulariser):
         """Return the largest figure of each group for all of its coordinates."""
         return np.maximum.reduceat(exponents[self.members], self.starts[:-1])[self._of]
 
+    def total(self, entries: Vector) -> Vector:
+        """Return the sum of each group's entries, in the order of their numbers."""
+        return np.bincount(self._of, entries, minlength=self.starts.size - 1)
+
+    def entry(self, entries: Vector) -> Vector:
+        """Return one entry of each group (its first)."""
+        return entries[self._first]
+
+    def spread(self, values: Vector) -> Vector:
+        """Return each group's value for all of its coordinates."""
+        return values[self._of]
+
     def norms(self, x: Vector) -> Vector:
         """Return the Euclidean norm of each group, in the order of their numbers."""
-        return np.sqrt(np.bincount(self._of, x * x, minlength=self.starts.size - 1))
+        return np.sqrt(self.total(x * x))
 
     def entries(self, x: Vector) -> Entries:
         """Return the groups that are not zero, and their norms in units of the penalty."""

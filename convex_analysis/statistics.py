@@ -17,7 +17,7 @@ from convex_analysis.information_criteria import effective_samples
 from convex_analysis.losses import Gamma, Logistic, Poisson
 from convex_analysis.losses.loss import Vector
 from convex_analysis.parameters import Number, Word, check_parameters
-from convex_analysis.path import read_grid
+from convex_analysis.regularisation_path import read_grid
 from convex_analysis.regulariser import Grouped
 from convex_analysis.solver.run import Solver, majorize_minimize
 from convex_analysis.solver.stop import Stop

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Multiply-adds from which a product gains more from threads than waiting for a busy core costs.
-LARGE_PRODUCT = 1 << 30
+from convex_analysis import steering
 
 
 class _Blas:
@@ -73,7 +72,7 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def threads_for(multiply_adds: float) -> Iterator[None]:
     """Let one product within a solve use all threads that the caller allowed, if it is large."""
-    if multiply_adds < LARGE_PRODUCT:
+    if multiply_adds < steering.LARGE_PRODUCT:
         yield
         return
     _blas.open(True)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from concave_sparsity import Log
-from convex_analysis.global_minimum.envelope import envelope
+from convex_analysis.branch_and_bound.envelope import envelope
 from figures.style import canvas, look, name_panel
 
 PENALTY = Log(0.1)

@@ -12,8 +12,8 @@ from convex_analysis.commands.report import Report, Table
 from convex_analysis.commands.solving import ABOVE, solution_report
 
 if TYPE_CHECKING:
+    from convex_analysis.branch_and_bound.solution import GlobalSolution
     from convex_analysis.commands.statement import Stated
-    from convex_analysis.global_minimum.solution import GlobalSolution
     from convex_analysis.solution import Solution
     from convex_analysis.theorems import Case, Verdict
 

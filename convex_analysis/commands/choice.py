@@ -11,8 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from concave_sparsity.stages import Stage
     from convex_analysis.losses.loss import Vector
-    from convex_analysis.path import Path
     from convex_analysis.problems import Problem
+    from convex_analysis.regularisation_path import Path
     from convex_analysis.solution import Solution
     from convex_analysis.solver.stop import Progress
 
@@ -71,7 +71,7 @@ def choose(
         Where no solution can be judged; the message says what to do.
     """
     from convex_analysis.cross_validation import cross_validate
-    from convex_analysis.path import lam_grid, path
+    from convex_analysis.regularisation_path import lam_grid, path
     from convex_analysis.solution import ConvergenceWarning
 
     grid = lam_grid(problem, n_lams, smallest)

@@ -82,22 +82,36 @@ def read_data(x: str, y: str, drop: Sequence[str] = ()) -> tuple[Any, NDArray[An
         X, names = read_design(x)
         return X, read_vector(y, ("y",)), names
     table = _read_table(path)
-    own = [str(name) for name in table.columns]
-    shown = ", ".join(own[:8]) + (", ..." if len(own) > 8 else "")
     for name in drop:
-        if name not in own:
-            raise ValueError(f"--drop {name}: {x} has no such column; its columns are {shown}.")
+        _column_of(table, x, name, "--drop ")
     is_column = not _split(y)[0].exists()
-    if is_column and y not in own:
-        raise ValueError(f"{y!r} is neither a file nor a column of {x}; its columns are {shown}.")
+    column = _column_of(table, x, y) if is_column else None
     left_out = [*drop, y] if is_column else list(drop)
     names, X = _numbers(path, table[[name for name in table.columns if str(name) not in left_out]])
-    if not is_column:
-        return X, read_vector(y, ("y",)), names
-    column = table.iloc[:, own.index(y)]
-    if column.isna().any():
-        _refuse_missing(path, y, int(np.flatnonzero(column.isna())[0]))
-    return X, column.to_numpy(), names
+    return X, read_vector(y, ("y",)) if column is None else column, names
+
+
+def read_column(x: str, source: str, default_keys: tuple[str, ...]) -> tuple[NDArray[Any], bool]:
+    """Return a vector from a file or a column of the CSV file x, and whether it was such a column."""
+    path = _split(x)[0]
+    if _split(source)[0].exists() or not _is_table(path):
+        return read_vector(source, default_keys), False
+    return _column_of(_read_table(path), x, source), True
+
+
+def _column_of(table: Any, x: str, name: str, option: str = "") -> NDArray[Any]:
+    """Return a column of the table of the file x."""
+    own = [str(column) for column in table.columns]
+    if name not in own:
+        shown = ", ".join(own[:8]) + (", ..." if len(own) > 8 else "")
+        if option:
+            raise ValueError(f"{option}{name}: {x} has no such column; its columns are {shown}.")
+        raise ValueError(f"{name!r} is neither a file nor a column of {x}; its columns are {shown}.")
+    column = table.iloc[:, own.index(name)]
+    if not option and column.isna().any():
+        _refuse_missing(_split(x)[0], name, int(np.flatnonzero(column.isna())[0]))
+    values: NDArray[Any] = column.to_numpy()
+    return values
 
 
 def read_labels(y: NDArray[Any], loss: str, source: str) -> tuple[NDArray[np.float64], str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from convex_analysis.global_minimum.solution import GlobalSolution
+    from convex_analysis.branch_and_bound.solution import GlobalSolution
     from convex_analysis.problems import Problem
 
 RELATIVE_GAP = 1e-6  # of the objective at zero
@@ -22,11 +22,12 @@ def check_seconds(seconds: float) -> None:
 
 
 def global_bound(problem: Problem, seconds: float) -> GlobalSolution | None:
-    """Search for the global minimum; None without time or on a box that is not finite."""
+    """Search for the global minimum; None without time or where it does not apply."""
     finite = np.isfinite(problem.lower).all() and np.isfinite(problem.upper).all()
-    if seconds == 0 or not finite:
+    known = problem.ridge is None or problem.loss.quadratic
+    if seconds == 0 or not (finite and known):
         return None
-    from convex_analysis.global_minimum import global_minimum
+    from convex_analysis.branch_and_bound import global_minimum
 
     gap = RELATIVE_GAP * problem.objective(*problem.start_at_zero())
     gap = max(gap, 1e-12) if math.isfinite(gap) else 1e-6
@@ -36,7 +37,7 @@ def global_bound(problem: Problem, seconds: float) -> GlobalSolution | None:
 
 def _compile(problem: Problem) -> None:
     """Search a box with three free coordinates, so that kernels are compiled before the clock starts."""
-    from convex_analysis.global_minimum import global_minimum
+    from convex_analysis.branch_and_bound import global_minimum
 
     upper = problem.lower.copy()
     upper[:3] = problem.upper[:3]

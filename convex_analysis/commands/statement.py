@@ -66,6 +66,11 @@ class Statement:
         Upper bound of each coefficient; by default 1 for a mask, none for regression.
     fit_intercept
         Fit an intercept, neither penalised nor bounded; by default in regression, not for a mask.
+    ridge
+        Strength of ridge/2 times the sum of squared coefficients, beside the penalty (elastic net).
+    offset
+        Known part of the linear predictor, such as the logarithm of the exposure: a file, or the name of a
+        column of the CSV file x.
     standardize
         Bring every feature to standard deviation one before it is penalised (regression only);
         coefficients are reported in the features' own units.
@@ -91,6 +96,8 @@ class Statement:
     lower: float | None = None
     upper: float | None = None
     fit_intercept: bool | None = None
+    ridge: float = 0.0
+    offset: str | None = None
     standardize: bool = False
     drop: tuple[str, ...] = ()
 
@@ -158,12 +165,16 @@ class Statement:
         """
         import numpy as np
 
-        from convex_analysis.commands.data_files import read_data, read_labels, read_vector
+        from convex_analysis.commands.data_files import read_column, read_data, read_labels, read_vector
         from convex_analysis.commands.standard_units import StandardUnits
         from convex_analysis.problems import MaskProblem, RegressionProblem
 
         kind = self.problem or ("mask" if wants_mask or self.theta is not None else "regression")
-        X, y, names = read_data(self.x, self.y, self.drop)
+        offset, is_column = (
+            (None, False) if self.offset is None else read_column(self.x, self.offset, ("offset",))
+        )
+        drop = (*self.drop, self.offset) if is_column and self.offset is not None else self.drop
+        X, y, names = read_data(self.x, self.y, drop)
         y, labels = read_labels(y, self.loss, self.y)
         fit_intercept = kind == "regression" if self.fit_intercept is None else self.fit_intercept
         common: dict[str, Any] = {
@@ -171,6 +182,8 @@ class Statement:
             "penalty": self.penalty_object(),
             "lam": self.fixed_lam() or 0.0,
             "fit_intercept": fit_intercept,
+            "ridge": self.ridge,
+            "offset": offset,
         }
         if kind == "mask":
             if self.standardize:

@@ -17,7 +17,7 @@ from convex_analysis.cross_validation import SELECTIONS, Fold, chosen_index, hel
 from convex_analysis.estimators.linear_model import ConcaveLinearModel, Fitted, linear_predictor, quietly
 from convex_analysis.losses.loss import Vector
 from convex_analysis.parameters import Folds, Function, Nothing, Number, Numbers, Rule, Word
-from convex_analysis.path import follow, lam_of_zero
+from convex_analysis.regularisation_path import follow, lam_of_zero
 from convex_analysis.solution import ConvergenceWarning, Solution
 from convex_analysis.solver.stop import Stop
 

@@ -345,16 +345,14 @@ class Problem:
         """Return the size that a gradient which is exactly zero may have after rounding."""
         return self.fit.rounding(column_units(self.fit, self.regulariser)[1])
 
-    def require_plain(
-        self, what: str, *, ridge: bool = False, offset: bool = False, groups: bool = False
-    ) -> None:
-        """Refuse what theorems and branch and bound do not know: groups, unbounded curvature, ridge, offset.
+    def require_plain(self, what: str, *, ridge: bool = False, offset: bool = False) -> None:
+        """Refuse what theorems and branch and bound do not know: unbounded curvature, ridge, offset.
 
         Parameters
         ----------
         what
             Who asks.
-        ridge, offset, groups
+        ridge, offset
             Whether it knows them.
 
         Raises
@@ -362,11 +360,6 @@ class Problem:
         ValueError
             With the part that is not known, and the remedy where there is one.
         """
-        if self.group is not None and not groups:
-            raise ValueError(
-                f"{what} knows penalties of single entries, not of groups: state a MaskProblem with groups, "
-                "which has one entry a group."
-            )
         steep = self.group is None and not np.isfinite(self.loss.smoothness)
         unknown = {
             "several responses": self.sample_weight.size < self.n_samples,

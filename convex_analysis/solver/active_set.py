@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from convex_analysis import steering
 from convex_analysis.datafit import DataFit
 from convex_analysis.design import Indices
 from convex_analysis.losses.loss import Vector
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
 
 # Relative to the objective: below this a rise is rounding.
 _SLACK = 1e-14
-_FEW = 32  # new columns at most in a round that asks for newcomers
-_NEWCOMERS = 32  # columns at most that are asked whether a move of their own would pay
-_PRUNED = 0.9  # a zero whose gradient is below this share of its weight may be dropped
-_PRUNED_SHARE = 0.1  # of the working set at least, or it is not worth the copying
-_LOOKS = 20  # at the near columns between two passes over X
-_MANY_COLUMNS = 500
-_ROUND = 1e6  # what the numpy calls of one round cost, in multiply-adds
-# Work of a whole run over that of the way to the first stationary point, estimated: with 5 log-sum on
-# 500 x 5000 ends 0.5% higher than without a limit, in 0.7 of the time; MCP on short sparse columns, 2000 x
-# 10,000, at 0.0115 in place of 0.0045 (a peer: 0.0152), in less than a tenth of the time.
-_REFINING = 5.0
-_SLOW = 20  # steps in which the stationarity must fall by a tenth, where the objective falls no more
-_MANY = 50  # reweighting steps on one model before the gradient is made anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +132,7 @@ class ActiveSet:
                 break
             # Where the decrease is lost in rounding a slow fall of the stationarity is progress still.
             best, waited = (self.stationarity, 0) if self.stationarity < 0.9 * best else (best, waited + 1)
-            falls = waited < _SLOW and (self.stationarity < stationarity or not self.fit.quadratic)
+            falls = waited < steering.SLOW and (self.stationarity < stationarity or not self.fit.quadratic)
             better = moved and (rise < -_SLACK * abs(objective) or falls)
             stuck = 0 if better else stuck + 1
             if stuck >= 2:
@@ -197,19 +185,19 @@ class ActiveSet:
     def _step(self, max_steps: int) -> bool:
         """Minimise one model of the loss plus the penalty on a working set; say whether the point moved."""
         model = self.model
-        self._work += _ROUND + 4.0 * self.fit.design.n_entries
+        self._work += steering.ROUND + 4.0 * self.fit.design.n_entries
         predictor = self.z + self.intercept
         # Once only, at the start: a column that came in later was wanted.
         if (
             self.search
             and self.n_iter == 0
-            and model.working.size > max(_FEW, 3 * int(np.count_nonzero(self.x)))
+            and model.working.size > max(steering.FEW, 3 * int(np.count_nonzero(self.x)))
         ):
             self._compact()
         if not self.fit.quadratic:
             self._prune()
         new, complete = self._violators()
-        few = new.size <= _FEW
+        few = new.size <= steering.FEW
         if self.search and few:
             new = np.union1d(new, self._outside_newcomers())
         model.update(new, predictor)
@@ -221,10 +209,12 @@ class ActiveSet:
         tolerance = max(share * worst, self._final)
         if self.fit.quadratic:
             settled = not new.size and self.stationarity <= self.tolerance
-            return self._quadratic_step(tolerance, complete, few, settled, min(_MANY, max_steps))
+            return self._quadratic_step(
+                tolerance, complete, few, settled, min(steering.MODEL_STEPS, max_steps)
+            )
         penalty = self.regulariser.on(W)
         old, low, high = self.x[W], self.lower[W], self.upper[W]
-        found = reweight(model, penalty, self.gradient[W], old, low, high, tolerance, _MANY)
+        found = reweight(model, penalty, self.gradient[W], old, low, high, tolerance, steering.MODEL_STEPS)
         return self._search(penalty, found.x, old, low, high)
 
     def _violators(self) -> tuple[Indices, bool]:
@@ -265,7 +255,7 @@ class ActiveSet:
         near = NearColumns(self)
         W = model.working.columns
         found = Reweighting(self.x[W], self.gradient[W])
-        for _ in range(_LOOKS):
+        for _ in range(steering.LOOKS):
             W = model.working.columns
             penalty = self.regulariser.on(W)
             low, high = self.lower[W], self.upper[W]
@@ -316,7 +306,7 @@ class ActiveSet:
             return None
         assert isinstance(penalty, Separable)
         if self._allowed == np.inf:
-            self._allowed = _REFINING * self._work
+            self._allowed = steering.REFINING * self._work
         W = self.model.working.columns
         scale, rest = abs(self.objective), self._allowed - self._work
         exact = self.model.exact(trace.predictor)
@@ -333,7 +323,7 @@ class ActiveSet:
     def _newton_is_cheap(self, x: Vector) -> bool:
         """Say whether a factorisation on the support costs less than a pass over X."""
         # Row counts play no part: a row twice and a row of weight two must take the same way.
-        return float(np.count_nonzero(x)) ** 3 <= 8.0 * self.x.size * max(x.size, _MANY_COLUMNS)
+        return float(np.count_nonzero(x)) ** 3 <= 8.0 * self.x.size * max(x.size, steering.MANY_COLUMNS)
 
     def _enlarge(
         self, found: Reweighting, columns: Indices, gradient: Vector, predictor: Vector
@@ -406,8 +396,8 @@ class ActiveSet:
         places = np.flatnonzero(self._may_enter(columns, gradient))
         if not places.size:
             return places
-        if places.size > _NEWCOMERS:
-            places = _largest(places, np.abs(gradient[places]), _NEWCOMERS)
+        if places.size > steering.FEW:
+            places = _largest(places, np.abs(gradient[places]), steering.FEW)
         low, high = self.lower[columns[places]], self.upper[columns[places]]
         curvature = self.fit.coordinate_curvature[columns[places]]
         able = (low < high) & (curvature > 0.0)
@@ -431,14 +421,19 @@ class ActiveSet:
         W = working.columns
         slack = np.empty(W.size)
         self.regulariser.on(W).violations(
-            self.x[W], self.gradient[W], _PRUNED * self.weights[W], self.lower[W], self.upper[W], slack
+            self.x[W],
+            self.gradient[W],
+            steering.PRUNED * self.weights[W],
+            self.lower[W],
+            self.upper[W],
+            slack,
         )
         resting = (self.x[W] == 0.0) & (slack <= 0.0)
         if not self.regulariser.separable:  # whole groups stay or go
             stay = np.zeros(self.x.size, dtype=bool)
             stay[self.regulariser.complete(W[~resting])] = True
             resting = ~stay[W]
-        if np.count_nonzero(resting) > _PRUNED_SHARE * W.size:
+        if np.count_nonzero(resting) > steering.PRUNED_SHARE * W.size:
             working.keep(np.flatnonzero(~resting))
 
 
@@ -488,23 +483,21 @@ class NearColumns:
         The run, at the point where the gradient is known.
     """
 
-    SHARE = 0.5  # columns whose gradient exceeds this share of their weight are near
-    LARGEST_SHARE = 0.1  # of all columns at most: beyond it a pass over X is hardly dearer
-    MANY = 500  # with fewer columns a pass over X costs next to nothing
-
     def __init__(self, run: ActiveSet) -> None:
         self._run = run
         d = run.x.size
-        worthwhile = run.fit.design.columns_are_cheap and d >= self.MANY and run.regulariser.separable
+        worthwhile = (
+            run.fit.design.columns_are_cheap and d >= steering.MANY_COLUMNS and run.regulariser.separable
+        )
         self.columns = np.empty(0, dtype=np.intp)
         if worthwhile:
             slack = np.empty_like(run.x)
             run.regulariser.violations(
-                run.x, run.gradient, self.SHARE * run.weights, run.lower, run.upper, slack
+                run.x, run.gradient, steering.NEAR * run.weights, run.lower, run.upper, slack
             )
             slack[run.model.working.columns] = 0.0
             near = np.flatnonzero(slack > 0.0)
-            self.columns = _largest(near, slack[near], int(self.LARGEST_SHARE * d))
+            self.columns = _largest(near, slack[near], int(steering.NEAR_SHARE * d))
 
     def look(self, rows: Vector) -> tuple[Indices, Vector, Vector]:
         """Return the near columns still outside, their gradients and their first-order violations.

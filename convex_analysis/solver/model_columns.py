@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convex_analysis import steering
 from convex_analysis.datafit import DataFit
 from convex_analysis.design import Indices
 from convex_analysis.kernels.column_descent import column_curvature, minimise_on_columns
 from convex_analysis.losses.loss import Vector
 from convex_analysis.regulariser import Regulariser
-from convex_analysis.solver.model_gram import BENT_EPOCHS, EPOCHS, GramModel
+from convex_analysis.solver.model_gram import GramModel
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# With fewer columns, or more entries than this in those that enter first, the moves on a Gram matrix are
-# cheaper (the words that tell news20's classes apart are in thousands of rows: 0.3 of the time); with very
-# many columns the Gram matrix of a large support would need more memory than X.
-_FEWEST_COLUMNS = 500
-_LEADING = 64
-_LARGEST_COLUMN = 100
-_LARGEST_SHARE = 1.0 / 200.0
-_FIRST_ROUND = 64
 _CONSTANT = 1e-13  # a column whose centred square is below this share of its square is constant
 
 
@@ -111,7 +104,7 @@ class ColumnsModel:
 
     def room(self) -> int:
         """Return how many columns may be taken in at a time."""
-        return max(_FIRST_ROUND, self.working.size)
+        return max(steering.FIRST_ROUND, self.working.size)
 
     def minimise(
         self,
@@ -133,7 +126,7 @@ class ColumnsModel:
         passes = minimise_on_columns(
             X.data, X.indices, X.indptr, columns, self._scale(columns), self._rows, self._mass,
             self.working.means, added, curvature, gradient, x, weights, lower, upper, tolerance,
-            EPOCHS if bend is None else BENT_EPOCHS, bend is not None,
+            steering.EPOCHS if bend is None else steering.BENT_EPOCHS, bend is not None,
         )  # fmt: skip
         return bool(passes != 0)
 
@@ -159,9 +152,11 @@ Model = GramModel | ColumnsModel
 def model_for(problem: Problem, precision: DTypeLike = np.float32) -> Model:
     """Return the model whose moves cost least: on columns where these are many, sparse and single."""
     X, d = problem.design.X, problem.n_features
-    if problem.design.sparse and d > _FEWEST_COLUMNS and problem.regulariser.separable:
-        leading = np.argpartition(-np.abs(problem.fit.gradient_at_zero), _LEADING)[:_LEADING]
+    if problem.design.sparse and d > steering.MANY_COLUMNS and problem.regulariser.separable:
+        leading = np.argpartition(-np.abs(problem.fit.gradient_at_zero), steering.FIRST_ROUND)[
+            : steering.FIRST_ROUND
+        ]
         entries = float(np.mean(X.indptr[leading + 1] - X.indptr[leading]))
-        if entries <= max(_LARGEST_COLUMN, _LARGEST_SHARE * d):
+        if entries <= max(steering.LARGEST_COLUMN, steering.LARGEST_COLUMN_SHARE * d):
             return ColumnsModel(problem.fit)
     return GramModel(problem.fit, precision)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from convex_analysis import steering
 from convex_analysis.datafit import DataFit
 from convex_analysis.design import Indices
 from convex_analysis.kernels.gram_descent import minimise
@@ -18,17 +19,6 @@ from convex_analysis.solver.scratch_memory import Owner, borrow
 from convex_analysis.solver.stacked_set import StackedSet
 from convex_analysis.solver.working_set import WorkingSet
 from convex_analysis.stacked_design import StackedDesign
-
-# Columns taken in the first round, and how many more for one pass over X: a pass costs about as much
-# as _GROWTH * n_features / size new columns of the Gram matrix.
-_FIRST_ROUND = 64
-_GROWTH = 30.0
-_SHARE = 0.5  # of what is there already, or columns come in that the next round would not want
-EPOCHS = 10_000
-_MANY = 500
-BENT_EPOCHS = 8  # on a model that may not be convex
-_GROUP_EPOCHS = 10  # of block descent between two Newton steps
-_GROUP_ROUNDS = 200
 
 
 def working_set(fit: DataFit, precision: DTypeLike) -> WorkingSet | StackedSet:
@@ -79,10 +69,14 @@ class GramModel:
     def room(self) -> int:
         """Return how many columns may be taken in at a time."""
         size = self.working.size
-        if self.fit.design.sparse and self.fit.n_features > _MANY:
+        if self.fit.design.sparse and self.fit.n_features > steering.MANY_COLUMNS:
             # A pass is cheap there, and crowded columns are dear.
-            return max(_FIRST_ROUND // 2, size)
-        more = min(_SHARE * size, _GROWTH * self.fit.n_features / size) if size else _FIRST_ROUND
+            return max(steering.FIRST_ROUND // 2, size)
+        more = (
+            min(steering.GROWTH_SHARE * size, steering.GROWTH * self.fit.n_features / size)
+            if size
+            else steering.FIRST_ROUND
+        )
         return max(16, int(more))
 
     def minimise(
@@ -111,10 +105,10 @@ class GramModel:
             self._scratch = self._kernel_scratch(max(size, room))
         L, free, work = self._scratch
         curvature = self.working.curvature
-        epochs = EPOCHS
+        epochs = steering.EPOCHS
         if bend is not None:
             curvature = curvature + bend
-            epochs = BENT_EPOCHS
+            epochs = steering.BENT_EPOCHS
         passes = minimise(
             self.working.gram, curvature, gradient, x, weights, lower, upper,
             size, tolerance, epochs, bend is not None, L, free, work,
@@ -129,10 +123,10 @@ class GramModel:
         curvature = self.working.curvature if bend is None else self.working.curvature + bend
         bends = np.zeros(x.size) if bend is None else bend
         before = np.inf
-        for _ in range(_GROUP_ROUNDS if bend is None else BENT_EPOCHS):
+        for _ in range(steering.GROUP_ROUNDS if bend is None else steering.BENT_EPOCHS):
             worst = group_epochs(
                 G, curvature, bends, gradient, x, weights, penalty.members, penalty.starts, tolerance,
-                _GROUP_EPOCHS,
+                steering.GROUP_EPOCHS,
             )  # fmt: skip
             if worst <= tolerance:
                 return True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from convex_analysis import steering
 from convex_analysis.datafit import DataFit
 from convex_analysis.kernels.gram_descent import minimise
 from convex_analysis.kernels.stationarity import box_violations
@@ -18,11 +19,6 @@ from convex_analysis.stacked_design import StackedDesign
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
-
-_LARGEST = 100  # columns
-_EPOCHS = 1000
-# Below this share of the loss at zero the loss found from moments has lost too many digits.
-_SMALLEST_LOSS = 1e-2
 
 
 class Found(NamedTuple):
@@ -58,7 +54,7 @@ class MomentsModel:
     @staticmethod
     def serves(problem: Problem) -> bool:
         """Whether a problem is of the kind solved here."""
-        few = problem.n_features <= min(_LARGEST, problem.n_samples)
+        few = problem.n_features <= min(steering.MOMENTS, problem.n_samples)
         return (
             few
             and not isinstance(problem.design, StackedDesign)
@@ -75,15 +71,15 @@ class MomentsModel:
         gradient = self._gradient + self._gram @ x
         L, free, work = self._scratch
         minimise(
-            self._gram, self._curvature, gradient, x, weights, lower, upper, x.size, 0.3 * tolerance, _EPOCHS,
-            False, L, free, work,
+            self._gram, self._curvature, gradient, x, weights, lower, upper, x.size, 0.3 * tolerance,
+            steering.EPOCHS, False, L, free, work,
         )  # fmt: skip
         image = self._gram @ x
         gradient = self._gradient + image
         violations = np.empty_like(x)
         box_violations(x, gradient, weights, lower, upper, violations)
         loss = self._loss + float(x @ (self._gradient + 0.5 * image))
-        if not float(violations.max()) <= tolerance or not loss >= _SMALLEST_LOSS * self._loss:
+        if not float(violations.max()) <= tolerance or not loss >= steering.SMALLEST_LOSS * self._loss:
             return None
         intercept = self._intercept - float(self._means @ x)
         return Found(x, intercept, loss + float(weights @ np.abs(x)), violations)

@@ -12,21 +12,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri
 
+from convex_analysis import steering
 from convex_analysis.design import Indices
 from convex_analysis.losses.loss import Vector
 from convex_analysis.regulariser import Separable
 from convex_analysis.solver.model_gram import GramModel
 from convex_analysis.solver.reweighting import Reweighting, reweight
-
-# A gain below this share of the scale of the objective does not count.
-_SMALLEST_GAIN = 1e-7
-# Removals weighed at once, and the largest support they are weighed for.
-_REMOVALS = 32
-# Moves of single coordinates between two rounds of reweighting.
-_MOVES = 8
-_LARGEST_SUPPORT = 400
-# What the numpy calls of one look at all single moves cost, in multiply-adds.
-_OVERHEAD = 1e6
 
 
 class LocalSearch:
@@ -67,7 +58,7 @@ class LocalSearch:
         self.model = model
         self.penalty = penalty
         self.lower, self.upper = lower, upper
-        self.smallest = _SMALLEST_GAIN * scale
+        self.smallest = steering.SMALLEST_GAIN * scale
         self.curvature = model.working.curvature
         # A violation v is worth about v^2 / (2 curvature): smaller gains than the smallest are not sought.
         flattest = float(self.curvature.min(initial=np.inf, where=self.curvature > 0.0))
@@ -125,8 +116,8 @@ class LocalSearch:
         """
         x, gradient = x.copy(), gradient.copy()
         gains: list[float] = []
-        for _ in range(_MOVES):
-            self.work += _OVERHEAD
+        for _ in range(steering.MOVES):
+            self.work += steering.ROUND
             places, values, gain = self._single_moves(x, gradient)
             best = int(np.argmax(gain)) if gain.size else -1
             if best < 0 or not gain[best] > self.smallest:
@@ -170,9 +161,11 @@ class LocalSearch:
     def _exchange(self, x: Vector, gradient: Vector) -> Reweighting | None:
         """Make the best of all removals, each with a column that comes in or without; None if none helps."""
         support = self._to_zero(x)
-        if not 1 < support.size <= _LARGEST_SUPPORT:
+        if not 1 < support.size <= steering.LARGEST_SUPPORT:
             return None
-        self.work += 3.0 * _OVERHEAD + support.size**3 / 3.0 + 2.0 * _REMOVALS * support.size * self.size
+        self.work += (
+            3.0 * steering.ROUND + support.size**3 / 3.0 + 2.0 * steering.REMOVALS * support.size * self.size
+        )
         rows = self.gram[support, : self.size]
         hessian = rows[:, support].astype(np.float64)
         trials = self._removals(x, support, hessian)
@@ -215,7 +208,7 @@ class LocalSearch:
         # Without x_j the others adapt; the penalty saved is its chord beyond its tangent.
         cost = 0.5 * values**2 / np.maximum(spread, 1e-300)
         saved = self.penalty.values(support, values) - self.penalty.weights(at)[support] * np.abs(values)
-        chosen = np.argsort(cost - saved, kind="stable")[:_REMOVALS]
+        chosen = np.argsort(cost - saved, kind="stable")[: steering.REMOVALS]
         share = values[chosen] / np.where(spread[chosen] > 0.0, spread[chosen], np.inf)
         trials = values[:, None] - inverse[:, chosen] * share
         trials[(np.sign(trials) != np.sign(values)[:, None])] = 0.0

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from convex_analysis import steering
 from convex_analysis.losses.loss import Vector
 from convex_analysis.regulariser import Entries, Regulariser
 from convex_analysis.solver.model_columns import Model
 
-# The bend of the penalty may take away this share of a coordinate's curvature at most; where that cuts
-# the bend of more than some coordinates, the model is hardly convex.
-_LARGEST_BEND = 0.9
-_STEEP_SHARE = 0.1
 # Of the penalty: a rise by less is rounding.
 _ROUNDING = 1e-15
 
@@ -100,9 +97,9 @@ def reweight(
         wait -= 1
         if wait < 0 and not penalty.straight:
             bend = penalty.bend(at)
-            floor = -_LARGEST_BEND * curvature
+            floor = -steering.LARGEST_BEND * curvature
             steep = bend < floor
-            if bend.any() and np.count_nonzero(steep) <= _STEEP_SHARE * np.count_nonzero(bend):
+            if bend.any() and np.count_nonzero(steep) <= steering.STEEP_SHARE * np.count_nonzero(bend):
                 bend[steep] = floor[steep]
                 step = _step(model, penalty, gradient, x, value, weights, low, high, inner, bend)
                 pause = 0 if step is not None else min(2 * pause + 1, 16)

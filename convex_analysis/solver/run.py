@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convex_analysis import steering
 from convex_analysis.certificate import Certificate
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
@@ -25,13 +26,6 @@ from convex_analysis.threads import one_thread
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# Duality gap of the l1 start, relative to the data fit at zero.
-_START_GAP = 1e-6
-# Stationarity of the rough l1 start, relative to the weights of l1.
-_ROUGH = 0.3
-_ROUGH_STEPS = 100
-# Where rounding alone may be this share of the largest gradient at zero, "stationary" says little.
-_JUDGED = 1e-3
 _CANNOT_JUDGE = (
     "Rounding alone may make a gradient this large, so that floating point cannot judge these data: centre "
     "and rescale the features, or leave out those that are all but equal."
@@ -167,7 +161,7 @@ class Solver:
         begun = time.perf_counter()
         scaled = problem.normalised()
         largest, rounding = self._gradient_scale(scaled)
-        tolerance, judged = max(stop.tol * largest, rounding), not rounding >= _JUDGED * largest > 0.0
+        tolerance, judged = max(stop.tol * largest, rounding), not rounding >= steering.JUDGED * largest > 0.0
         if MomentsModel.serves(scaled) and stop.callback is None and stop.max_iter > 0:
             found = self._from_moments(problem, scaled, start, tolerance, judged, begun)
             if found is not None:
@@ -193,7 +187,9 @@ class Solver:
         if self._moments is None or self._moments.fit is not scaled.fit:
             # One solve alone is as quick by the working set; of a path the second on goes this way.
             known = self._last is not None
-            self._moments = MomentsModel(scaled.fit) if known or scaled.n_features <= 20 else None
+            self._moments = (
+                MomentsModel(scaled.fit) if known or scaled.n_features <= steering.MOMENTS_ALONE else None
+            )
             if self._moments is None:
                 return None
         x = np.zeros(problem.n_features)
@@ -222,7 +218,7 @@ class Solver:
         if start is None:
             start = "l1" if boxed and not problem.is_convex else "zero"
         if isinstance(start, str):
-            gap = _START_GAP * abs(fit_at_zero)  # of a Poisson or gamma loss it may be negative
+            gap = steering.START_GAP * abs(fit_at_zero)  # of a Poisson or gamma loss it may be negative
             if start == "l1" or (start == "dense" and not np.isfinite(problem.upper).all()):
                 share = 1.0 if start == "l1" else 1e-3
                 step = self._step.compute(share * weights, gap=gap, time_limit=stop.left, problem=problem)
@@ -245,10 +241,10 @@ class Solver:
         chord = float(problem.penalty.value(1.0))
         steep = problem.slope_at_zero if np.isfinite(problem.slope_at_zero) else chord
         straight = problem.with_penalty(L1()).with_lam(problem.lam * float(np.sqrt(steep * chord)))
-        tolerance = _ROUGH * straight.lam * float(problem.penalty_factor.max())
+        tolerance = steering.ROUGH * straight.lam * float(problem.penalty_factor.max())
         zero = Point.at(straight.fit, np.clip(0.0, straight.lower, straight.upper))
         run = ActiveSet(straight, self._step.model, zero, tolerance)
-        run.run(replace(stop, tol=0.0, max_iter=_ROUGH_STEPS, callback=None))
+        run.run(replace(stop, tol=0.0, max_iter=steering.ROUGH_STEPS, callback=None))
         return run.point
 
 

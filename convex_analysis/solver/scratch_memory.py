@@ -10,11 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-# A thread keeps at most so much between solves, and nothing for arrays that come cheap anyway.
-_KEPT_BYTES = 1 << 26
-_SMALLEST_BYTES = 1 << 17
-# A buffer this many times too large is left for a larger array.
-_LARGEST_EXCESS = 4
+from convex_analysis import steering
 
 _Buffer = NDArray[np.uint8]
 
@@ -44,9 +40,9 @@ def borrow(owner: Owner, shape: tuple[int, ...], dtype: DTypeLike, order: Any = 
         As for `numpy.empty`.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size < _SMALLEST_BYTES:
+    if size < steering.SMALLEST_BYTES:
         return np.empty(shape, dtype, order)
-    fitting = [b for b in _shelf.buffers if size <= b.size <= _LARGEST_EXCESS * size]
+    fitting = [b for b in _shelf.buffers if size <= b.size <= steering.LARGEST_EXCESS * size]
     if fitting:
         buffer = min(fitting, key=lambda b: b.size)
         _shelf.buffers = [b for b in _shelf.buffers if b is not buffer]
@@ -57,5 +53,5 @@ def borrow(owner: Owner, shape: tuple[int, ...], dtype: DTypeLike, order: Any = 
 
 
 def _give_back(buffer: _Buffer) -> None:
-    if buffer.size + sum(b.size for b in _shelf.buffers) <= _KEPT_BYTES:
+    if buffer.size + sum(b.size for b in _shelf.buffers) <= steering.KEPT_BYTES:
         _shelf.buffers.append(buffer)

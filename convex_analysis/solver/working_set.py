@@ -7,18 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convex_analysis import steering
 from convex_analysis.design import Design, Indices
 from convex_analysis.kernels import products
 from convex_analysis.kernels.cholesky import mirror
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solver.scratch_memory import Owner, borrow
 from convex_analysis.threads import threads_for
-
-_FIRST_CAPACITY = 1024
-_SMALL = 500  # so few columns are worth float64 from the beginning
-# Working columns are kept side by side if they fit here; else the rows are gone through in parts.
-_KEPT_BYTES = 1 << 26
-_PART_BYTES = 1 << 22
 
 
 class WorkingSet:
@@ -55,13 +50,13 @@ class WorkingSet:
         self.ridge = ridge
         self.centred = centred
         # Taking out the means cancels digits that a sparse Gram matrix in float32 does not have.
-        small = design.n_features <= _SMALL
+        small = design.n_features <= steering.MANY_COLUMNS
         self.precision = np.dtype(np.float64 if small or (centred and design.sparse) else precision)
         self.size = 0
         self.position = np.full(design.n_features, -1, dtype=np.intp)
         self.curvature: Vector = np.empty(0)
         self._unit = design.n_samples**-0.5
-        self._allocate(min(design.n_features, _FIRST_CAPACITY))
+        self._allocate(min(design.n_features, steering.FIRST_CAPACITY))
 
     @property
     def columns(self) -> Indices:
@@ -126,7 +121,7 @@ class WorkingSet:
         self._owner = Owner()
         self.gram = borrow(self._owner, (capacity, stride), self.precision)
         self._block: Any = None
-        room = _KEPT_BYTES // (self.design.n_samples * self.precision.itemsize)
+        room = steering.KEPT_BYTES // (self.design.n_samples * self.precision.itemsize)
         if not self.design.sparse and room >= self.size:
             shape = (self.design.n_samples, min(capacity, room))
             self._block = borrow(self._owner, shape, self.precision, order="F")
@@ -176,7 +171,7 @@ class WorkingSet:
 
     def _row_parts(self) -> list[slice]:
         """Split the rows so that a part of all columns stays small."""
-        height = max(64, _PART_BYTES // (8 * max(self.size, 1)))
+        height = max(64, steering.PART_BYTES // (8 * max(self.size, 1)))
         n_samples = self.design.n_samples
         return [slice(i, min(i + height, n_samples)) for i in range(0, n_samples, height)]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from convex_analysis.constants import strong_convexity
 from convex_analysis.losses.loss import Vector
+from convex_analysis.regulariser import Grouped
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.iterates import Iterates, iterate
 from convex_analysis.theorems.theorem import Theorem
@@ -31,13 +32,15 @@ def starting_point(case: Case) -> tuple[Vector, float]:
 
 def tangent_gaps(problem: Problem, iterates: Iterates) -> Vector:
     """Return ``lam D_t`` of each step: how far the tangent of the penalty lies above it at the next point."""
-    gaps = []
+    gaps, regulariser = [], problem.regulariser
     for before, after, weights in zip(
         iterates.points[:-1], iterates.points[1:], iterates.weights, strict=True
     ):
-        moved = np.abs(after) - np.abs(before)
+        moved = regulariser.sizes(after) - regulariser.sizes(before)
         with np.errstate(invalid="ignore"):
             change = np.where(moved == 0.0, 0.0, weights * moved)
+        if isinstance(regulariser, Grouped):
+            change = regulariser.entry(change)
         gaps.append(problem.penalty_value(before) + float(change.sum()) - problem.penalty_value(after))
     return np.array(gaps)
 
@@ -57,6 +60,7 @@ class Descent(Theorem):
     needs_target = False
     needs_unit_box = False
     needs_concave_penalty = False
+    knows_groups = True
 
     def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from convex_analysis import steering
 from convex_analysis.losses.loss import Vector
-from convex_analysis.separable_bound import LIMIT, separable_bound
+from convex_analysis.separable_bound import separable_bound
 from convex_analysis.theorems.case import Case
 from convex_analysis.theorems.theorem import Theorem
 from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
@@ -25,12 +26,13 @@ class SeparableMinimum(Theorem):
     needs_target = False
     needs_unit_box = False
     needs_concave_penalty = False
+    knows_groups = True
 
     def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
         problem = case.problem
         hypotheses.require(
             Hypothesis.given("solution", case.point),
-            Hypothesis.at_most("number of features", problem.n_features, LIMIT),
+            Hypothesis.at_most("number of features", problem.n_features, steering.SEPARABLE_LIMIT),
         )
         assert case.point is not None
         if problem.ridge is None:
@@ -51,7 +53,7 @@ class SeparableMinimum(Theorem):
             quantities={
                 "lower bound of min F": value - found.gap,
                 "best known F": min(known),
-                "coordinates with the curvature that they need": float(
+                "coordinates (groups) with the curvature that they need": float(
                     np.count_nonzero(found.curvature >= found.needed * (1.0 - 1e-9))
                 ),
             },

@@ -34,6 +34,7 @@ class Theorem(ABC):
     needs_target: ClassVar[bool] = True
     needs_unit_box: ClassVar[bool] = True
     needs_concave_penalty: ClassVar[bool] = True
+    knows_groups: ClassVar[bool] = False
 
     @property
     def reference(self) -> str:
@@ -84,6 +85,9 @@ class Theorem(ABC):
         """Evaluate, with `Hypotheses.require` for what must hold for that; some were looked at already."""
 
     def _require_shape(self, case: Case, hypotheses: Hypotheses) -> None:
+        if case.problem.group is not None and not self.knows_groups:
+            single = "a penalty of single entries (a MaskProblem with groups has one entry a group)"
+            hypotheses.require(Hypothesis.true(single, False))
         if self.needs_target and case.target is None:
             hypotheses.require(Hypothesis.given("target mask", None))
         if self.needs_unit_box:

@@ -5,7 +5,7 @@ import pytest
 
 from concave_sparsity import MCP, Log, Lq
 from convex_analysis import ConvergenceWarning, RegressionProblem, lam_grid, majorize_minimize, path
-from convex_analysis.path import lam_of_zero
+from convex_analysis.regularisation_path import lam_of_zero
 
 RNG = np.random.default_rng(0)
 FACTOR = RNG.standard_normal((50, 1))

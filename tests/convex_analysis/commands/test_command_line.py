@@ -610,3 +610,22 @@ def test_every_loss_of_the_registry_is_taken(folder, capsys) -> None:
     assert "bounded curvature, which poisson is not: use solve" in capsys.readouterr().err
     data = ("--x", folder / "X.npy", "--y", folder / "labels.npy", "--loss", "squared-hinge")
     assert run("solve", *data, "--lam", 0.1) == 0
+
+
+def test_a_ridge_and_an_offset_are_those_of_the_problem(folder, capsys) -> None:
+    X, rate = np.load(folder / "X.npy"), np.random.default_rng(1).uniform(0.0, 1.0, 60)
+    y = np.load(folder / "y.npy")
+    header = ",".join([*NAMES, "rate", "exposure"])
+    table = np.column_stack((X, y, rate))
+    np.savetxt(folder / "exposed.csv", table, delimiter=",", header=header, comments="", fmt="%.17g")
+    np.save(folder / "offset.npy", rate)
+    options = ("--penalty", "l1", "--lam", 0.05, "--ridge", 0.3, "--json", "-")
+    problem = RegressionProblem(X, y, lam=0.05, ridge=0.3, offset=rate, fit_intercept=True)
+    expected = majorize_minimize(problem).objective
+    for offset in ("exposure", folder / "offset.npy"):
+        data = ("--x", folder / "exposed.csv", "--y", "rate", "--offset", offset)
+        left_out = () if offset == "exposure" else ("--drop", "exposure")
+        assert run("solve", *data, *options, *left_out) == 0
+        assert report(capsys)["objective"] == pytest.approx(expected, rel=1e-8)
+    assert run("solve", "--x", folder / "X.npy", "--y", folder / "y.npy", *options[:4], "--ridge", -1) == 1
+    assert "ridge" in capsys.readouterr().err

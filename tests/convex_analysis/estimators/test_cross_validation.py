@@ -7,7 +7,7 @@ from convex_analysis import ConcaveClassifierCV, ConcaveRegressorCV, RegressionP
 from convex_analysis.cross_validation import chosen_index
 from convex_analysis.estimators import alpha_choice
 from convex_analysis.estimators.penalties import problem_at
-from convex_analysis.path import follow
+from convex_analysis.regularisation_path import follow
 from convex_analysis.solver.stop import Stop
 
 

@@ -11,8 +11,8 @@ from convex_analysis import MultiResponseProblem, RegressionProblem, dual_value,
 from convex_analysis.cross_validation import cross_validate, deal_folds
 from convex_analysis.design import Design
 from convex_analysis.losses import Multinomial
-from convex_analysis.path import path
 from convex_analysis.reference import convex_step
+from convex_analysis.regularisation_path import path
 from convex_analysis.solver.stacked_set import StackedSet
 from convex_analysis.stacked_design import StackedDesign
 from convex_analysis.statistics import nested_cross_validate

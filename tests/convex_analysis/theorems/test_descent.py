@@ -2,7 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
-from theorem_strategies import Given, cases, design, margin_record, penalties, search, thorough
+from theorem_strategies import Given, cases, design, grouped, margin_record, penalties, search, thorough
 
 from concave_sparsity import CappedL1, Log, Lq, Penalty
 from convex_analysis import MaskProblem, RegressionProblem, theorems
@@ -64,6 +64,16 @@ def test_it_holds_for_signed_weights(count, record_property):
     assert len(margins) > count / 2
 
 
+@thorough(30)
+def test_it_holds_for_norms_of_groups(count, record_property):
+    def attempt(case):
+        yield theorems.T7.check(case.problem, start=case.rng.standard_normal(case.target.size))
+
+    margins = search(grouped(), attempt, count)
+    record_property(*margin_record("T7 with groups", margins))
+    assert len(margins) > count / 2
+
+
 def test_the_stationarity_gap_falls_without_strong_convexity():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((5, 12))
@@ -82,6 +92,9 @@ def test_without_concavity_the_objective_can_rise():
     verdict = theorems.T7.check(problem, start=np.array([0.05]))
     assert not verdict.applies
     assert verdict.conclusion is False
+    groups = RegressionProblem(np.eye(2), np.ones(2), lam=0.5, groups=[0, 0])
+    groups = groups.with_parts(_strength=Strength(Convex()))
+    assert theorems.T7.check(groups, start=np.array([0.05, 0.0])).conclusion is False
 
 
 def test_a_zero_stays_zero_where_the_slope_is_infinite():

@@ -10,7 +10,7 @@ from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
-from convex_analysis import MaskProblem, majorize_minimize
+from convex_analysis import MaskProblem, RegressionProblem, majorize_minimize
 from convex_analysis.losses import Huber
 
 DESIGNS = (
@@ -143,6 +143,28 @@ def cases(
     problem = MaskProblem(X, y, theta, loss=loss, penalty=r, lam=lam, sample_weight=sample_weight, **more)
     story = f"{kind} {n}x{d}, theta {scale}, {loss!s}, noise {noise:g}, lam {lam:.3g}, k {k}, {r!r}"
     return Given(problem, target, rng, story)
+
+
+@st.composite
+def grouped(draw: Any, min_samples: int = 2) -> Given:
+    """Draw a regression with groups of one to three coefficients, perhaps with a ridge or an intercept."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    group = np.repeat(np.arange(4), rng.integers(1, 4, 4))[: draw(st.integers(3, 8))]
+    n, d = draw(st.integers(min_samples, 30)), group.size
+    kind = draw(st.sampled_from(("gaussian", "integer", "near duplicates", "correlated", "zero column")))
+    X = design(rng, kind, n, d)
+    y = X @ np.where(group < 2, rng.standard_normal(d), 0.0) + 0.3 * rng.standard_normal(n)
+    problem = RegressionProblem(
+        X,
+        y,
+        penalty=draw(penalties()),
+        lam=10.0 ** draw(st.floats(-3, 0.5)),
+        groups=group,
+        fit_intercept=draw(st.booleans()),
+        ridge=draw(st.sampled_from((0.0, 0.0, 0.1))),
+    )
+    story = f"groups {group}, {kind} {n}x{d}, {problem.penalty!r}, lam {problem.lam:.3g}"
+    return Given(problem, np.zeros(d), rng, story)
 
 
 def solve(problem: Any, start: Any = None, **limits: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convex_analysis import steering
 from convex_analysis.information_criteria import CRITERIA, effective_samples
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems.validation import check_lam
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 
 # Columns, and shares of the best move along each, on which the largest lam is looked for.
-_LEADING = 200
 _SHARES = np.geomspace(1e-3, 1.0, 200)
 # What the grid of shares may miss, so that zero is better than any jump.
 _ABOVE = 1e-3
@@ -180,7 +180,7 @@ def lam_of_zero(problem: Problem) -> float:
         )
         gain = gradient**2 / (bends * factor)
     usable = np.flatnonzero(np.isfinite(gain) & (farthest > 0.0) & (factor > 0.0))
-    leading = usable[np.argsort(-gain[usable], kind="stable")[:_LEADING]]
+    leading = usable[np.argsort(-gain[usable], kind="stable")[: steering.LEADING]]
     if leading.size:
         sizes = farthest[leading, None] * _SHARES
         gains = (np.abs(gradient[leading, None]) - 0.5 * bends[leading, None] * sizes) * sizes

@@ -5,7 +5,7 @@ import pytest
 
 from concave_sparsity import Log, Lq
 from convex_analysis import MaskProblem, RegressionProblem
-from convex_analysis.global_minimum.incumbent import Incumbent
+from convex_analysis.branch_and_bound.incumbent import Incumbent
 
 
 @pytest.mark.parametrize("penalty", [Log(0.1), Lq(0.5)])

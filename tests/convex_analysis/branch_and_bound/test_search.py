@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq
-from convex_analysis import MaskProblem, RegressionProblem, global_minimum, majorize_minimize, reference
-from convex_analysis.global_minimum import GlobalStatus
+from convex_analysis import (
+    MaskProblem,
+    RegressionProblem,
+    global_minimum,
+    majorize_minimize,
+    reference,
+    steering,
+)
+from convex_analysis.branch_and_bound import GlobalStatus
 
 PENALTIES = [
     L1(),
@@ -167,7 +174,7 @@ def test_harder_problems_agree_with_a_search_that_shares_no_shortcut():
     """Without lent curvature, tightening and first-order conditions: the plain chord of T1."""
     from importlib import import_module
 
-    module = import_module("convex_analysis.global_minimum.branch_and_bound")
+    module = import_module("convex_analysis.branch_and_bound.box_search")
     for seed, penalty in ((0, Log(0.1)), (1, MCP(0.5)), (2, Lq(0.5))):
         problem, _ = mask_problem(12, 14, 4, noise=0.5, seed=seed, rho=0.7, penalty=penalty, lam=0.05)
         quick = global_minimum(problem, gap=1e-5)
@@ -175,8 +182,8 @@ def test_harder_problems_agree_with_a_search_that_shares_no_shortcut():
             patch.setattr(module, "tighten", lambda *arguments: None)
             patch.setattr(module, "exclude_nonstationary", lambda *arguments: None)
             patch.setattr(module, "holes", lambda penalty, scale, bend, lower, upper: (lower, lower))
-            curvature = import_module("convex_analysis.global_minimum.relaxation").Curvature
-            kind = import_module("convex_analysis.global_minimum.quadratic_relaxation").QuadraticRelaxation
+            curvature = import_module("convex_analysis.branch_and_bound.relaxation").Curvature
+            kind = import_module("convex_analysis.branch_and_bound.quadratic_relaxation").QuadraticRelaxation
             patch.setattr(kind, "curvature", lambda self, free, new=curvature: new(*np.zeros((3, 12)), 0))
             slow = global_minimum(problem, gap=1e-5)
         assert quick.status == slow.status == "optimal"
@@ -215,12 +222,9 @@ def test_sparse_single_precision_and_weighted_data_give_the_same_minimum():
 
 
 def test_more_features_than_a_gram_matrix_is_formed_for(monkeypatch):
-    from importlib import import_module
-
-    module = import_module("convex_analysis.global_minimum.search")
     problem, _ = mask_problem(40, 30, 4, noise=0.2, lam=0.05)
     expected = global_minimum(problem)
-    monkeypatch.setattr(module, "_LARGEST_GRAM", 20)
+    monkeypatch.setattr(steering, "LARGEST_GRAM", 20)
     solution = global_minimum(problem)
     assert solution.status == "optimal"
     assert abs(solution.objective - expected.objective) <= 1e-6
@@ -346,3 +350,19 @@ def test_a_ridge_is_curvature_of_rows_added_to_the_data(penalty, fit_intercept):
         assert problem.objective(x, problem.best_intercept(x)) >= found.lower_bound
     with pytest.raises(ValueError, match="a ridge term with the linear loss"):
         global_minimum(RegressionProblem(X, np.sign(y), loss="logistic", ridge=0.1, lower=-1.0, upper=1.0))
+
+
+def test_an_offset_is_known():
+    rng = np.random.default_rng(0)
+    X, offset = rng.standard_normal((20, 4)), rng.standard_normal(20)
+    box = {"penalty": Log(0.1), "lam": 0.05, "lower": -2.0, "upper": 2.0, "fit_intercept": True}
+    y = X @ [1.0, -1.0, 0.0, 0.0] + 0.3 * rng.standard_normal(20)
+    with_offset = global_minimum(RegressionProblem(X, y, offset=offset, **box))
+    without = global_minimum(RegressionProblem(X, y - offset, **box))
+    assert with_offset.objective == pytest.approx(without.objective, abs=2e-6)
+    assert with_offset.lower_bound <= without.objective
+    labels = RegressionProblem(X, np.sign(y), loss="logistic", offset=offset, **box)
+    found = global_minimum(labels, gap=1e-4)
+    assert found.status is GlobalStatus.OPTIMAL
+    for x in rng.uniform(-2.0, 2.0, (200, 4)):
+        assert labels.objective(x, labels.best_intercept(x)) >= found.lower_bound

@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convex_analysis import steering
+from convex_analysis.branch_and_bound.envelope import Envelope
+from convex_analysis.branch_and_bound.node_kernels import RESERVE, relax_nodes
+from convex_analysis.branch_and_bound.relaxation import Bounds, Curvature, Relaxation
 from convex_analysis.constants.strong_convexity import eigenvalue_margin
-from convex_analysis.global_minimum.envelope import Envelope
-from convex_analysis.global_minimum.node_kernels import RESERVE, relax_nodes
-from convex_analysis.global_minimum.relaxation import Bounds, Curvature, Relaxation
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# Passes of coordinate descent a node; between them Newton steps end most nodes after a few.
-MAX_EPOCHS = 1000
-# Exact steps on faces, for nodes that those do not end.
-_FACE_STEPS = 30
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -53,6 +50,8 @@ class QuadraticRelaxation(Relaxation):
         y = problem.y - problem.design.matvec(offset)
         others = np.flatnonzero(offset)
         level = float(np.sqrt(s @ problem.y**2))
+        if problem.offset is not None:
+            y, level = y - problem.offset, level + float(np.sqrt(s @ problem.offset**2))
         level += float(np.sqrt(problem.squared_norms[others]) @ np.abs(offset[others]))
         if problem.fit_intercept:
             for _ in range(2):  # the second time takes away the mean that rounding left
@@ -144,7 +143,14 @@ class QuadraticRelaxation(Relaxation):
         off, lost = self.data_allowance(lower, upper, cutoff)
         constant = self.base + envelope.constant.sum(axis=1) - lost
         self._relax(
-            envelope, constant, lower, upper, cutoff, tolerance, MAX_EPOCHS, (x, reduced, bound, allowance)
+            envelope,
+            constant,
+            lower,
+            upper,
+            cutoff,
+            tolerance,
+            steering.NODE_EPOCHS,
+            (x, reduced, bound, allowance),
         )
         for i in map(int, np.flatnonzero(bound < cutoff)):
             # Where the Gram matrix lost what tells columns apart, descent on it stops anywhere.
@@ -154,7 +160,7 @@ class QuadraticRelaxation(Relaxation):
             ):
                 one = slice(i, i + 1)
                 at = x[one].copy(), reduced[one].copy(), bound[one].copy(), allowance[one].copy()
-                for _ in range(_FACE_STEPS):
+                for _ in range(steering.FACE_STEPS):
                     if not self._to_face_minimum(envelope, i, at[1][0], at[0][0], lower[i], upper[i]):
                         break
                     self._relax(

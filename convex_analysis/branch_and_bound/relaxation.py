@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convex_analysis.global_minimum.envelope import Envelope
+from convex_analysis.branch_and_bound.envelope import Envelope
 from convex_analysis.losses.loss import Vector
 
 

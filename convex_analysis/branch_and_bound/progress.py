@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from convex_analysis.global_minimum.best_first import BestFirst
+    from convex_analysis.branch_and_bound.best_first import BestFirst
 
 
 class Progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convex_analysis import steering
 from convex_analysis.convex_step import ConvexStep
 from convex_analysis.losses.loss import Vector
 from convex_analysis.solution import ConvergenceWarning
@@ -15,10 +16,6 @@ from convex_analysis.solver.run import majorize_minimize
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
-
-# Stationarity, relative to the largest gradient, at which a thorough search stops.
-_LOCAL_TOLERANCE = 1e-9
-_MOST_STEPS = 50
 
 
 class Incumbent:
@@ -63,7 +60,7 @@ class Incumbent:
                 # A local search need not converge: only its objective counts.
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 solution = majorize_minimize(
-                    self.problem, start, tol=_LOCAL_TOLERANCE, max_iter=200, time_limit=limit
+                    self.problem, start, tol=steering.LOCAL_TOLERANCE, max_iter=200, time_limit=limit
                 )
             self.offer(solution.x, solution.intercept)
 
@@ -81,7 +78,7 @@ class Incumbent:
         self._tried.add(pattern)
         self.n_searches += 1
         x, value = start, self.problem.objective(start, intercept)
-        for _ in range(_MOST_STEPS):
+        for _ in range(steering.LOCAL_STEPS):
             step = self._solver.compute(
                 self.problem.weights(x), start=x, intercept=intercept, gap=self.precision
             )

@@ -9,23 +9,16 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from convex_analysis.global_minimum.incumbent import Incumbent
-
-# What steers the searches, and the nodes of 25 small problems (masks, signed, groups; five penalties;
-# geometric mean 61.4 as it is): nothing here hangs on a figure.
-# An interval is split between its middle and the relaxation's solution: 64.7 at the middle, 64.3 at the
-# solution; at least a tenth from either end: 61.5 with a fiftieth, 61.1 with a fifth.
-TOWARDS_SOLUTION = 0.5
-SMALLEST_SHARE = 0.1
-# Duality gap of a node, as a share of what its bound lacked before: 61.6 with a tenth of it, 63.5 with 0.3.
-COARSENESS = 0.02
+from convex_analysis import steering
+from convex_analysis.branch_and_bound.incumbent import Incumbent
 
 
 def between(lower: Any, upper: Any, solution: Any) -> Any:
     """Return where to split finite intervals, elementwise."""
     width, middle = upper - lower, 0.5 * (lower + upper)
-    point = middle + TOWARDS_SOLUTION * (solution - middle)
-    return np.clip(point, lower + SMALLEST_SHARE * width, upper - SMALLEST_SHARE * width)
+    point = middle + steering.TOWARDS_SOLUTION * (solution - middle)
+    margin = steering.SMALLEST_SHARE * width
+    return np.clip(point, lower + margin, upper - margin)
 
 
 class Bounded(Protocol):
@@ -59,6 +52,7 @@ class BestFirst(ABC, Generic[NodeT]):
         self.n_nodes = n_nodes
         self.heap: list[NodeT] = []
         self._number = 0
+        self._deadline = np.inf
 
     @property
     def cutoff(self) -> float:
@@ -84,6 +78,7 @@ class BestFirst(ABC, Generic[NodeT]):
         tell
             Called with the search after each step.
         """
+        self._deadline = deadline
         while self.heap and self.n_nodes + 1 < max_nodes and time.perf_counter() < deadline:
             if self.heap[0].bound >= self.cutoff:
                 break

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq
 from convex_analysis import RegressionProblem
-from convex_analysis.global_minimum.envelope import envelope
-from convex_analysis.global_minimum.exclusion import exclude_nonstationary, holes, leave_holes
-from convex_analysis.global_minimum.loss_relaxation import LossRelaxation
-from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxation
+from convex_analysis.branch_and_bound.envelope import envelope
+from convex_analysis.branch_and_bound.exclusion import exclude_nonstationary, holes, leave_holes
+from convex_analysis.branch_and_bound.loss_relaxation import LossRelaxation
+from convex_analysis.branch_and_bound.quadratic_relaxation import QuadraticRelaxation
 
 
 def exclude(problem, relaxation, lower, upper, cutoff):

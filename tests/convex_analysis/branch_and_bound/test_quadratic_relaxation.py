@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from concave_sparsity import Log
 from convex_analysis import RegressionProblem
-from convex_analysis.global_minimum.loss_relaxation import LossRelaxation
-from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxation
+from convex_analysis.branch_and_bound.loss_relaxation import LossRelaxation
+from convex_analysis.branch_and_bound.quadratic_relaxation import QuadraticRelaxation
 
 
 @given(

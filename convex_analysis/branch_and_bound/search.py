@@ -7,25 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convex_analysis import steering
+from convex_analysis.branch_and_bound.best_first import BestFirst
+from convex_analysis.branch_and_bound.box_search import Search
+from convex_analysis.branch_and_bound.group_search import GroupSearch
+from convex_analysis.branch_and_bound.incumbent import Incumbent
+from convex_analysis.branch_and_bound.loss_relaxation import LossRelaxation
+from convex_analysis.branch_and_bound.progress import Progress
+from convex_analysis.branch_and_bound.quadratic_relaxation import QuadraticRelaxation
+from convex_analysis.branch_and_bound.relaxation import Relaxation
+from convex_analysis.branch_and_bound.solution import GlobalSolution, GlobalStatus
 from convex_analysis.certificate import least_value
-from convex_analysis.global_minimum.best_first import BestFirst
-from convex_analysis.global_minimum.branch_and_bound import Search
-from convex_analysis.global_minimum.group_search import GroupSearch
-from convex_analysis.global_minimum.incumbent import Incumbent
-from convex_analysis.global_minimum.loss_relaxation import LossRelaxation
-from convex_analysis.global_minimum.progress import Progress
-from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxation
-from convex_analysis.global_minimum.relaxation import Relaxation
-from convex_analysis.global_minimum.solution import GlobalSolution, GlobalStatus
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
-
-# The root is stated anew on the coordinates still free once this share of them, or less, is left.
-_WORTH_REDUCING = 0.7
-# Largest number of coordinates for which a Gram matrix is formed (32 MB).
-_LARGEST_GRAM = 2000
 
 
 def global_minimum(
@@ -106,29 +102,29 @@ def _start(problem: Problem, incumbent: Incumbent, gap: float, max_nodes: int, d
             return search
         root = search.heap[0]
         left = free[root.lower < root.upper]
-        if not 0 < left.size <= _WORTH_REDUCING * free.size:
+        if not 0 < left.size <= steering.WORTH_REDUCING * free.size:
             return search
         lower[free], upper[free] = root.lower, root.upper
         free, bound, floor, n_nodes = left, root.bound, search.floor, search.n_nodes
 
 
 def _relaxation(problem: Problem, free: np.ndarray, fixed: Vector) -> Relaxation:
-    if problem.loss.quadratic and free.size <= _LARGEST_GRAM:
+    if problem.loss.quadratic and free.size <= steering.LARGEST_GRAM:
         return QuadraticRelaxation(problem, free, fixed)
     return LossRelaxation(problem, free, fixed)
 
 
 def _check(problem: Problem, gap: float, max_nodes: int, time_limit: float | None) -> None:
     grouped = problem.group is not None
-    problem.require_plain("global_minimum", ridge=True, groups=True, offset=grouped)
+    problem.require_plain("global_minimum", ridge=True, offset=True)
     if (
         problem.ridge is not None
         and not grouped
-        and not (problem.loss.quadratic and problem.n_features <= _LARGEST_GRAM)
+        and not (problem.loss.quadratic and problem.n_features <= steering.LARGEST_GRAM)
     ):
         raise ValueError(
-            f"global_minimum knows a ridge term with the linear loss and at most {_LARGEST_GRAM} features: "
-            "leave it out."
+            f"global_minimum knows a ridge term with the linear loss and at most "
+            f"{steering.LARGEST_GRAM} features: leave it out."
         )
     if not (np.isfinite(gap) and gap > 0):
         raise ValueError(f"gap must be a positive finite number, got {gap!r}.")

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convex_analysis import steering
+from convex_analysis.branch_and_bound.best_first import BestFirst, between
+from convex_analysis.branch_and_bound.envelope import chord
+from convex_analysis.branch_and_bound.exclusion import holes, leave_holes
+from convex_analysis.branch_and_bound.incumbent import Incumbent
 from convex_analysis.certificate import least_value
 from convex_analysis.convex_step import ConvexStep
-from convex_analysis.global_minimum.best_first import COARSENESS, BestFirst, between
-from convex_analysis.global_minimum.envelope import chord
-from convex_analysis.global_minimum.exclusion import holes, leave_holes
-from convex_analysis.global_minimum.incumbent import Incumbent
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:
     from convex_analysis.problems.problem import Problem
 
-# A node is solved again, so often at most, where the duality gap is most of what its bound lacks.
-_REPEATS = 3
 _FAR = 1e150  # where the slope that a penalty never falls below is read
 _LARGEST = 1e12  # norms up to which a penalty that grows is held against the incumbent
 _ROUNDING = 8 * np.finfo(np.float64).eps
@@ -140,7 +139,7 @@ class GroupSearch(BestFirst[Shell]):
         distance = self.scale * np.asarray(self.penalty.value(norms)) - slope * norms - height
         distance[(norms < node.near) | (norms > node.far) | (node.near == node.far)] = 0.0
         total = float(np.maximum(distance, 0.0).sum())
-        if total < 0.5 * missing and node.repeats < _REPEATS:
+        if total < steering.EXPLAINED * missing and node.repeats < steering.REPEATS:
             node.repeats += 1
             self._solve(node, missing)
             return
@@ -171,7 +170,7 @@ class GroupSearch(BestFirst[Shell]):
         start = np.where(node.far[self.place] > 0.0, node.x, 0.0)
         step = self._solver.compute(
             weights[self.place], start=start, intercept=node.intercept,
-            gap=max(1e-3 * self.gap, COARSENESS * missing),
+            gap=max(1e-3 * self.gap, steering.COARSENESS * missing),
         )  # fmt: skip
         self.n_nodes += 1
         dual = step.dual + float(height.sum())

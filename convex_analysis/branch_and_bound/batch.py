@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from convex_analysis.global_minimum.relaxation import Curvature
+from convex_analysis.branch_and_bound.relaxation import Curvature
 from convex_analysis.losses.loss import Vector
 
 

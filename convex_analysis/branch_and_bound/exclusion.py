@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convex_analysis.global_minimum.envelope import Envelope, chord
-from convex_analysis.global_minimum.node_kernels import tighten_nodes
-from convex_analysis.global_minimum.relaxation import Bounds, Relaxation
+from convex_analysis.branch_and_bound.envelope import Envelope, chord
+from convex_analysis.branch_and_bound.node_kernels import tighten_nodes
+from convex_analysis.branch_and_bound.relaxation import Bounds, Relaxation
 from convex_analysis.losses.loss import Vector
 
 if TYPE_CHECKING:

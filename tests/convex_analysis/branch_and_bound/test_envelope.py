@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq, Penalty
-from convex_analysis.global_minimum.envelope import chord, envelope
+from convex_analysis.branch_and_bound.envelope import chord, envelope
 
 PENALTIES = [
     L1(),

@@ -1,19 +1,17 @@
 """Bounds of many nodes at once, and what they exclude."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from concave_sparsity import Log
-from convex_analysis import RegressionProblem
+from convex_analysis import RegressionProblem, steering
+from convex_analysis.branch_and_bound.envelope import envelope
+from convex_analysis.branch_and_bound.exclusion import tighten
+from convex_analysis.branch_and_bound.node_kernels import tighten_nodes
+from convex_analysis.branch_and_bound.quadratic_relaxation import QuadraticRelaxation
 from convex_analysis.duality import dual_value
-from convex_analysis.global_minimum.envelope import envelope
-from convex_analysis.global_minimum.exclusion import tighten
-from convex_analysis.global_minimum.node_kernels import tighten_nodes
-from convex_analysis.global_minimum.quadratic_relaxation import QuadraticRelaxation
 from convex_analysis.reference import convex_step
 
 
@@ -137,7 +135,7 @@ def test_however_coarse_the_solution_its_bound_belongs_to_its_gradient(seed, max
     problem = problem_of(seed)
     lower, upper = sub_boxes(seed, problem, 3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module(QuadraticRelaxation.__module__), "MAX_EPOCHS", max_epochs)
+        patch.setattr(steering, "NODE_EPOCHS", max_epochs)
         _, curvature, minorant, bounds = solve(problem, lower, upper, tolerance=0.0)
     rng = np.random.default_rng(seed)
     for t in rng.uniform(lower, upper, (50, *lower.shape)):
