@@ -38,13 +38,15 @@ RELATIVE_GAP = 1e-3
 
 def cells() -> list[dict[str, Any]]:
     """Return what is measured: problems, solver, seconds."""
+    penalties = ("log(0.1)", "MCP(1)", "capped(0.4)")
     sizes = [(100, 0.0), (100, 0.1), (100, 0.3), (200, 0.0), (400, 0.0)]
     mine = {"d": 200, "k": 10, "rho": 0.5, "solver": "ours", "limit": 60}
     hard = [
-        {**mine, "n": n, "penalty": penalty, "ridge": ridge}
-        for n, ridge in sizes
-        for penalty in ("log(0.1)", "MCP(1)", "capped(0.4)")
+        {**mine, "n": n, "penalty": penalty, "ridge": ridge} for n, ridge in sizes for penalty in penalties
     ]
+    size = {"d": 140, "n": 70, "k": 7, "rho": 0.5, "ridge": 0.0, "solver": "ours", "limit": 60}
+    middle = [{**size, "penalty": penalty} for penalty in penalties]
+    patient = [{**mine, "n": 100, "penalty": one, "ridge": 0.0, "limit": 1800} for one in penalties]
     like = {"k": 10, "rho": 0.5, "penalty": "log(0.1)", "ridge": 0.0, "limit": 60}
     small = [
         {**like, "d": d, "n": n, "k": 3, "solver": s}
@@ -63,7 +65,8 @@ def cells() -> list[dict[str, Any]]:
         "solver": "ours",
     }
     genes = {"data": "riboflavin", "solver": "ours", "penalty": "log(0.1)", "ridge": 0.0, "limit": 600}
-    return [*hard, *small, *rival, *({**near_l0, "ridge": ridge} for ridge in (0.0, 0.1)), genes]
+    limits = [*({**near_l0, "ridge": ridge} for ridge in (0.0, 0.1)), genes]
+    return [*hard, *small, *middle, *rival, *limits, *patient]
 
 
 def data(cell: dict[str, Any], folder: Path | None) -> tuple[np.ndarray, np.ndarray]:

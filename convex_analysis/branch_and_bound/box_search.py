@@ -63,7 +63,7 @@ class Search(BestFirst[Node]):
         self.outer = problem.lower[free], problem.upper[free]
         ends = [np.maximum(end, 0.0) for end in (*self.outer, -self.outer[1], -self.outer[0])]
         self._begun, self._limit = n_nodes, n_nodes
-        self._probed_from = n_nodes + steering.HARD
+        self._vain = 0  # relaxations that went into probes of boxes that were not closed
         self.right = holes(self.penalty, relaxation.scale, relaxation.bend, *ends[:2])
         self.left = holes(self.penalty, relaxation.scale, relaxation.bend, *ends[2:])
 
@@ -83,7 +83,7 @@ class Search(BestFirst[Node]):
             self._expand(Batch.of(self._take(min(self.relaxation.batch, room // 2))))
             return
         box = Batch.of(self._take(1))
-        if self.n_nodes < self._probed_from or self._probe(box):
+        if 2 * self._vain > self.n_nodes - self._begun or self._probe(box):
             self._expand(box)
 
     def _take(self, size: int) -> list[Node]:
@@ -162,7 +162,7 @@ class Search(BestFirst[Node]):
 
     def _look_ahead(self, box: Batch, minorant: Envelope, distance: Vector) -> np.ndarray:
         """Return the column along which both halves of a box gain most, of those that promise something."""
-        size = min(steering.LOOKED_AT, (self._limit - self.n_nodes) // 4)
+        size = min(steering.LOOKED_AT, (self._limit - self.n_nodes - 2) // 4)
         leading = (np.argsort(-by, kind="stable")[:size] for by in (distance, np.abs(box.x[0])))
         columns = np.unique(np.concatenate(list(leading)))
         columns = columns[distance[columns] > 0.0]
@@ -178,7 +178,7 @@ class Search(BestFirst[Node]):
     def _probe(self, box: Batch) -> bool:
         """Cut off ends of a box, in place, until nothing is left of it, which is False, or no end gives way.
 
-        After vain probes as much other work is done before the next, so that they take half of all at most.
+        Vain probes take half of all work at most.
         """
         before = self.n_nodes
         share = np.full((2, box.x.shape[1]), steering.FIRST_END)
@@ -200,7 +200,7 @@ class Search(BestFirst[Node]):
             less |= float((box.upper - box.lower).sum()) <= (1.0 - steering.YIELDING) * width
             if not (alive and self._may_probe and (less or turn == 0)):
                 break
-        self._probed_from = self.n_nodes + (self.n_nodes - before if alive else 0)
+        self._vain += self.n_nodes - before if alive else 0
         return alive
 
     @property
