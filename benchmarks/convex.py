@@ -127,7 +127,7 @@ def run(
         if found is None:
             continue
         if name not in MEASUREMENTS:
-            for one_thread in (False, True, True, False):
+            for one_thread in (False, True) if smoke else (False, True, True, False):
                 alone = _in_process(name, settings, options, one_thread=one_thread, ours_alone=True)
                 for one, same in zip(found["runs"], alone["runs"] if alone else []):
                     report.join_alone(one, same, "one_thread" if one_thread else "alone")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convex_analysis.design import Indices
 from convex_analysis.kernels.box_support import box_support
@@ -292,13 +293,13 @@ class Grouped(Regulariser):
 
     def total(self, entries: Vector) -> Vector:
         """Return the sum of each group's entries, in the order of their numbers."""
-        return np.bincount(self._of, entries, minlength=self.starts.size - 1)
+        return np.bincount(self._of, entries, minlength=self.starts.size - 1).astype(np.float64, copy=False)
 
-    def entry(self, entries: Vector) -> Vector:
+    def entry(self, entries: NDArray[Any]) -> NDArray[Any]:
         """Return one entry of each group (its first)."""
         return entries[self._first]
 
-    def spread(self, values: Vector) -> Vector:
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return each group's value for all of its coordinates."""
         return values[self._of]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convex_analysis import steering
 from convex_analysis.constants import Rounding, curvature_factor, dense_design, row_curvature_on_box
@@ -61,7 +62,7 @@ class _Coordinates:
         """Return the sum of the entries of each problem's coordinates."""
         return entries
 
-    def spread(self, values: Vector) -> Vector:
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return each problem's value for all of its coordinates."""
         return values
 
@@ -156,7 +157,7 @@ class _Norms(_Coordinates):
     def gather(self, entries: Vector) -> Vector:
         return self._groups.total(entries)
 
-    def spread(self, values: Vector) -> Vector:
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         return self._groups.spread(values)
 
     def _lengths(self, t: Vector) -> Vector:
@@ -167,7 +168,8 @@ class _Norms(_Coordinates):
         norms = self._groups.norms(target)
         found = np.asarray(self.penalty.prox(norms, step, 0.0, np.inf))
         share = np.divide(found, norms, out=np.zeros_like(norms), where=(norms > 0.0) & ~self._fixed)
-        return target * self.spread(share)
+        found_at: Vector = target * self.spread(share)
+        return found_at
 
     def _straight(self) -> tuple[Vector, Vector]:
         """Return the minima without curvature: a norm's concave function is least at zero or infinite."""

@@ -138,7 +138,7 @@ NODE_EPOCHS = 1000
 FACE_STEPS = 30
 # After so many relaxations a search is hard: it looks ahead and probes. Columns looked at before a split,
 # by distance and by size, and the duality gap of their halves, of what the bound lacks.
-HARD = 500
+HARD = 8000
 LOOKED_AT = 12
 LOOK_GAP = 0.05
 # Probes: cycles at most; ends in one call; their duality gap, of what the bound lacks. An end begins at

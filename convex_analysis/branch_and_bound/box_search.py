@@ -1,9 +1,10 @@
 """Branch and bound on boxes: they are split until no one of them can hold a better point.
 
-A search that is not soon over looks at the halves of several coordinates before it splits one, and probes
-the ends of a box: an end that is bound as a box of its own and holds no better point is cut off. The
-narrower boxes are, the steeper their chords and the higher the next bounds, so that below some gap cuts beget
-cuts until nothing is left of a box; above it they end soon, and boxes must be split first.
+A search that is not soon over begins again: it then looks at the halves of several coordinates before it
+splits one, and probes the ends of a box: an end that is bound as a box of its own and holds no better
+point is cut off. The narrower boxes are, the steeper their chords and the higher the next bounds, so that
+below some gap cuts beget cuts until nothing is left of a box; above it they end soon, and boxes must be
+split first.
 """
 
 from __future__ import annotations
@@ -62,23 +63,36 @@ class Search(BestFirst[Node]):
         self.fixed = fixed
         self.outer = problem.lower[free], problem.upper[free]
         ends = [np.maximum(end, 0.0) for end in (*self.outer, -self.outer[1], -self.outer[0])]
-        self._begun, self._limit = n_nodes, n_nodes
+        self._begun, self._limit, self._first_floor = n_nodes, n_nodes, floor
+        self._hard, self._proved = False, -np.inf
         self._vain = 0  # relaxations that went into probes of boxes that were not closed
         self.right = holes(self.penalty, relaxation.scale, relaxation.bend, *ends[:2])
         self.left = holes(self.penalty, relaxation.scale, relaxation.bend, *ends[2:])
 
     def start(self, lower: Vector, upper: Vector, bound: float) -> None:
         """Bound the root: a box of the free coordinates, shape (d,), whose lower bound is known (or -inf)."""
+        self._root = lower.copy(), upper.copy(), bound
         curvature = self.relaxation.curvature(lower < upper)
         root = Batch.of([Node(bound, 0, lower, upper, self.incumbent.x[self.free], 0, curvature)])
         self._solve(root, self._minorant(root))
 
     @property
-    def _hard(self) -> bool:
-        return self.n_nodes - self._begun >= steering.HARD
+    def lower_bound(self) -> float:
+        """No point has an objective below this value."""
+        return max(self._proved, super().lower_bound)
+
+    def _begin_again(self) -> None:
+        """Go back to the root, to split and probe with more care; what is proved stays."""
+        self._hard, self._proved = True, self.lower_bound
+        self.heap.clear()
+        self.floor, self._begun = self._first_floor, self.n_nodes
+        self.start(*self._root)
 
     def _advance(self, room: int) -> None:
         self._limit = self.n_nodes + room
+        if not self._hard and self.n_nodes - self._begun >= steering.HARD:
+            self._begin_again()
+            return
         if not self._hard:
             self._expand(Batch.of(self._take(min(self.relaxation.batch, room // 2))))
             return
@@ -173,7 +187,8 @@ class Search(BestFirst[Node]):
         missing = self.cutoff - box.bound[0]
         _, bound, _ = self._bound(halves, lines, steering.LOOK_GAP * missing)
         gains = np.clip(bound - box.bound[0], 1e-3 * missing, missing)
-        return columns[[int(np.argmax(gains[::2] * gains[1::2]))]]
+        best: np.ndarray = columns[[int(np.argmax(gains[::2] * gains[1::2]))]]
+        return best
 
     def _probe(self, box: Batch) -> bool:
         """Cut off ends of a box, in place, until nothing is left of it, which is False, or no end gives way.

@@ -369,21 +369,21 @@ def test_an_offset_is_known():
         assert labels.objective(x, labels.best_intercept(x)) >= found.lower_bound
 
 
-@pytest.mark.parametrize("penalty", [Log(0.1), MCP(1.0), CappedL1(0.4)])
-def test_probes_close_boxes_and_lose_no_minimum(penalty, monkeypatch):
+def test_probes_close_boxes_and_lose_no_minimum(monkeypatch):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((12, 14))
-    y = X @ np.where(np.arange(14) < 3, 1.0, 0.0) + 0.5 * rng.standard_normal(12)
-    problem = RegressionProblem(X, y, penalty=penalty, lam=0.1, lower=-2.0, upper=2.0)
-    plain = global_minimum(problem, gap=1e-4)
-    monkeypatch.setattr(steering, "HARD", 0)
+    X = rng.standard_normal((14, 20))
+    y = X @ np.where(np.arange(20) < 4, 1.0, 0.0) + 0.7 * rng.standard_normal(14)
+    problem = RegressionProblem(X, y, penalty=CappedL1(0.4), lam=0.08, lower=-2.0, upper=2.0)
+    plain = global_minimum(problem, gap=1e-3)
     closed = []
     probe = Search._probe
+    monkeypatch.setattr(steering, "HARD", 500)
     monkeypatch.setattr(Search, "_probe", lambda *box: closed.append(not probe(*box)) or not closed[-1])
-    probed = global_minimum(problem, gap=1e-4)
+    probed = global_minimum(problem, gap=1e-3)
     assert plain.status is probed.status is GlobalStatus.OPTIMAL
-    assert probed.objective == pytest.approx(plain.objective, abs=1e-4)
-    assert any(closed)
+    assert probed.objective == pytest.approx(plain.objective, abs=1e-3)
+    assert sum(closed) > 10
+    monkeypatch.setattr(steering, "HARD", 0)
     for limit in (5, 60, 200):  # the limit holds, and the bound holds at it
         early = global_minimum(problem, gap=1e-9, max_nodes=limit)
         assert early.n_nodes <= limit
