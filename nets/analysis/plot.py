@@ -76,15 +76,15 @@ def _arrow(ax: Axes, x: float, value: float, edge: float, colour: str, metric: M
     """Say at the edge of the picture what lies beyond it."""
     below = value < edge
     ax.annotate(
-        f"{value:.0f}" if metric.unit == "%" else f"{value:.3g}",
+        f"  {value:.0f}%" if metric.unit == "%" else f"  {value:.3g}",  # beside the arrow
         xy=(x, edge),
         xytext=(0, 13 if below else -13),
         textcoords="offset points",
-        ha="center",
-        va="bottom" if below else "top",
+        ha="left",
+        va="center",
         fontsize=8,
         color=colour,
-        arrowprops={"arrowstyle": "->", "color": colour},
+        arrowprops={"arrowstyle": "->", "color": colour, "relpos": (0.0, 0.5)},
     )
 
 

@@ -217,5 +217,5 @@ def test_what_lies_far_off_does_not_flatten_the_picture(comparison):
     ax = Comparison(tuple(far)).plot()
     low, _ = ax.get_ylim()
     assert low > 40
-    assert any(text.get_text() == "10" for text in ax.texts)  # what is below is told at the edge
+    assert any(text.get_text().strip() == "10%" for text in ax.texts)  # what is below is told at the edge
     plt.close(ax.figure)
