@@ -281,7 +281,7 @@ def find_tickets(
         raise TypeError(f"train= needs the network itself, got {type(model).__name__}")
     chosen, wanted = _settled(method, wanted)
     own = {"seed": setup.seed, "hooks": setup.hooks, "steps": steps, "loss": loss, "batch": batch}
-    search = OwnSearch(copied(model), train, wanted, **own)
+    search = OwnSearch(copied(model, wrapped=True), train, wanted, **own)
     return _tickets(chosen, search, wanted, {"model": type(model).__name__}, [])
 
 

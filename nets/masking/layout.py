@@ -177,8 +177,12 @@ def refuse_lazy(model: nn.Module) -> None:
         raise ValueError(f"{lazy} has no shape yet: run the network once before it is masked")
 
 
-def copied(model: nn.Module) -> nn.Module:
-    """Return a copy of a network; masks of `torch.nn.utils.prune`, which torch cannot copy, are refused."""
+def copied(model: nn.Module, wrapped: bool = False) -> nn.Module:
+    """Return a copy of the network inside its wrappers, whose names are no other network's, or of all.
+
+    Masks of `torch.nn.utils.prune`, which torch cannot copy, are refused.
+    """
+    model = model if wrapped else unwrapped(model)
     refuse_pruned(model)
     return copy.deepcopy(model)
 

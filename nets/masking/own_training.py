@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nets.configuration import Training
-from nets.masking.layout import maskable
+from nets.masking.layout import maskable, unwrapped
 from nets.masking.masking import Batches
 from nets.masking.shadow import Shadow
 from nets.masking.steps import Steps
@@ -61,8 +61,10 @@ class OwnSearch(Search):
         batch: Any = None,
     ) -> None:
         self._batches = Batches(loss, batch)
-        flat = Shadow(model, maskable(model, wanted.include, wanted.exclude, units=wanted.units))
-        flat.layout = wanted.layout(model, flat.layout, self._batches.first())
+        self._model = model
+        inner = unwrapped(model)
+        flat = Shadow(inner, maskable(inner, wanted.include, wanted.exclude, units=wanted.units))
+        flat.layout = wanted.layout(inner, flat.layout, self._batches.first())
         self._own = train
         self._own_steps = steps
         self.training = Training()
@@ -82,7 +84,7 @@ class OwnSearch(Search):
             seed=derive(self.seed, "search", number),
         )
         acting.steps = self._own_steps or 0
-        self._own(self.flat.model, acting)
+        self._own(self._model, acting)
         if not acting.attached:
             raise ValueError(
                 "the training did not call masking.attach(optimiser, steps=...) of the masking it was given"

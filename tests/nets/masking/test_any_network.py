@@ -307,6 +307,36 @@ def test_a_ticket_finds_names_behind_wrappers_takes_new_ones_and_leaves_a_change
         ticket.apply(nn.Sequential(nn.Linear(2, 2)), strict=False)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: torch.compile(model, backend="eager"),
+        nn.DataParallel,
+        torch.optim.swa_utils.AveragedModel,
+    ],
+)
+def test_a_ticket_of_a_wrapped_network_is_one_of_the_network_inside(wrap):
+    """Fault: names of the wrapper, and the counter of averages, which no other network has."""
+    inner = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2))
+    data = torch.randn(60, 6), torch.arange(60) % 2
+    ticket = nets.find_ticket(wrap(inner), data, "random", density=0.5, epochs=2)
+    assert set(ticket.masks) == {"0.weight", "2.weight"}
+    assert list(ticket.weights) == list(inner.state_dict())
+    ticket.apply(wrap(copy.deepcopy(inner)))
+    assert nets.retrain(ticket, wrap(inner), data, epochs=1).test_score >= 0.0
+
+    def my_training(model, masking):
+        assert type(model) is type(wrap(inner))
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+        masking.attach(optimiser, steps=2)
+        for _ in range(2):
+            nn.functional.cross_entropy(model(data[0]), data[1]).backward()
+            optimiser.step()
+
+    own = nets.find_ticket(wrap(inner), method="magnitude", density=0.5, train=my_training)
+    assert (set(own.masks), list(own.weights)) == ({"0.weight", "2.weight"}, list(inner.state_dict()))
+
+
 def test_a_ticket_tells_the_density_of_the_whole_network():
     model = nn.Sequential(nn.Embedding(10, 6), nn.Linear(6, 5), nn.BatchNorm1d(5))
     mask = torch.zeros(5, 6, dtype=torch.bool)
