@@ -100,7 +100,7 @@ def problems() -> dict[str, Callable[[], float]]:
         "groups": solved(stated(*grouped, 0.1, penalty=MCP(3.0), groups=np.arange(400) // 4)),
         "path": lambda: path(on_path, n_lams=20)[-1].objective,
         "cross-validation": lambda: float(
-            cross_validate(RegressionProblem(*small), n_lams=20, n_folds=5).best.objective
+            cross_validate(RegressionProblem(*small), n_lams=20).best.objective
         ),
         "signed, certified": lambda: global_minimum(box, gap=1e-3).objective,
         "mask, certified": lambda: (
