@@ -3,7 +3,11 @@
 Tolerances and allowances for rounding stand where they are proved; the few of compiled loops stand in
 `kernels`, whose cache on disk knows its own file alone. Read as ``steering.NAME``, so that they can be tried.
 
-What halving and doubling each does to times and objectives: ``python benchmarks/convex_constants.py``.
+Measured (``python benchmarks/convex_constants.py``: fourteen small problems, in pairs, beside other
+work): no constant halved or doubled changes an objective beyond rounding, and 113 of 124 mean times stay
+within 10%; nothing hangs on a figure. Those that these problems do not read (SHORT, FACE_STEPS,
+SPLIT_ROUNDS, LARGEST_PROGRAMME, the probes) and limits that are not met stand by reasoning, or by the
+figures beside them.
 """
 
 # ---- which columns come in
