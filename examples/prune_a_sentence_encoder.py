@@ -44,9 +44,8 @@ def main(count: int = 512, judged: int = 256) -> None:
     chosen = np.random.default_rng(0).permutation(len(sentences))[: count + judged]
     parts = [[sentences[i] for i in chosen[j : j + 32]] for j in range(0, len(chosen), 32)]
     batches = [dict(tokenizer(p, padding=True, truncation=True, return_tensors="pt")) for p in parts]
-
     print(f"pruning on {count} sentences: six minutes for 512, on two cores", flush=True)
-    # The pooler is no part of the sentence embedding.
+    # Without the pooler, which is no part of the embedding.
     ticket = nets.prune(model, batches[: count // 32], density=0.5, exclude=("pooler.*",))
     print(ticket)
     networks = (model, ticket.apply(copy.deepcopy(model)))
