@@ -35,7 +35,7 @@ from nets.masking.course import SparseTraining
 from nets.masking.scored_mask import ScoredMask
 from nets.methods import method
 from nets.methods.concave import relaxed_mask
-from nets.methods.continuous_sparsification import sigmoid_mask
+from nets.methods.gates import sigmoid_mask
 from nets.models import build
 from nets.runs.environment import environment
 from nets.training.flat_model import FlatModel

@@ -31,19 +31,28 @@ def _lazily(module: str, name: str) -> Callable[[], Mapping[str, Any]]:
     return lambda: getattr(importlib.import_module(module), name)
 
 
-def _files(package: str, name: str) -> Callable[[], Mapping[str, str]]:
-    """Return a function that lists the modules of a folder that define `name`; it imports none."""
+#: How a file of ``nets/methods`` defines a method.
+_METHOD = re.compile(
+    r'^(\w+) = (?:\w+_m|M)ethod\(\n    (?:name=)?"([a-z][a-z0-9-]*)",$(.*?)^\)$', re.M | re.S
+)
 
-    def found() -> dict[str, str]:
-        folder = Path(__file__).parent.joinpath(*package.split(".")[1:])
-        texts = {file.stem: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.py"))}
-        return {key(stem): f"{package}.{stem}:{name}" for stem, t in texts.items() if f"\n{name} = " in t}
 
-    return found
+@cache
+def _methods() -> dict[str, tuple[str, int]]:
+    """Return where each built-in method lies and its revision, by name; read as text, nothing is imported."""
+    found = {}
+    for file in Path(__file__).with_name("methods").glob("*.py"):
+        for constant, name, settings in _METHOD.findall(file.read_text(encoding="utf-8")):
+            revised = re.search(r"^    revision=(\d+),$", settings, re.M)
+            found[key(name)] = (f"nets.methods.{file.stem}:{constant}", int(revised[1]) if revised else 0)
+    return dict(sorted(found.items()))
 
 
 methods = Registry(
-    "method", "methods", _files("nets.methods", "METHOD"), "a nets.methods.Method or 'package.module:METHOD'"
+    "method",
+    "methods",
+    lambda: {name: path for name, (path, _) in _methods().items()},
+    "a nets.methods.Method or 'package.module:METHOD'",
 )
 models = Registry(
     "model", "models", _lazily("nets.models.registry", "ARCHITECTURES"), "'package.module:factory'"
@@ -87,18 +96,7 @@ def method_text(chosen: Any) -> str:
 
 
 def revision(method: str) -> int:
-    """Return the revision of a method known by name, 0 of one by import path: nothing is imported.
-
-    That of a built-in method is read from its file.
-    """
-    found = methods.entry(method)
-    if isinstance(found, str):
-        module, _, _ = found.partition(":")
-        return _revision_in(Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py"))
-    return int(getattr(found, "revision", 0))
-
-
-@cache
-def _revision_in(file: Path) -> int:
-    match = re.search(r"^    revision=(\d+),$", file.read_text(encoding="utf-8"), re.MULTILINE)
-    return int(match[1]) if match else 0
+    """Return the revision of a method known by name, 0 of one by import path: nothing is imported."""
+    if key(method) in _methods():
+        return _methods()[key(method)][1]
+    return int(getattr(methods.entry(method), "revision", 0))

@@ -1,4 +1,4 @@
-"""Methods of finding tickets; every file ``nets/methods/<name>.py`` that defines `METHOD` is one."""
+"""Methods of finding tickets: each ``NAME = Method(name=...)`` in a file of this folder is one."""
 
 from nets.methods.method import Method, Option, method, method_names, methods
 from nets.registry import method_text

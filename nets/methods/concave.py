@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from concave_sparsity import Penalty
+from concave_sparsity import L1, Penalty
 from nets.configuration import Scalar
 from nets.granularity.channels import Channels
 from nets.masking.course import Setting, SparseTraining
@@ -290,7 +290,7 @@ def chosen_update(options: Mapping[str, Any]) -> str:
     return str(update)
 
 
-METHOD = Method(
+CONCAVE = Method(
     name="concave",
     summary="relaxed mask with a concave penalty, trained with the weights, lam steered to the density",
     reference="Fracastoro et al., Playing the lottery with concave regularizers, IEEE TNNLS 2024",
@@ -298,6 +298,25 @@ METHOD = Method(
     mask=mask,
     cost=cost,
     needs=("penalty",),
+    options=OPTIONS,
+    density_follows=follows,
+    granularities=("weight", "n:m", "channel"),
+    revision=1,
+)
+
+
+def find_l1(search: Search) -> Iterable[Found]:
+    """Train mask and weights jointly with the l1 penalty."""
+    return find_with(search, L1())
+
+
+L1_MASK = Method(
+    name="l1",
+    summary="relaxed mask with the l1 penalty, otherwise as concave",
+    reference="Fracastoro et al., IEEE TNNLS 2024 (baseline)",
+    find=find_l1,
+    mask=lambda setting, density: mask_with(setting, L1(), density),
+    cost=cost,
     options=OPTIONS,
     density_follows=follows,
     granularities=("weight", "n:m", "channel"),

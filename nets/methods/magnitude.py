@@ -1,17 +1,35 @@
-"""One-shot magnitude pruning: train once, keep the largest weights, rewind."""
+"""Magnitude pruning: none of it (dense), once, in rounds with rewinding (IMP)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from nets.masking.course import Course, SparseTraining
 from nets.masking.selection import select
-from nets.methods.method import Method, Option
+from nets.methods.method import DISTRIBUTION, Method, Option
 from nets.search import Found, Search, criteria
-from nets.search.rounds import Snapshot, refuse_rewinding
+from nets.search.rounds import Snapshot, in_rounds, refuse_rewinding, rounds_needed
+
+
+def find_dense(search: Search) -> Iterator[Found]:
+    """Keep every weight."""
+    mask = torch.ones(search.n, dtype=torch.bool, device=search.flat.weights.device)
+    for _ in search.densities:
+        yield search.found(mask, 1.0)
+
+
+DENSE = Method(
+    name="dense",
+    summary="the whole network, nothing pruned",
+    reference="-",
+    find=find_dense,
+    cost=lambda density, epochs, options: 0.0,
+    fixed_density=1.0,
+    granularities=("weight",),
+)
 
 
 class Magnitude(SparseTraining):
@@ -26,7 +44,7 @@ class Magnitude(SparseTraining):
         return select(loop.flat.weights.abs(), loop.flat.layout, count, self.distribution, pooling="mean")
 
 
-def find(search: Search) -> Iterable[Found]:
+def find_magnitude(search: Search) -> Iterable[Found]:
     """Train the dense network once; every density is a cut of the same trained weights."""
     refuse_rewinding(search.options["rewinding"])
     snapshot = Snapshot(search.rewind)
@@ -41,16 +59,38 @@ def find(search: Search) -> Iterable[Found]:
         yield search.found(mask, density, weights=rewound)
 
 
-METHOD = Method(
+MAGNITUDE = Method(
     name="magnitude",
     summary="one-shot magnitude pruning after one training",
     reference="Han, Pool, Tran, Dally, NeurIPS 2015; one-shot tickets: Frankle, Carbin, ICLR 2019",
-    find=find,
+    find=find_magnitude,
     mask=lambda setting, density: Magnitude(setting.n, setting.options["distribution"]),
     cost=lambda density, epochs, options: epochs,
     options=(
-        Option("distribution", "global", "how weights are shared out over layers: global, uniform or erk"),
+        DISTRIBUTION,
         Option("rewinding", "weights", "what goes back: weights, or the learning-rate alone"),
+    ),
+    chain=True,
+    granularities=("weight", "n:m", "channel"),
+)
+
+
+def find_imp(search: Search) -> Iterable[Found]:
+    """Prune by magnitude in rounds."""
+    return in_rounds(search, criteria.magnitude, **search.options, pooling="mean")
+
+
+IMP = Method(
+    name="imp",
+    summary="iterative magnitude pruning with rewinding of weights or learning rate",
+    reference="Frankle, Carbin, ICLR 2019; step k: Frankle et al., ICML 2020; rate: Renda et al., ICLR 2020",
+    find=find_imp,
+    cost=lambda density, epochs, options: epochs * rounds_needed(density, options["keep"]),
+    options=(
+        Option("keep", 0.8, "share of the weights that survives a round"),
+        Option("rewinding", "weights", "what goes back each round: weights, learning-rate or fine-tuning"),
+        Option("fine_tune", 0.1, "rate of fine-tuning, as a share of the peak learning rate"),
+        DISTRIBUTION,
     ),
     chain=True,
     granularities=("weight", "n:m", "channel"),

@@ -51,14 +51,20 @@ class Option:
             raise ValueError(f"option {self.name} takes a {kind.__name__}, got {value!r}") from None
 
 
+#: An option of many methods.
+DISTRIBUTION = Option(
+    "distribution", "global", "how weights are shared out over layers: global, uniform or erk"
+)
+
+
 @dataclass(frozen=True)
 class Method:
-    """A method of finding tickets, composed of functions; one small file each in `nets.methods`.
+    """A method of finding tickets, composed of functions; those that come along lie in `nets.methods`.
 
     Parameters
     ----------
     name : str
-        Name on the command line and in results; the file is called the same, with underscores.
+        Name on the command line and in results.
     summary : str
         What it does, in one line.
     reference : str

@@ -14,7 +14,7 @@ from concave_sparsity.penalty_text import parse_penalty
 from concave_sparsity.registry import import_object, is_import_path
 from nets import Play, Training, registry
 from nets.methods import Method, method, method_text
-from nets.methods.random import METHOD as RANDOM
+from nets.methods.initialisation import RANDOM
 from nets.models import build
 from nets.runs.canonical import address, canonical
 

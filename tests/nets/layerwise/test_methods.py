@@ -15,7 +15,7 @@ import nets
 from concave_sparsity import Log
 from nets.configuration import Training
 from nets.data import load
-from nets.layerwise.method import _layers
+from nets.methods.layerwise import _layers
 from nets.report import write_report
 from nets.runs.execution import execute
 from nets.runs.jobs import jobs

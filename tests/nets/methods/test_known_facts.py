@@ -14,11 +14,10 @@ from nets.granularity.single_weights import layer_counts
 from nets.lottery import find_ticket
 from nets.masking.layout import Layout
 from nets.masking.scored_mask import ScoredMask, straight_through
-from nets.methods.concrete_ticket import concrete
-from nets.methods.continuous_sparsification import set_back, sigmoid_mask
-from nets.methods.l0 import hard_concrete, open_probability
-from nets.methods.l0 import test_gate as gate_without_noise
-from nets.methods.pilot import balanced_factors
+from nets.methods.gates import hard_concrete, open_probability, set_back, sigmoid_mask
+from nets.methods.gates import test_gate as gate_without_noise
+from nets.methods.reparametrized import balanced_factors
+from nets.methods.supermasks import concrete
 from nets.models import build
 
 

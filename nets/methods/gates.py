@@ -1,4 +1,4 @@
-"""Hard-concrete gates, trained with the weights under a penalty on the expected number of open gates."""
+"""Gates trained with the weights: hard-concrete ones (l0), and sigmoids that sharpen."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class HardConcrete(ScoredMask):
         self._free = state["free"]
 
 
-def mask(setting: Setting, density: float) -> HardConcrete:
+def l0_mask(setting: Setting, density: float) -> HardConcrete:
     """Return the hook."""
     o = setting.options
     scores = setting.flat.weights.new_full((setting.entries,), o["start"])
@@ -100,17 +100,17 @@ def mask(setting: Setting, density: float) -> HardConcrete:
     return HardConcrete(scores, lr=o["lr"], adam=True, lam=o["lam"], density=target, descent=o["descent"])
 
 
-def find(search: Search) -> Iterable[Found]:
+def find_l0(search: Search) -> Iterable[Found]:
     """Train gates and weights jointly; lam is steered so that the wanted share of gates opens further."""
-    return find_by_scores(search, partial(mask, search))
+    return find_by_scores(search, partial(l0_mask, search))
 
 
-METHOD = Method(
+L0 = Method(
     name="l0",
     summary="hard-concrete gates under an expected l0 penalty, trained with the weights",
     reference="Louizos, Welling, Kingma, Learning sparse networks through l0 regularization, ICLR 2018",
-    find=find,
-    mask=mask,
+    find=find_l0,
+    mask=l0_mask,
     cost=lambda density, epochs, options: epochs,
     needs=("gradients",),
     options=(
@@ -121,4 +121,75 @@ METHOD = Method(
     ),
     granularities=("weight", "n:m", "channel"),
     revision=1,
+)
+
+
+def sigmoid_mask(scores: Tensor, sharpness: float, share: float) -> Tensor:
+    """Return sigmoid(b s), b rising exponentially from 1 to `sharpness` as `share` goes from 0 to 1."""
+    return torch.sigmoid(scores * sharpness**share)
+
+
+def set_back(scores: Tensor, sharpness: float, start: float) -> Tensor:
+    """Return the scores that the next round starts from, min(sharpness * s, start): survivors at `start`."""
+    return (scores * sharpness).clamp(max=start)
+
+
+def sparsifying_mask(
+    setting: Setting, density: float, origin: float = 1.0, scores: Tensor | None = None
+) -> ScoredMask:
+    """Return the hook: scores that start at their initial value, or at those given."""
+    o = setting.options
+
+    def relaxation(scores: Tensor, moment: Moment) -> Tensor:
+        return sigmoid_mask(scores, o["sharpness"], moment.share)
+
+    return ScoredMask(
+        setting.flat.weights.new_full((setting.entries,), o["start"]) if scores is None else scores,
+        relaxation,
+        lr=o["lr"],
+        adam=True,
+        cost=relaxation,
+        lam=o["lam"],
+        density=None if o["lam"] else density,
+        descent=o["descent"],
+        origin=origin,
+    )
+
+
+def find_sparsifying(search: Search) -> Iterable[Found]:
+    """Train scores and weights jointly; lam is steered so that the wanted share of scores stays positive.
+
+    The paper fixes lam and the initial score and takes the density that follows. As there, a further round
+    goes on from the trained weights with the temperature and the scores of survivors set back, and those of
+    the others so low that they stay out; only the ticket is rewound.
+    """
+    o = search.options
+    if o["rounds"] < 1:
+        raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
+
+    def again(last: ScoredMask, origin: float, density: float) -> ScoredMask:
+        return sparsifying_mask(
+            search, density, origin, set_back(last.scores.detach(), o["sharpness"], o["start"])
+        )
+
+    return find_by_scores(search, partial(sparsifying_mask, search), rounds=o["rounds"], again=again)
+
+
+CONTINUOUS_SPARSIFICATION = Method(
+    name="continuous-sparsification",
+    summary="sigmoid mask of falling temperature, trained with the weights",
+    reference="Savarese, Silva, Maire, Winning the lottery with continuous sparsification, NeurIPS 2020",
+    find=find_sparsifying,
+    mask=sparsifying_mask,
+    cost=lambda density, epochs, options: epochs * options["rounds"],
+    needs=("gradients",),
+    options=(
+        Option("sharpness", 200.0, "factor of the scores at the end of the training"),
+        Option("start", 0.5, "initial score"),
+        Option("lr", 0.1, "peak learning rate of the scores (Adam)"),
+        Option("descent", 0.3, "share of the training over which the density wanted falls"),
+        Option("lam", 0.0, "weight of the sum of the mask in the objective; 0: steered to the density"),
+        Option("rounds", 1, "trainings, each going on with the survivors of the last"),
+    ),
+    granularities=("weight", "n:m", "channel"),
 )

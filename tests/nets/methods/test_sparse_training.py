@@ -10,7 +10,7 @@ from nets.configuration import Training
 from nets.data import Dataset
 from nets.granularity.single_weights import layer_counts
 from nets.masking.selection import select
-from nets.search.regrowth import GradualPruning, Regrowth, _due, _regrown
+from nets.methods.sparse_training import GradualPruning, Regrowth, _due, _regrown
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Hook, Loop
 

@@ -1,4 +1,4 @@
-"""Sparse training whose mask moves: pruning along a schedule, dropping and growing (GMP, SET, RigL)."""
+"""Sparse training whose mask moves: pruning along a schedule (GMP), dropping and growing (SET, RigL)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from concave_sparsity import largest
 from nets.masking.course import Course, Setting, SparseTraining
 from nets.masking.selection import select
-from nets.methods.method import Option
+from nets.methods.method import DISTRIBUTION, Method, Option
 from nets.search import Found, Search, criteria
 from nets.seeds import derive
 
@@ -160,7 +160,7 @@ def find_by_regrowth(search: Search, grow: str) -> Iterable[Found]:
     search : Search
         With the `OPTIONS` above.
     grow : str
-        "gradient" or "random"; see `nets.search.regrowth.Regrowth`.
+        "gradient" or "random"; see `Regrowth`.
     """
 
     def one(density: float) -> Found:
@@ -170,3 +170,74 @@ def find_by_regrowth(search: Search, grow: str) -> Iterable[Found]:
         return search.found(hook.mask, density, report=report)
 
     return search.each(one)
+
+
+def gmp_mask(setting: Setting, density: float) -> GradualPruning:
+    """Return the hook."""
+    o = setting.options
+    return GradualPruning(
+        setting.n, setting.count(density), o["begin"], o["end"], o["updates"], o["distribution"]
+    )
+
+
+def find_gmp(search: Search) -> Iterable[Found]:
+    """Train once for every density, pruning along a cubic."""
+
+    def one(density: float) -> Found:
+        hook = gmp_mask(search, density)
+        search.train(hook)
+        report = search.reported()
+        return search.found(hook.mask, density, report=report)
+
+    return search.each(one)
+
+
+GMP = Method(
+    name="gmp",
+    summary="gradual magnitude pruning along a cubic during one training",
+    reference="Zhu, Gupta, To prune, or not to prune, ICLR 2018 workshop, arXiv 1710.01878",
+    find=find_gmp,
+    mask=gmp_mask,
+    cost=lambda density, epochs, options: epochs,
+    options=(
+        Option("begin", 0.1, "share of the training at which pruning begins"),
+        Option("end", 0.7, "share of the training at which the density is reached"),
+        Option("updates", 50, "number of pruning steps in between"),
+        DISTRIBUTION,
+    ),
+    granularities=("weight", "n:m", "channel"),
+)
+
+
+def find_set(search: Search) -> Iterable[Found]:
+    """Train a sparse network of changing connections, grown at random."""
+    return find_by_regrowth(search, "random")
+
+
+SET = Method(
+    name="set",
+    summary="sparse evolutionary training: drop by magnitude, grow at random",
+    reference="Mocanu et al., Nature Communications 2018, arXiv 1707.04780",
+    find=find_set,
+    mask=lambda setting, density: regrowth(setting, density, "random"),
+    cost=lambda density, epochs, options: epochs,
+    options=OPTIONS,
+    granularities=("weight",),
+)
+
+
+def find_rigl(search: Search) -> Iterable[Found]:
+    """Train a sparse network of changing connections, grown where the gradient is largest."""
+    return find_by_regrowth(search, "gradient")
+
+
+RIGL = Method(
+    name="rigl",
+    summary="rigged lottery: drop by magnitude, grow by gradient",
+    reference="Evci et al., Rigging the lottery, ICML 2020, arXiv 1911.11134",
+    find=find_rigl,
+    mask=lambda setting, density: regrowth(setting, density, "gradient"),
+    cost=lambda density, epochs, options: epochs,
+    options=OPTIONS,
+    granularities=("weight",),
+)

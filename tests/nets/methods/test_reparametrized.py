@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from nets.configuration import Training
 from nets.data import Dataset
-from nets.methods.soft_threshold import SoftThreshold
+from nets.methods.reparametrized import SoftThreshold
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Hook, Loop
 

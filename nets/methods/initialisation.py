@@ -1,0 +1,136 @@
+"""Pruning at initialisation: at random, by SNIP, GraSP and SynFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from nets.masking.course import Scoring, Setting, SparseTraining
+from nets.masking.selection import select
+from nets.methods.method import DISTRIBUTION, Method, Option
+from nets.search import criteria
+from nets.search.rounds import one_shot, scored_mask
+from nets.search.search import Found, Search, timed
+
+
+def random_mask(setting: Setting, density: float) -> SparseTraining:
+    """Return the hook that trains under the mask."""
+    return scored_mask(setting, density, criteria.random, setting.options["distribution"], pooling="own")
+
+
+def find_random(search: Search) -> Iterable[Found]:
+    """Keep weights drawn at random, once, before training."""
+    return one_shot(search, criteria.random, search.options["distribution"], pooling="own")
+
+
+RANDOM = Method(
+    name="random",
+    summary="weights drawn at random before training",
+    reference="Liu et al., The unreasonable effectiveness of random pruning, ICLR 2022",
+    find=find_random,
+    mask=random_mask,
+    cost=lambda density, epochs, options: 0.0,
+    options=(DISTRIBUTION,),
+    granularities=("weight", "n:m", "channel"),
+)
+
+
+def snip_scores(setting: Scoring) -> Tensor:
+    """Return the connection sensitivities."""
+    return criteria.snip(setting, setting.options["samples"])
+
+
+def find_snip(search: Search) -> Iterable[Found]:
+    """Score once by connection sensitivity and cut to every density."""
+    return one_shot(search, snip_scores, search.options["distribution"])
+
+
+SNIP = Method(
+    name="snip",
+    summary="connection sensitivity at initialisation, one shot",
+    reference="Lee, Ajanthan, Torr, ICLR 2019, arXiv 1810.02340",
+    find=find_snip,
+    mask=lambda setting, density: scored_mask(setting, density, snip_scores, setting.options["distribution"]),
+    cost=lambda density, epochs, options: 0.0,
+    needs=("gradients",),
+    options=(
+        Option("samples", 1280, "training samples over which the sensitivity is averaged"),
+        DISTRIBUTION,
+    ),
+    chain=True,
+    granularities=("weight", "n:m", "channel"),
+)
+
+
+def grasp_scores(setting: Scoring) -> Tensor:
+    """Return the Hessian-gradient products."""
+    return criteria.grasp(setting, setting.options["samples"], setting.options["temperature"])
+
+
+def find_grasp(search: Search) -> Iterable[Found]:
+    """Score once by the Hessian-gradient product and cut to every density."""
+    return one_shot(search, grasp_scores, search.options["distribution"])
+
+
+GRASP = Method(
+    name="grasp",
+    summary="gradient signal preservation at initialisation, one shot",
+    reference="Wang, Zhang, Grosse, ICLR 2020, arXiv 2002.07376",
+    find=find_grasp,
+    mask=lambda setting, density: scored_mask(
+        setting, density, grasp_scores, setting.options["distribution"]
+    ),
+    cost=lambda density, epochs, options: 0.0,
+    needs=("gradients", "second derivatives"),
+    options=(
+        Option("samples", 1280, "training samples over which gradient and Hessian are averaged"),
+        Option("temperature", 200.0, "divides the logits"),
+        DISTRIBUTION,
+    ),
+    chain=True,
+    granularities=("weight", "n:m", "channel"),
+)
+
+
+def flow_mask(setting: Scoring, density: float) -> Tensor:
+    """Return the mask of the network as it stands, in rounds of exponentially falling density."""
+    rounds = int(setting.options["rounds"])
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
+    mask = torch.ones_like(setting.flat.weights, dtype=torch.bool)
+    for k in range(1, rounds + 1):
+        count = (
+            setting.count(density) if k == rounds else round(density ** (k / rounds) * setting.layout.whole)
+        )
+        scores = criteria.synflow(setting, mask).masked_fill_(~mask, -torch.inf)
+        mask = select(scores, setting.layout, count)
+    return mask
+
+
+def find_synflow(search: Search) -> Iterable[Found]:
+    """Prune each density on its own."""
+
+    def one(density: float) -> Found:
+        weights = search.rewound()
+        search.flat.load(weights)
+        seconds = timed()
+        mask = flow_mask(search, density)
+        search.charge(0, seconds())
+        return search.found(mask, density, weights=weights, report={"rounds": search.options["rounds"]})
+
+    return search.each(one)
+
+
+SYNFLOW = Method(
+    name="synflow",
+    summary="iterative synaptic flow pruning at initialisation, without data",
+    reference="Tanaka, Kunin, Yamins, Ganguli, NeurIPS 2020, arXiv 2006.05467",
+    find=find_synflow,
+    mask=lambda setting, density: SparseTraining(flow_mask(setting, density)),
+    cost=lambda density, epochs, options: 0.0,
+    needs=("gradients",),
+    options=(Option("rounds", 100, "pruning rounds"),),
+    granularities=("weight", "n:m", "channel"),
+)
