@@ -1,11 +1,10 @@
-"""The command `lottery`: every file ``nets/commands/<name>.py`` is a command, its first line the help."""
+"""The command `lottery`: every public function in ``nets/commands`` is a command, its first line the help."""
 
 from __future__ import annotations
 
 import ast
-import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,17 +24,17 @@ def make_app() -> App:
         suppress_keyboard_interrupt=False,  # said by `main`
         default_parameter=Parameter(negative_iterable=()),
     )
-    for module in sorted(m.name for m in pkgutil.iter_modules([str(COMMANDS)])):
-        if not module.startswith("_"):
-            name = module.replace("_", "-")
-            app.command(f"nets.commands.{module}:{module}", name=name, help=_summary(module))
+    for function, module, text in sorted(_functions()):
+        app.command(f"nets.commands.{module}:{function}", name=function.replace("_", "-"), help=text)
     return app
 
 
-def _summary(module: str) -> str:
-    """Return the first line of a command's file, without importing it."""
-    text = (COMMANDS / f"{module}.py").read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
+def _functions() -> Iterator[tuple[str, str, str]]:
+    """Yield every command's function, its file and the first line of its help; nothing is imported."""
+    for file in COMMANDS.glob("[!_]*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                yield node.name, file.stem, (ast.get_docstring(node) or "").split("\n")[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,1 +1,1 @@
-"""The commands of `lottery`, one file each; a file imports torch only when its command runs."""
+"""The commands of `lottery`: every public function of a file; torch is imported when its command runs."""

@@ -118,11 +118,11 @@ def compare(
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
     if keep:
-        told = next_commands(out, comparison.metric.column("test"))
+        told = _next_commands(out, comparison.metric.column("test"))
         console.print(f"next:\n{told}", highlight=False, markup=False, soft_wrap=True)
 
 
-def next_commands(runs: Path, score: str) -> str:
+def _next_commands(runs: Path, score: str) -> str:
     """Return what to try when runs with a column of scores lie in a folder, one command a line."""
     where = shlex.quote(str(runs))
     folder, place = ("", "") if runs == Path("runs") else (f" {where}", f" --runs {where}")

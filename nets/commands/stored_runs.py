@@ -1,9 +1,11 @@
-"""Ask the stored runs in SQL, e.g. "select method, avg(test_accuracy) from results group by all"."""
+"""Questions to the stored runs, and a page about them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 
 def query(
@@ -47,7 +49,7 @@ def query(
 
         console = Console()
         names = [str(name) for name in frame.columns]
-        rows = [[_text(value) for value in row] for row in frame.itertuples(index=False)]
+        rows = [[_text_of(value) for value in row] for row in frame.itertuples(index=False)]
         widths = [max(map(len, column)) for column in zip(names, *rows)]
         if sum(widths) + 2 * len(widths) > console.width:
             longest = max(map(len, names))
@@ -80,5 +82,31 @@ def _print_columns() -> None:
         console.print(table)
 
 
-def _text(value: object) -> str:
+def _text_of(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def report(
+    runs: Path = Path("runs"),
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("report.html"),
+    title: str = "",
+) -> None:
+    """Write one self-contained HTML page about the stored runs; it needs no network.
+
+    Accuracy against density with intervals, matching tickets, search cost, layer-wise densities, masks and
+    lam over time, sanity checks, and a table of all runs to sort and filter.
+
+    Parameters
+    ----------
+    runs
+        Folder of the runs.
+    out
+        The file to write.
+    title
+        Title of the page.
+    """
+    from nets.report import write_report
+
+    print(write_report(runs, out, title=title))
