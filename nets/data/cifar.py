@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import math
+import pickle
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,6 @@ import numpy.typing as npt
 
 from nets.data.augmentation import Augmentation
 from nets.data.download import md5_of_bytes, refuse_unless_published
-from nets.data.restricted_pickle import read_pickled_arrays
 from nets.data.source import Form, PublishedFile, RawData, Source, labels
 
 SHAPE = (3, 32, 32)
@@ -27,6 +30,114 @@ def _content(folder: Path, file: PublishedFile, verify: bool) -> bytes:
     if verify:
         refuse_unless_published(path, md5_of_bytes(content), file.md5)
     return content
+
+
+class _Stand:
+    """Stands for what of numpy a pickle may name: it keeps what it is given, and does nothing."""
+
+    state: Any = None
+
+    def __init__(self, *given: Any) -> None:
+        self.given = given
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _ArrayType(_Stand): ...
+
+
+class _Array(_Stand): ...
+
+
+class _Buffer(_Stand): ...
+
+
+class _DType(_Stand): ...
+
+
+#: numpy's names, without and with the underscore that its version 2 puts before "core".
+_NAMES = {
+    ("numpy", "ndarray"): _ArrayType,
+    ("numpy", "dtype"): _DType,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.numeric", "_frombuffer"): _Buffer,  # protocol 5
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        def encode(text: str, encoding: Any = "latin1") -> bytes:
+            if encoding not in ("latin1", b"latin1"):
+                raise pickle.UnpicklingError(f"it encodes with {encoding!r}")
+            return text.encode("latin-1")
+
+        if (module, name) == ("_codecs", "encode"):  # so protocol 2 writes bytes
+            return encode
+        found = _NAMES.get((module.replace("._core.", ".core."), name))
+        if found is None:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which arrays do not need")
+        return found
+
+
+def read_pickled_arrays(content: bytes, where: object) -> dict[str, Any]:
+    """Read a pickled dictionary whose values are arrays of numbers or plain containers.
+
+    A pickle is a program: it can name any callable and call it. Here it can name nothing but `_NAMES`.
+
+    Parameters
+    ----------
+    content : bytes
+        The pickle, of any protocol, written by Python 2 or 3.
+    where : object
+        Name of the file, for the message.
+
+    Returns
+    -------
+    dict
+        Keys as str; arrays as numpy arrays; byte strings of Python 2 as bytes.
+
+    Raises
+    ------
+    ValueError
+        If the pickle is damaged or asks for anything but arrays and built-in containers. Nothing it names is
+        imported or called.
+    """
+    try:
+        loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        if type(loaded) is not dict:
+            raise pickle.UnpicklingError(f"it holds a {type(loaded).__name__}, not a dictionary")
+        plain = {k.decode("ascii") if isinstance(k, bytes) else k: v for k, v in loaded.items()}
+        if wrong := [key for key in plain if not isinstance(key, str)]:
+            raise pickle.UnpicklingError(f"it has the key {wrong[0]!r}")
+        return {k: _view(v) if isinstance(v, (_Stand, type)) else v for k, v in plain.items()}
+    except Exception as error:  # a hostile pickle can make the machine fail in any way
+        raise ValueError(f"{where} is refused as a pickle of arrays: {error}") from error
+
+
+def _view(told: Any) -> npt.NDArray[Any]:
+    """Return the array that a stand-in was told of, a view of its bytes."""
+    if isinstance(told, _Array) and told.given[0] is _ArrayType:
+        _, shape, dtype, fortran, content = told.state
+        order: Any = "F" if fortran else "C"
+    elif isinstance(told, _Buffer):
+        content, dtype, shape, order = told.given
+    else:
+        raise pickle.UnpicklingError(f"it holds {type(told).__name__.lstrip('_')} where an array belongs")
+    if not isinstance(dtype, _DType):
+        raise pickle.UnpicklingError(f"it has {dtype!r} where a dtype belongs")
+    code, byte_order = (
+        text.decode("ascii") if isinstance(text, bytes) else text
+        for text in (dtype.given[0], dtype.state[1] if dtype.state else "=")
+    )
+    if not re.fullmatch(r"[<>|=][biuf]\d\d?", f"{byte_order}{code}"):
+        raise pickle.UnpicklingError(f"it names the dtype {code!r}; only numbers are read")
+    kind = np.dtype(f"{byte_order}{code}")
+    if not all(type(side) is int and side >= 0 for side in shape):
+        raise pickle.UnpicklingError(f"it has an array of shape {shape!r}")
+    if math.prod(shape) * kind.itemsize != len(content):
+        raise pickle.UnpicklingError(f"an array of shape {shape} holds {len(content)} bytes")
+    return np.frombuffer(content, dtype=kind).reshape(shape, order=order)
 
 
 def read_python_batch(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from nets.data.restricted_pickle import read_pickled_arrays
+from nets.data.cifar import read_pickled_arrays
 
 numbers = st.sampled_from([np.uint8, np.int64, np.float32, np.float64, np.bool_, ">i4", "<f8"])
 
