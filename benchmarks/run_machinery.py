@@ -51,8 +51,7 @@ def _turns(job: Job, repeats: int) -> dict[str, Any]:
     from nets.lottery import Untrained, play_densities
     from nets.runs.canonical import dense_of
     from nets.runs.execution import execute
-    from nets.runs.jobs import Job
-    from nets.runs.store import Keeping
+    from nets.runs.jobs import Job, Keeping
 
     bare, kept = [], []
     with tempfile.TemporaryDirectory(prefix="run-machinery-") as root:
@@ -76,7 +75,7 @@ def _turns(job: Job, repeats: int) -> dict[str, Any]:
 
 def throughput(seeds: int, epochs: int, workers: tuple[int, ...]) -> dict[str, Any]:
     """Time one sweep (concave and random at three densities, the dense network) with some workers."""
-    from nets.runs.store import Keeping
+    from nets.runs.jobs import Keeping
     from nets.sweeps import make_plan, plays_of, run_plan
 
     plays = plays_of(
@@ -109,10 +108,8 @@ def stored_runs(count: int) -> dict[str, Any]:
     from nets.runs.canonical import address
     from nets.runs.execution import execute
     from nets.runs.folder import RunFolder
-    from nets.runs.jobs import Job
-    from nets.runs.query import query
-    from nets.runs.results import results
-    from nets.runs.store import Keeping
+    from nets.runs.jobs import Job, Keeping
+    from nets.runs.results import query, results
     from nets.storage import atomic
 
     root = Path(tempfile.mkdtemp(prefix="run-machinery-"))

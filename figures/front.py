@@ -125,8 +125,7 @@ def planned() -> Iterator[tuple[Setting, int]]:
 def make(minutes: float = math.inf) -> bool:
     """Make the runs that are missing, and tell whether none is left; a finished run is only read."""
     from nets.runs.execution import execute
-    from nets.runs.jobs import Job
-    from nets.runs.store import Keeping
+    from nets.runs.jobs import Job, Keeping
 
     begun, keeping = time.monotonic(), Keeping(RUNS, keep_network=False)
     for setting, seed in planned():
@@ -154,7 +153,7 @@ def gather() -> dict[str, Any]:
     from importlib.metadata import version
 
     from nets.runs.canonical import settled
-    from nets.runs.store import Keeping
+    from nets.runs.jobs import Keeping
 
     keeping = Keeping(RUNS)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}

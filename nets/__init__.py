@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from nets.masking.parametrization import attach, make_permanent
     from nets.metric import Metric
     from nets.result import Result
-    from nets.runs.query import query
-    from nets.runs.results import results
+    from nets.runs.results import query, results
     from nets.runs.run import run
     from nets.sweeps.driver import sweep
     from nets.tasks import Task
@@ -77,7 +76,7 @@ _WHERE = {
     "make_permanent": "masking.parametrization",
     "play": "lottery",
     "prune": "layerwise",
-    "query": "runs.query",
+    "query": "runs.results",
     "results": "runs.results",
     "retrain": "lottery",
     "run": "runs.run",

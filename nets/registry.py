@@ -55,12 +55,12 @@ methods = Registry(
     "a nets.methods.Method or 'package.module:METHOD'",
 )
 models = Registry(
-    "model", "models", _lazily("nets.models.registry", "ARCHITECTURES"), "'package.module:factory'"
+    "model", "models", _lazily("nets.models.factory", "ARCHITECTURES"), "'package.module:factory'"
 )
 data_sets = Registry(
     "data set",
     "data sets",
-    _lazily("nets.data.registry", "SOURCES"),
+    _lazily("nets.data.folder", "SOURCES"),
     "the path of an image folder or 'package.module:factory'",
 )
 tasks = Registry("task", "tasks", _lazily("nets.tasks", "TASKS"), "a nets.Task or 'package.module:TASK'")

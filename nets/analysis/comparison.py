@@ -17,8 +17,7 @@ from nets.analysis.series import Series
 from nets.configuration import CONTROLS, Play, check, check_several
 from nets.metric import ACCURACY, Metric
 from nets.result import Result
-from nets.runs.jobs import Job, jobs
-from nets.runs.store import Keeping
+from nets.runs.jobs import Job, Keeping, jobs
 from nets.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ class Comparison:
         -------
         Axes
         """
-        from nets.analysis.plot import plot
+        from nets.analysis.pictures import plot
 
         play, rows = self.results[0].play, self.table()
         seeds = max(row["seeds"] for row in rows)
@@ -188,7 +187,7 @@ class Comparison:
 
     def draw(self, path: str | os.PathLike[str]) -> Path:
         """Draw it (see `plot`) as a picture file, without a display, and return where."""
-        from nets.analysis.plot import draw
+        from nets.analysis.pictures import draw
 
         return draw(self.plot, Path(path))
 

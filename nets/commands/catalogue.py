@@ -30,7 +30,7 @@ def data(
     from rich.console import Console
 
     from nets.data import data_folder
-    from nets.data.registry import source
+    from nets.data.folder import source
 
     console = Console()
     root = data_folder(data_dir)
@@ -173,7 +173,7 @@ def models(name: str | None = None, /) -> None:
 
     from nets.masking.layout import maskable
     from nets.models import build
-    from nets.models.registry import ARCHITECTURES
+    from nets.models.factory import ARCHITECTURES
     from nets.registry import models as registry
 
     console = Console()

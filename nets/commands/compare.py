@@ -71,8 +71,8 @@ def compare(
     with stage("loading modules"):  # torch takes seconds the first time
         from nets.analysis.comparison import compare as compare_methods
         from nets.analysis.table import against_table, matching_lines, rich_table
+        from nets.commands._progress import Bar
         from nets.methods import method
-        from nets.runs.live_progress import Bar
 
     play = settings.play()
     for text in methods:

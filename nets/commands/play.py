@@ -45,11 +45,11 @@ def play(
     from concave_sparsity.stages import stage
 
     with stage("loading modules"):  # torch takes seconds the first time
+        from nets.commands._progress import Bar
         from nets.executors import set_threads
         from nets.lottery import Trained, play_densities
         from nets.runs.driver import Progress, TellEpochs, Told
         from nets.runs.jobs import Job
-        from nets.runs.live_progress import Bar
         from nets.runs.run import run, stored_network, stored_ticket
         from nets.storage.atomic import write_bytes
         from nets.training.distributed import processes, rank

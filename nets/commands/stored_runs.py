@@ -31,7 +31,7 @@ def query(
     """
     import sys
 
-    from nets.runs.query import query as ask
+    from nets.runs.results import query as ask
 
     if not sql:
         _print_columns()

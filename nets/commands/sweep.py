@@ -62,9 +62,9 @@ def sweep(
     from concave_sparsity.stages import stage
 
     with stage("loading modules"):  # torch takes seconds the first time
-        from nets.runs.store import Keeping
+        from nets.commands._progress import Display, plan_table, print_summary
+        from nets.runs.jobs import Keeping
         from nets.sweeps import make_plan, read_sweep, run_plan
-        from nets.sweeps.display import Display, plan_table, print_summary
 
     console = Console()
     plan = make_plan(read_sweep(file), runs, retry_failed=retry_failed)

@@ -3,8 +3,7 @@
 from nets.data.assembly import load
 from nets.data.augmentation import Augmentation
 from nets.data.dataset import Dataset
-from nets.data.folder import data_folder, inventory
-from nets.data.registry import SOURCES
+from nets.data.folder import SOURCES, data_folder, inventory
 from nets.data.stream import AnyData, Stream
 
 __all__ = ["SOURCES", "AnyData", "Augmentation", "Dataset", "Stream", "data_folder", "inventory", "load"]

@@ -17,11 +17,10 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from nets.data.augmentation import Augmentation
 from nets.data.batches import mapped_arrays, tensors
 from nets.data.dataset import BatchAugmentation, Dataset, part_size, stratified_split
-from nets.data.download import Progress
 from nets.data.folder import data_folder, read
 from nets.data.image_folder import read_image_folder
 from nets.data.pairs import read_arrays, stack_samples, task_of
-from nets.data.source import RawData, Source
+from nets.data.source import Progress, RawData, Source
 from nets.data.stream import Stream, collates, is_streamed
 from nets.registry import data_sets
 from nets.tasks import CLASSIFICATION, NextToken, Task, named_task
@@ -212,7 +211,7 @@ def load(
     ------
     ValueError, TypeError
         If the name is unknown or the data are malformed or not the published ones.
-    FileNotFoundError, nets.data.download.DownloadError
+    FileNotFoundError, nets.data.source.DownloadError
         If the files are not there, and may not or cannot be downloaded.
     """
     named = None if task is None else named_task(task)

@@ -14,8 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.data.augmentation import Augmentation
-from nets.data.download import md5_of_bytes, refuse_unless_published
-from nets.data.source import Form, PublishedFile, RawData, Source, labels
+from nets.data.source import (
+    Form,
+    PublishedFile,
+    RawData,
+    Source,
+    labels,
+    md5_of_bytes,
+    refuse_unless_published,
+)
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32

@@ -12,8 +12,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nets.data.download import md5_of_bytes, refuse_unless_published
-from nets.data.source import Form, PublishedFile, RawData, Source, labels
+from nets.data.source import (
+    Form,
+    PublishedFile,
+    RawData,
+    Source,
+    labels,
+    md5_of_bytes,
+    refuse_unless_published,
+)
 
 UNSIGNED_BYTE = 0x08
 

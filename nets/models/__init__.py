@@ -1,6 +1,5 @@
 """Networks of the lottery-ticket literature, and the user's own."""
 
-from nets.models.factory import build, reinitialise
-from nets.models.registry import ARCHITECTURES, Architecture
+from nets.models.factory import ARCHITECTURES, Architecture, build, reinitialise
 
 __all__ = ["ARCHITECTURES", "Architecture", "build", "reinitialise"]

@@ -9,9 +9,8 @@ from torch import nn
 
 from nets.data import AnyData
 from nets.masking.layout import Layout, maskable
-from nets.models.factory import ModelSpec, build
+from nets.models.factory import Architecture, ModelSpec, build
 from nets.models.flops import count_flops
-from nets.models.registry import Architecture
 from nets.registry import models
 
 #: Halvings of the width that is still open; units are whole numbers, so this is far finer than needed.

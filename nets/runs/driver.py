@@ -10,9 +10,8 @@ from nets.configuration import Play
 from nets.executors import Ended, Later, Tell, run_all, start
 from nets.result import Result
 from nets.runs.execution import Outcome, execute
-from nets.runs.jobs import Job
-from nets.runs.locks import RunBusy
-from nets.runs.store import Keeping
+from nets.runs.folder import RunBusy
+from nets.runs.jobs import Job, Keeping
 from nets.training.loop import Hook, Loop
 
 

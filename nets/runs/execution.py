@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any
 from nets.configuration import Play
 from nets.metric import Metric
 from nets.runs.canonical import address, canonical, dense_of, settled
-from nets.runs.folder import MASKS, METRICS, BadRun, RunFolder
-from nets.runs.jobs import Job
-from nets.runs.locks import locked
-from nets.runs.store import Keeping, search_address
+from nets.runs.folder import MASKS, METRICS, BadRun, RunFolder, locked
+from nets.runs.jobs import Job, Keeping, search_address
 from nets.storage import records
 from nets.storage.atomic import (
     StorageError,
@@ -34,7 +32,7 @@ from nets.training.distributed import on_first, rank, size
 if TYPE_CHECKING:
     from nets.data import AnyData
     from nets.lottery import Scored, Trained
-    from nets.runs.recorder import Recorder
+    from nets.runs.trackers import Recorder
     from nets.tickets import Ticket
     from nets.training.checkpoints import Checkpoint
     from nets.training.loop import Hook
@@ -104,7 +102,7 @@ def execute(
 
     Raises
     ------
-    nets.runs.locks.RunBusy
+    nets.runs.folder.RunBusy
         If another process works on one of the runs and `keeping` does not wait.
     nets.storage.atomic.StorageError
         If the folder cannot be written to; nothing stored before is lost.
@@ -388,7 +386,7 @@ def _trainings(
 
 def _recorder(folder: Path, before: Mapping[str, bytes] | None = None) -> Recorder | None:
     """Return what records the trainings in a folder: in the first process alone."""
-    from nets.runs.recorder import Recorder
+    from nets.runs.trackers import Recorder
 
     return None if rank() else Recorder(folder, before)
 

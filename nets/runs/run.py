@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nets.configuration import Play
 from nets.result import Result
 from nets.runs.execution import execute
-from nets.runs.jobs import Job
+from nets.runs.jobs import Job, Keeping
 from nets.runs.results import result_of
-from nets.runs.store import Keeping
 from nets.training.distributed import on_first
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def run(
     ------
     RunFailed
         If it failed; the reason is kept in ``failure.json``, and the next call tries again.
-    nets.runs.locks.RunBusy
+    nets.runs.folder.RunBusy
         If another process is working on it.
     nets.storage.atomic.StorageError
         If the folder cannot be written to.

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nets.runs.recorder import Recorder
+from nets.runs.trackers import Recorder
 from nets.storage.atomic import set_aside
-from nets.storage.state import read_state, write_state
+from nets.storage.tensor_file import read_state, write_state
 from nets.training.distributed import on_first, rank
 from nets.training.loop import Hook, Loop
 

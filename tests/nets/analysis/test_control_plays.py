@@ -12,8 +12,7 @@ from nets.analysis.series import row_label
 from nets.configuration import CONTROLS
 from nets.lottery import play_densities
 from nets.runs.canonical import address, dense_of
-from nets.runs.jobs import jobs
-from nets.runs.store import search_address
+from nets.runs.jobs import jobs, search_address
 
 COMMON = {"method": "snip", "density": 0.05, "epochs": 2}
 

@@ -11,10 +11,10 @@ from rich.console import Console
 import nets
 from nets import Play
 from nets.command_line import main
+from nets.commands._progress import Bar
 from nets.runs import rows as columns
 from nets.runs.driver import Progress, Told
 from nets.runs.jobs import Job
-from nets.runs.live_progress import Bar
 
 
 def printed(capsys, *arguments):
@@ -71,13 +71,13 @@ def test_missing_data_are_named_with_the_command_that_fetches_them(capsys, tmp_p
 
 def test_a_wide_answer_is_printed_row_by_row(capsys, monkeypatch, tmp_path):
     frame = pd.DataFrame({f"a_long_name_{i}": [1.5 * i, 2.0] for i in range(12)})
-    monkeypatch.setattr("nets.runs.query.query", lambda sql, runs: frame)
+    monkeypatch.setattr("nets.runs.results.query", lambda sql, runs: frame)
     monkeypatch.setenv("COLUMNS", "80")
     text = printed(capsys, "query", "select *", "--runs", str(tmp_path))
     assert re.search(r"^a_long_name_11  16.5$", text, re.MULTILINE)
     assert "row 2 of 2" in text
     narrow = frame[["a_long_name_0", "a_long_name_1"]]
-    monkeypatch.setattr("nets.runs.query.query", lambda sql, runs: narrow)
+    monkeypatch.setattr("nets.runs.results.query", lambda sql, runs: narrow)
     assert "row 1" not in printed(capsys, "query", "select 1", "--runs", str(tmp_path))
 
 
@@ -114,7 +114,7 @@ def test_a_ticket_prints_itself_in_five_lines():
 
 
 def test_without_a_terminal_there_are_lines_and_no_silence(monkeypatch):
-    monkeypatch.setattr("nets.runs.live_progress.OFTEN", 0.01)
+    monkeypatch.setattr("nets.commands._progress.OFTEN", 0.01)
     out = io.StringIO()
     progress = Progress(more=12.0)
     progress.told(Told(Job(Play(method="imp"), (0.1,)), 3.0, "search 3/4"))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from nets.data import Augmentation, Dataset, load
-from nets.data.download import DownloadError
+from nets.data.source import DownloadError
 
 DIGITS = load("digits")
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from nets.data.download import md5_of_bytes
 from nets.data.mnist import read_idx
+from nets.data.source import md5_of_bytes
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

@@ -20,8 +20,7 @@ from nets.executors import run_all, start
 from nets.executors.cluster import Cluster
 from nets.runs.canonical import address
 from nets.runs.execution import execute
-from nets.runs.jobs import Job
-from nets.runs.store import Keeping
+from nets.runs.jobs import Job, Keeping
 from nets.sweeps import make_plan, run_plan
 
 HERE = Path(__file__).parent

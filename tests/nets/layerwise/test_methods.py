@@ -18,8 +18,7 @@ from nets.data import load
 from nets.methods.layerwise import _layers
 from nets.report import write_report
 from nets.runs.execution import execute
-from nets.runs.jobs import jobs
-from nets.runs.store import Keeping
+from nets.runs.jobs import Keeping, jobs
 from nets.storage.atomic import json_line
 from nets.sweeps import plays_of
 

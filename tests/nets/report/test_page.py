@@ -15,9 +15,8 @@ from nets.report.sections import SECTIONS
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.folder import RunFolder
-from nets.runs.jobs import jobs
+from nets.runs.jobs import Keeping, jobs
 from nets.runs.results import BadRunWarning
-from nets.runs.store import Keeping
 from nets.sweeps import plays_of
 
 #: What nobody may see run or stand in the page as markup.

@@ -8,10 +8,9 @@ from nets.methods import method, method_names
 from nets.runs import execution
 from nets.runs.canonical import address, dense_of
 from nets.runs.execution import execute
-from nets.runs.jobs import Job
-from nets.runs.locks import RunBusy, locked
+from nets.runs.folder import RunBusy, locked
+from nets.runs.jobs import Job, Keeping
 from nets.runs.results import result_of
-from nets.runs.store import Keeping
 from nets.storage.atomic import StorageError
 from nets.training.loop import Hook
 
@@ -318,7 +317,7 @@ def test_a_run_that_another_process_works_on_is_left_to_it(tmp_path):
 
     play = Play(**QUICK, method="random")
     program = (
-        "import sys, pathlib; from nets.runs.locks import locked\n"
+        "import sys, pathlib; from nets.runs.folder import locked\n"
         "with locked(pathlib.Path(sys.argv[1])):\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )

@@ -9,10 +9,8 @@ import nets
 from nets import Play
 from nets.runs.canonical import address
 from nets.runs.execution import execute
-from nets.runs.jobs import Job
-from nets.runs.query import _load_results, connect
-from nets.runs.results import FIRST, BadRunWarning, table
-from nets.runs.store import Keeping
+from nets.runs.jobs import Job, Keeping
+from nets.runs.results import FIRST, BadRunWarning, _load_results, connect, table
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from nets import Play
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.folder import BadRun
-from nets.runs.jobs import Job
+from nets.runs.jobs import Job, Keeping
 from nets.runs.results import BadRunWarning, result_of, results
-from nets.runs.store import Keeping
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ from nets import Hook, Play
 from nets.data import load
 from nets.runs.canonical import address
 from nets.runs.execution import execute
-from nets.runs.jobs import Job
-from nets.runs.store import Keeping
+from nets.runs.jobs import Job, Keeping
 from nets.runs.trackers import trackers
 
 PLAY = Play(epochs=2, method="concave", density=0.1)

@@ -26,8 +26,7 @@ from nets.methods import method, method_names
 from nets.methods.concave import relaxed_mask
 from nets.models import ARCHITECTURES, build
 from nets.runs.execution import execute
-from nets.runs.jobs import Job
-from nets.runs.store import Keeping
+from nets.runs.jobs import Job, Keeping
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Hook, Loop
 

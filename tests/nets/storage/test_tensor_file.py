@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nets.storage import tensor_file
-from nets.storage.state import read_state, write_state
+from nets.storage.tensor_file import read_state, write_state
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 tensors = st.sampled_from(

@@ -1,12 +1,15 @@
+"""download"""
+
 import hashlib
 import http.server
+import io
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from nets.data.download import DownloadError, download
-from nets.data.source import PublishedFile
+from nets.data.source import DownloadError, PublishedFile, download, terminal_progress
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -104,3 +107,21 @@ def test_only_the_web_is_asked(tmp_path):
     with pytest.raises(DownloadError, match=r"refused|Connection"):
         download(published("http://127.0.0.1:9/file.bin"), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_silent_where_there_is_no_terminal():
+    with terminal_progress("file") as progress:
+        assert progress is None
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with terminal_progress("file.tar.gz") as progress:
+        for done in (500_000, 1_000_000):
+            progress(done, 2_000_000)
+    assert "file.tar.gz" in sys.stderr.getvalue()
