@@ -33,10 +33,9 @@ from nets.seeds import derive
 from nets.storage import tensor_file
 from nets.tasks import CLASSIFICATION, Task
 from nets.tickets import Ticket
-from nets.training.checkpoints import Checkpoint, train
 from nets.training.evaluation import evaluate_if_there
 from nets.training.flat_model import FlatModel
-from nets.training.loop import Hook
+from nets.training.loop import Checkpoint, Hook, Loop
 
 #: A data set's name, a pair (x, y) of arrays or tensors, a `nets.data.Dataset`, or "package.module:factory".
 Data = Any
@@ -421,7 +420,7 @@ def _retrained(
             rewind = int(ticket.metadata.get("rewind", 0))
         if share := ticket.metadata.get("fine_tune"):
             training = fine_tuning(training, float(share))
-    loop = train(
+    loop = Loop(
         flat,
         dataset,
         training,
@@ -430,7 +429,7 @@ def _retrained(
         hooks=(*sparse, *setup.hooks),
         start=rewind or 0,
         checkpoint=setup.checkpoint,
-    )
+    ).run()
     return Trained(
         model=network,
         test_score=evaluate_if_there(network, dataset, "test").score,

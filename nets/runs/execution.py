@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from nets.lottery import Scored, Trained
     from nets.runs.trackers import Recorder
     from nets.tickets import Ticket
-    from nets.training.checkpoints import Checkpoint
-    from nets.training.loop import Hook
+    from nets.training.loop import Checkpoint, Hook
 
 
 @dataclass(frozen=True)
@@ -118,42 +117,32 @@ def execute(
         missing = [play for play in plays if _stored(play, keeping, say) is None]
         for play in missing:
             _lock(locks, keeping.folder(play).path, keeping)
-        return _make_missing(plays, missing, keeping, hooks, say)
+        runs = [_Run(play, keeping.folder(play)) for play in missing]
+        on_first(lambda: _open(runs, say))
+        made: dict[str, Outcome] = {}
+        try:
+            data, belongs_to = _data(missing[0])
+            on_first(lambda: _note_sessions(runs, belongs_to))
+            _search(runs, keeping, data, belongs_to, hooks, say)
+            dense = _dense(missing[0], keeping, hooks, say)
+        except Exception as error:
+            made = {run.folder.address: _failed(run, error) for run in runs}
+        else:
+            for run in runs:
+                try:
+                    _finish(run, keeping, data, belongs_to, dense, hooks, say)
+                    row = on_first(run.folder.result)
+                    made[run.folder.address] = Outcome(run.play, run.folder.address, row)
+                except Exception as error:
+                    made[run.folder.address] = _failed(run, error)
+        if all(outcome.row for outcome in made.values()) and not keeping.keep_search:
+            on_first(lambda: shutil.rmtree(keeping.search_folder(plays[0]), ignore_errors=True))
+        return [made.get(address(play)) or _read(play, keeping, say) for play in plays]
 
 
 def _lock(locks: ExitStack, folder: Path, keeping: Keeping) -> None:
     """Hold the lock of a folder; of several processes that train together the first one holds it."""
     on_first(lambda: locks.enter_context(locked(folder, wait=keeping.wait)))
-
-
-def _make_missing(
-    plays: Sequence[Play],
-    missing: Sequence[Play],
-    keeping: Keeping,
-    hooks: Sequence[Hook],
-    say: Callable[[str], None],
-) -> list[Outcome]:
-    runs = [_Run(play, keeping.folder(play)) for play in missing]
-    on_first(lambda: _open(runs, say))
-    made: dict[str, Outcome] = {}
-    try:
-        data, belongs_to = _data(missing[0])
-        on_first(lambda: _note_sessions(runs, belongs_to))
-        _search(runs, keeping, data, belongs_to, hooks, say)
-        dense = _dense(missing[0], keeping, hooks, say)
-    except Exception as error:
-        made = {run.folder.address: _failed(run, error) for run in runs}
-    else:
-        for run in runs:
-            try:
-                _finish(run, keeping, data, belongs_to, dense, hooks, say)
-                row = on_first(run.folder.result)
-                made[run.folder.address] = Outcome(run.play, run.folder.address, row)
-            except Exception as error:
-                made[run.folder.address] = _failed(run, error)
-    if all(outcome.row for outcome in made.values()) and not keeping.keep_search:
-        on_first(lambda: shutil.rmtree(keeping.search_folder(plays[0]), ignore_errors=True))
-    return [made.get(address(play)) or _read(play, keeping, say) for play in plays]
 
 
 def _open(runs: Sequence[_Run], say: Callable[[str], None]) -> None:

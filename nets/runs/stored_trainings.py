@@ -1,4 +1,4 @@
-"""Trainings kept on disk while they run: `nets.training.checkpoints.Checkpoint` over a folder."""
+"""Trainings kept on disk while they run: `nets.training.loop.Checkpoint` over a folder."""
 
 from __future__ import annotations
 

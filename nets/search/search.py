@@ -21,12 +21,10 @@ from nets.masking.course import Entries
 from nets.masking.layout import Layout
 from nets.seeds import derive
 from nets.tasks import Task
-from nets.training import checkpoints as checkpointing
 from nets.training import distributed
-from nets.training.checkpoints import Checkpoint
 from nets.training.evaluation import Evaluation, evaluate
 from nets.training.flat_model import FlatModel
-from nets.training.loop import Hook, Loop
+from nets.training.loop import Checkpoint, Hook, Loop
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ class Search(Entries):
     hooks : sequence of Hook
         The caller's hooks (progress, tracking), called after the method's in every training.
     checkpoint : Checkpoint, optional
-        See `nets.training.checkpoints.Checkpoint`.
+        See `nets.training.loop.Checkpoint`.
 
     Attributes
     ----------
@@ -256,7 +254,7 @@ class Search(Entries):
         self._trainings += 1
         self._stored += 1
         self.flat.load(self.initial if weights is None else weights)
-        loop = checkpointing.train(
+        loop = Loop(
             self.flat,
             self.data,
             training or self.training,
@@ -264,10 +262,9 @@ class Search(Entries):
             name=f"search-{place}",
             hooks=(*hooks, *self.hooks),
             start=start,
-            until=until,
             checkpoint=self.checkpoint,
             teacher=teacher,
-        )
+        ).run(until)
         self.epochs += (loop.step - start) / loop.steps_per_epoch
         self.seconds += loop.seconds
         return loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +77,24 @@ class Hook:
         """Take back what `state_dict` returned."""
 
 
+class Checkpoint(Protocol):
+    """Where trainings are kept, so that what was interrupted resumes to the bit.
+
+    The trainings of a search are named "search-0", "search-1", ... in the order in which the method asks for
+    them. A method computes everything else from them deterministically, so replaying it over the stored
+    trainings resumes it.
+    """
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Return the last state stored of this training (`Loop.state_dict`), or None."""
+
+    def hooks(self, name: str) -> Sequence[Hook]:
+        """Return hooks that store the state while the training runs; called after all others."""
+
+    def save(self, name: str, loop: Loop) -> None:
+        """Store the state of a training that has just finished."""
+
+
 class TrainingDiverged(RuntimeError):
     """The loss is no longer finite."""
 
@@ -110,6 +128,8 @@ class Loop:
     teacher : Module, optional
         A network whose outputs the trained one is to come close to, in place of the targets (distillation);
         it stays as it is.
+    checkpoint : Checkpoint, optional
+        Where states are stored; the training goes on from the one that it holds.
 
     Attributes
     ----------
@@ -135,6 +155,7 @@ class Loop:
         part: str | None = "validation",
         name: str = "training",
         teacher: nn.Module | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         if data.n_train == 0:
             raise ValueError(f"the training part of {data.name} is empty")
@@ -145,7 +166,8 @@ class Loop:
         self.task = data.task.smoothed(training.label_smoothing)
         self.teacher = teacher
         self.seed = seed
-        self.hooks = tuple(hooks)
+        self.hooks = (*hooks, *(checkpoint.hooks(name) if checkpoint else ()))
+        self.checkpoint = checkpoint
         self.part = part
         self.name = name
         self.batch_size = data.fits(training.batch_size)
@@ -172,6 +194,9 @@ class Loop:
         self._global_state: dict[str, Tensor] | None = None
         self._seconds = 0.0
         self._began: float | None = None
+        stored = checkpoint.load(name) if checkpoint else None
+        if stored is not None:
+            self.load_state_dict(stored)
 
     @property
     def epoch(self) -> int:
@@ -221,12 +246,42 @@ class Loop:
             distributed.agree(self.flat.parameter.data, *self.model.buffers())
             for hook in self.hooks:
                 hook.start(self)
-            self._steps(until)
+            before, after_backward, after = map(
+                self._overridden, ("before_step", "after_backward", "after_step")
+            )
+            optimiser, rates = self.optimiser, self.rates
+            gradients, group = self.flat.gradients_of_all, self.optimiser.param_groups[0]
+            forward_backward = ForwardBackward(self.flat, self.task, self.training, teacher=self.teacher)
+            own_step = self._overridden("take_step")
+            if len(own_step) > 1:
+                raise ValueError(f"{len(own_step)} hooks want to take the optimiser's step; one at most can")
+            self._end_epoch()  # of a loop that was stopped between its last step and its end
+            with forward_backward.settings():
+                while self.step < until:
+                    for x, y in self._batches():
+                        group["lr"] = rates[self.step]
+                        for hook in before:
+                            hook(self)
+                        self.loss = forward_backward(x, y)
+                        self._loss_sum += self.loss
+                        for hook in after_backward:
+                            hook(self)
+                        if not any(step(self) for step in own_step):
+                            optimiser.step()
+                            gradients.zero_()
+                        self.step += 1
+                        for hook in after:
+                            hook(self)
+                        if self.step >= until:
+                            break
+                    self._end_epoch()
             self._global_state = self._random_state()
             if self.step == self.steps:
                 for hook in self.hooks:
                     hook.finish(self)
         self._seconds, self._began = self.seconds, None
+        if self.checkpoint:
+            self.checkpoint.save(self.name, self)
         return self
 
     def _seed_global(self) -> None:
@@ -249,35 +304,6 @@ class Loop:
 
     def _overridden(self, name: str) -> list[Callable[..., Any]]:
         return [getattr(h, name) for h in self.hooks if getattr(type(h), name) is not getattr(Hook, name)]
-
-    def _steps(self, until: int) -> None:
-        before, after_backward, after = map(self._overridden, ("before_step", "after_backward", "after_step"))
-        optimiser, rates = self.optimiser, self.rates
-        gradients, group = self.flat.gradients_of_all, self.optimiser.param_groups[0]
-        forward_backward = ForwardBackward(self.flat, self.task, self.training, teacher=self.teacher)
-        own_step = self._overridden("take_step")
-        if len(own_step) > 1:
-            raise ValueError(f"{len(own_step)} hooks want to take the optimiser's step; one at most can")
-        self._end_epoch()  # of a loop that was stopped between its last step and its end
-        with forward_backward.settings():
-            while self.step < until:
-                for x, y in self._batches():
-                    group["lr"] = rates[self.step]
-                    for hook in before:
-                        hook(self)
-                    self.loss = forward_backward(x, y)
-                    self._loss_sum += self.loss
-                    for hook in after_backward:
-                        hook(self)
-                    if not any(step(self) for step in own_step):
-                        optimiser.step()
-                        gradients.zero_()
-                    self.step += 1
-                    for hook in after:
-                        hook(self)
-                    if self.step >= until:
-                        break
-                self._end_epoch()
 
     def _batches(self) -> Iterator[tuple[Any, Any]]:
         """Return the batches of the epoch under way that are still to come."""
