@@ -272,6 +272,8 @@ class SparseTraining(Hook):
         Boolean, shape (n,): True where a weight is kept.
     """
 
+    state = ("mask",)
+
     lam = 0.0
 
     def __init__(self, mask: Tensor) -> None:
@@ -306,11 +308,7 @@ class SparseTraining(Hook):
         """Return the mask."""
         return self.mask
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the mask."""
-        return {"mask": self.mask}
-
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the mask back."""
-        self.mask = state["mask"]
+        super().load_state_dict(state)
         self._factor = self.mask.to(torch.float32)

@@ -260,10 +260,12 @@ class ScoredMask(Hook):
             "optimiser": self.optimiser.state_dict(),
             "lam": self.lam,
             "trace": self.trace,
+            **super().state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
+        super().load_state_dict(state)
         self.scores.data.copy_(state["scores"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.lam = state["lam"]

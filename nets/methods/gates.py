@@ -53,6 +53,8 @@ class HardConcrete(ScoredMask):
         See `ScoredMask`.
     """
 
+    state = ("_free",)
+
     def __init__(self, scores: Tensor, **settings: Any) -> None:
         super().__init__(scores, self._draw, cost=self._open, **settings)
         self._free = False
@@ -81,15 +83,6 @@ class HardConcrete(ScoredMask):
         self._free = self.density_now(loop) < target
         if not self._free:
             super()._update_lam(loop, loss_slope, target)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state and whether gates are free of charge."""
-        return {**super().state_dict(), "free": self._free}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        super().load_state_dict(state)
-        self._free = state["free"]
 
 
 def l0_mask(setting: Setting, density: float) -> HardConcrete:

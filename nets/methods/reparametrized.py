@@ -39,6 +39,8 @@ class SoftThreshold(Hook):
         Share of the training over which the number falls.
     """
 
+    state = ("thresholds",)
+
     lam = 0.0
 
     def __init__(self, layers: tuple[int, ...], count: int, lr: float, descent: float) -> None:
@@ -102,14 +104,6 @@ class SoftThreshold(Hook):
     def cut(self, loop: Course, count: int) -> Tensor:
         """Return the binary mask of the `count` weights that are largest beside their threshold."""
         return select(self.relative(loop.flat.weights), loop.flat.layout, count)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the relative thresholds."""
-        return {"thresholds": self.thresholds}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        self.thresholds = state["thresholds"]
 
 
 def soft_threshold_mask(setting: Setting, density: float) -> SoftThreshold:
@@ -190,6 +184,8 @@ class MirrorMask(ScoredMask):
     fade : float
         Factor of lam at each of its updates in the second half of the training.
     """
+
+    state = ("_begun", "_gain", "lr")
 
     #: A factor is no mask: what counts as kept is what is not zero.
     halfway = 0.0
@@ -279,16 +275,6 @@ class MirrorMask(ScoredMask):
         dropped = min(self._gain.numel(), round((1.0 - target) * self._gain.numel()))
         if dropped:
             self.lam = self.strength * kth_smallest(self._gain.abs(), dropped).item()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state and that the training has begun."""
-        return {**super().state_dict(), "begun": self._begun, "gain": self._gain, "lr": self.lr}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        super().load_state_dict(state)
-        self._begun = state["begun"]
-        self._gain, self.lr = state["gain"], state["lr"]
 
 
 def pilot_mask(setting: Setting, density: float) -> MirrorMask:

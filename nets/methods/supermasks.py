@@ -110,6 +110,8 @@ class GemMiner(ScoredMask):
         See `ScoredMask`.
     """
 
+    state = ("alive",)
+
     def __init__(
         self, scores: Tensor, count: int, freezes: int, enlarge: bool, distribution: str, **settings: Any
     ) -> None:
@@ -155,15 +157,6 @@ class GemMiner(ScoredMask):
             left = max(self.count, round(n * (self.count / n) ** (due / self.freezes)))
             self.alive = self._highest(left)
         super().after_step(loop)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state with what is alive."""
-        return {**super().state_dict(), "alive": self.alive}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        super().load_state_dict(state)
-        self.alive = state["alive"]
 
 
 def gem_miner_mask(setting: Setting, density: float) -> GemMiner:
@@ -239,6 +232,8 @@ class ConcreteTicket(ScoredMask):
         See `ScoredMask`.
     """
 
+    state = ("_begun",)
+
     def __init__(
         self,
         scores: Tensor,
@@ -289,15 +284,6 @@ class ConcreteTicket(ScoredMask):
     def final(self, loop: Course) -> Tensor:
         """Return the probabilities of keeping the weights."""
         return torch.sigmoid(self.scores.detach())
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state and whether the running mean has begun."""
-        return {**super().state_dict(), "begun": self._begun}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        super().load_state_dict(state)
-        self._begun = state["begun"]
 
 
 def concrete_ticket_mask(setting: Setting, density: float) -> ConcreteTicket:

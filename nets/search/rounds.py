@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +20,8 @@ from nets.training.loop import Hook, Loop
 class Snapshot(Hook):
     """Keep a copy of the network as it is after a given step."""
 
+    state = ("weights",)
+
     def __init__(self, step: int) -> None:
         self.step = step
         self.weights: dict[str, Tensor] = {}
@@ -29,14 +30,6 @@ class Snapshot(Hook):
         """Copy the network at the step asked for."""
         if loop.step == self.step:
             self.weights = loop.flat.snapshot()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the copy."""
-        return {"weights": self.weights}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the copy back."""
-        self.weights = state["weights"]
 
 
 def scored_mask(

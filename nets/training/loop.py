@@ -28,16 +28,19 @@ class Hook:
 
     before_step -> forward, backward -> after_backward -> optimiser step, gradients zeroed -> after_step.
 
-    `state_dict` and `load_state_dict` must hold everything that a resumed training needs to continue to the
-    bit; whatever is derived from it is recomputed in `start`.
+    A resumed training continues to the bit: what that needs is named in `state`, or returned by `state_dict`
+    and taken back by `load_state_dict`; whatever is derived from it is recomputed in `start`.
 
     Attributes
     ----------
+    state : tuple of str
+        Names of attributes (tensors and plain values) that are the state of the hook.
     watches_only : bool
         True for a hook that changes nothing and has no state (progress, tracking, checkpoints): it is no part
         of the state of a training, so it may come and go between an interruption and the resumption.
     """
 
+    state: ClassVar[tuple[str, ...]] = ()
     watches_only: ClassVar[bool] = False
 
     def start(self, loop: Loop) -> None:
@@ -71,10 +74,12 @@ class Hook:
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values that `load_state_dict` takes back."""
-        return {}
+        return {name.lstrip("_"): getattr(self, name) for name in self.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
+        for name in self.state:
+            setattr(self, name, state[name.lstrip("_")])
 
 
 class Checkpoint(Protocol):
