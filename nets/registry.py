@@ -20,10 +20,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from concave_sparsity.penalty_text import penalties
 from concave_sparsity.registry import Registry, is_import_path, key
 
-__all__ = ["data_sets", "methods", "models", "optimisers", "penalties", "revision", "schedules", "tasks"]
+__all__ = [
+    *("data_sets", "methods", "models", "optimisers", "penalties", "schedules", "tasks"),
+    *("needs", "revision"),
+]
 
 
 def _lazily(module: str, name: str) -> Callable[[], Mapping[str, Any]]:
@@ -38,20 +40,25 @@ _METHOD = re.compile(
 
 
 @cache
-def _methods() -> dict[str, tuple[str, int]]:
-    """Return where each built-in method lies and its revision, by name; read as text, nothing is imported."""
+def _methods() -> dict[str, tuple[str, int, tuple[str, ...]]]:
+    """Return where each built-in method lies, its revision and needs, by name; read as text, not imported."""
     found = {}
     for file in Path(__file__).with_name("methods").glob("*.py"):
         for constant, name, settings in _METHOD.findall(file.read_text(encoding="utf-8")):
             revised = re.search(r"^    revision=(\d+),$", settings, re.M)
-            found[key(name)] = (f"nets.methods.{file.stem}:{constant}", int(revised[1]) if revised else 0)
+            needed = re.search(r"^    needs=\((.*)\),$", settings, re.M)
+            found[key(name)] = (
+                f"nets.methods.{file.stem}:{constant}",
+                int(revised[1]) if revised else 0,
+                tuple(re.findall(r'"(.+?)"', needed[1])) if needed else (),
+            )
     return dict(sorted(found.items()))
 
 
 methods = Registry(
     "method",
     "methods",
-    lambda: {name: path for name, (path, _) in _methods().items()},
+    lambda: {name: path for name, (path, _, _) in _methods().items()},
     "a nets.methods.Method or 'package.module:METHOD'",
 )
 models = Registry(
@@ -100,3 +107,11 @@ def revision(method: str) -> int:
     if key(method) in _methods():
         return _methods()[key(method)][1]
     return int(getattr(methods.entry(method), "revision", 0))
+
+
+def needs(method: str) -> tuple[str, ...]:
+    """Return what a method known by name needs, nothing of one by import path: nothing is imported."""
+    if key(method) in _methods():
+        return _methods()[key(method)][2]
+    found: tuple[str, ...] = getattr(methods.entry(method), "needs", ())
+    return found

@@ -259,6 +259,7 @@ def compare(
         Results in the order seed, method, density, control.
     """
     from nets.methods import method_text
+    from nets.runs.driver import Progress, run_jobs
 
     for several, name in ((methods, "methods"), (densities, "densities"), (controls, "controls")):
         check_several(several, name)
@@ -278,25 +279,8 @@ def compare(
     dense = [replace(whole, seed=seed) for seed in chosen_seeds]
     planned = plan([replace(play, seed=seed) for seed in chosen_seeds], names, densities, controls, own)
     keeping = None if folder is None else Keeping(Path(folder), keep_network=False)
-    done = _made(dense, planned, keeping, workers, on_progress)
-    order = {name: i for i, name in enumerate(dict.fromkeys(("dense", *names)))}
-    if "dense" not in names:
-        done = [result for result in done if result.play.method != "dense"]
-    done.sort(key=lambda r: (r.play.seed, order[r.play.method], -r.play.density, r.play.control))
-    return Comparison(tuple(done))
-
-
-def _made(
-    dense: Sequence[Play],
-    planned: Sequence[Job],
-    keeping: Keeping | None,
-    workers: int | None,
-    on_progress: Callable[[Progress], None] | None,
-) -> list[Result]:
-    """Make the dense trainings, then the jobs, the largest first; each is compared with its seed's dense."""
-    from nets.runs.driver import Progress, run_jobs
-
-    first = [Job(play, (play.density,)) for play in dense]
+    # the dense trainings first, which the others are compared with, then the largest
+    first = [Job(one, (one.density,)) for one in dense]
     every = [*first, *sorted(planned, key=lambda job: -job.epochs)]
     progress = Progress(every)
     results: dict[Job, list[Result]] = {}
@@ -317,16 +301,19 @@ def _made(
 
     run_jobs(every, keeping, workers=workers, on_told=told, on_end=end)
     by_seed = {result.play.seed: result for job in first for result in results[job]}
-    compared = [
-        replace(
-            result,
-            dense_test_score=by_seed[result.play.seed].test_score,
-            dense_validation_score=by_seed[result.play.seed].validation_score,
-        )
-        for job in every[len(first) :]
-        for result in results[job]
-    ]
-    return [*by_seed.values(), *compared]
+    done = list(by_seed.values())
+    for result in (result for job in every[len(first) :] for result in results[job]):
+        own_dense = by_seed[result.play.seed]
+        scores = {
+            "dense_test_score": own_dense.test_score,
+            "dense_validation_score": own_dense.validation_score,
+        }
+        done.append(replace(result, **scores))
+    order = {name: i for i, name in enumerate(dict.fromkeys(("dense", *names)))}
+    if "dense" not in names:
+        done = [result for result in done if result.play.method != "dense"]
+    done.sort(key=lambda r: (r.play.seed, order[r.play.method], -r.play.density, r.play.control))
+    return Comparison(tuple(done))
 
 
 def _results(ended: Ended, keeping: Keeping | None) -> list[Result]:

@@ -23,7 +23,7 @@ OPTIONS = (
 
 
 def layerwise_method(
-    name: str, summary: str, reference: str, penalised: bool = False, *, revision: int = 0
+    name: str, summary: str, reference: str, *, needs: tuple[str, ...] = (), revision: int = 0
 ) -> Method:
     """Return the method that prunes by a solver of layers.
 
@@ -33,11 +33,10 @@ def layerwise_method(
         Of the method, and of the solver; "layerwise" is the concave one.
     summary, reference : str
         See `Method`.
-    penalised : bool
-        Whether it takes a penalty.
-    revision : int
+    needs, revision
         See `Method`.
     """
+    penalised = "penalty" in needs
     allocation = Option("allocation", "global", "where weights are shared out: in a row, a layer, globally")
     return Method(
         name=name,
@@ -45,7 +44,7 @@ def layerwise_method(
         reference=reference,
         find=_find("concave" if penalised else name),
         cost=lambda density, epochs, options: epochs,
-        needs=("penalty",) if penalised else (),
+        needs=needs,
         options=(*OPTIONS, allocation) if penalised else OPTIONS,
         chain=True,
         granularities=("weight", "n:m", "channel") if penalised else ("weight", "n:m"),
@@ -129,7 +128,7 @@ LAYERWISE = layerwise_method(
     "layerwise",
     "after one training, sparse least squares with a concave penalty in each row of each layer",
     "docs/layerwise.md; the penalty: Fracastoro et al., IEEE TNNLS 2024, arXiv 2501.11135",
-    penalised=True,
+    needs=("penalty",),
     revision=1,
 )
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from nets import registry
+from nets.analysis.series import Series
 from nets.configuration import Play
 from nets.metric import ACCURACY, Metric
 from nets.runs.folder import MASKS, BadRun, RunFolder, run_folders
@@ -45,7 +47,7 @@ MOST = 1e30
 
 
 @dataclass
-class Series:
+class Line:
     """One method with one penalty and one set of options: rows by density.
 
     Parameters
@@ -85,7 +87,7 @@ class Panel:
     ----------
     title : str
         Data, network, and the settings that differ from panel to panel.
-    series : list of Series
+    series : list of Line
         What was tried, without the dense network.
     dense : dict of int to float
         Test metric of the dense network by seed.
@@ -94,7 +96,7 @@ class Panel:
     """
 
     title: str
-    series: list[Series] = field(default_factory=list)
+    series: list[Line] = field(default_factory=list)
     dense: dict[int, float] = field(default_factory=dict)
     metric: Metric = ACCURACY
 
@@ -203,7 +205,7 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
     of_dense = [name for name in varying if name not in OF_MASKS]
     penalised = with_penalty(rows)
     panels: dict[tuple[str, ...], Panel] = {}
-    series: dict[tuple[tuple[str, ...], str], Series] = {}
+    series: dict[tuple[tuple[str, ...], str], Line] = {}
     for row in rows:
         if row["method"] == "dense":
             continue
@@ -214,7 +216,7 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
         panel = panels.setdefault(key, Panel(title, metric=metric))
         label = _label(row, row["method"] in penalised)
         if (key, label) not in series:
-            series[key, label] = Series(label)
+            series[key, label] = Line(label)
             panel.series.append(series[key, label])
         density, control = float(row["asked_density"]), str(row.get("control") or "")
         if control:
@@ -243,21 +245,18 @@ def _setting(row: Mapping[str, Any], name: str) -> Any:
 
 
 def with_penalty(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the methods with a penalty to tell: those that take none have the default in all rows."""
+    """Return the methods with a penalty to tell: those that need one, or whose rows differ in it."""
     penalties: dict[str, set[str]] = {}
     for row in rows:
         penalties.setdefault(row["method"], set()).add(row["penalty"])
-    return {name for name, found in penalties.items() if len(found) > 1 or name.startswith("concave")}
+    return {name for name, found in penalties.items() if len(found) > 1 or "penalty" in registry.needs(name)}
 
 
 def _label(row: Mapping[str, Any], penalised: bool) -> str:
-    parts = [str(row["method"])]
-    if penalised:
-        parts.append(str(row["penalty"]))
-    options = row.get("options")
-    if isinstance(options, Mapping) and options:
-        parts.append(", ".join(f"{name}={_short(value)}" for name, value in sorted(options.items())))
-    return " ".join(parts)
+    given = row.get("options")
+    options = tuple(sorted(given.items())) if isinstance(given, Mapping) else ()
+    penalty = str(row["penalty"]) if penalised else ""
+    return Series(str(row["method"]), penalty, options, "weight").label  # the panel tells the granularity
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,7 @@ from concave_sparsity.plot_style import style_numbers
 from nets.analysis.comparison import mean_interval
 from nets.analysis.matching import judge, largest_matching_sparsity
 from nets.metric import Metric
-from nets.report.gathering import DRAWN, Gathered, Panel, Series, by_seed
+from nets.report.gathering import DRAWN, Gathered, Line, Panel, by_seed
 from nets.report.svg import STYLES, Chart, legend, plane, scaled
 
 #: A section: its title, the sentence below it, and its content ("": the page leaves it out).
@@ -168,7 +168,7 @@ def cost(told: Gathered) -> Section:
 
 def _cost(panel: Panel) -> str:
     shown, metric = panel.series[:SHOWN], panel.metric
-    points: list[tuple[Series, list[tuple[float, float, float, float]]]] = []
+    points: list[tuple[Line, list[tuple[float, float, float, float]]]] = []
     for series in shown:
         found = []
         for density in series.densities:
@@ -329,7 +329,7 @@ def traces(told: Gathered) -> Section:
 
 
 def _traces(panel: Panel, told: Gathered) -> str:
-    drawn: list[tuple[Series, Mapping[str, Sequence[float]]]] = []
+    drawn: list[tuple[Line, Mapping[str, Sequence[float]]]] = []
     for series in panel.series:
         run = series.drawn()["run"]
         trace = told.curves[run].trace if run in told.curves else {}

@@ -196,6 +196,7 @@ def test_a_revision_lives_with_its_method():
     assert address(Play(method=METHOD)) == address(Play(method=f"{HERE}:METHOD"))
     for name in registry.methods:
         assert registry.revision(name) == method(name).revision
+        assert registry.needs(name) == method(name).needs
 
 
 def test_a_method_that_no_module_holds_is_known_in_this_process():
