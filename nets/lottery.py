@@ -111,9 +111,9 @@ class Trained:
         ``model.load_state_dict(safetensors.torch.load_file(path))`` reads it back.
         """
         path = Path(path)
-        said = {"metric": self.metric.name, "test": self.test_score, "validation": self.validation_score}
-        said = {key: None if value != value else value for key, value in said.items()}
-        tensor_file.write(path, "concave-sparsity network", 1, self.model.state_dict(), said)
+        metadata = {"metric": self.metric.name, "test": self.test_score, "validation": self.validation_score}
+        metadata = {key: None if value != value else value for key, value in metadata.items()}
+        tensor_file.write(path, "concave-sparsity network", 1, self.model.state_dict(), metadata)
         return path
 
 
@@ -325,7 +325,7 @@ def _tickets(
     chosen: Method, search: Search, wanted: Wanted, origin: Mapping[str, Any], shape: Sequence[int]
 ) -> list[Ticket]:
     """Let the method search; return its tickets in the order in which they were asked for."""
-    said = {
+    metadata = {
         "method": chosen.name,
         **origin,
         "seed": search.seed,
@@ -333,16 +333,16 @@ def _tickets(
         "options": dict(search.options),
     }
     if wanted.of_layers is not None:
-        said["densities"] = dict(wanted.of_layers)
+        metadata["densities"] = dict(wanted.of_layers)
     if wanted.granularity != "weight":
-        said["granularity"] = wanted.granularity
+        metadata["granularity"] = wanted.granularity
     if shape:
-        said["input_shape"] = shape
+        metadata["input_shape"] = shape
     if "penalty" in chosen.needs:
-        said["penalty"] = repr(search.penalty)
+        metadata["penalty"] = repr(search.penalty)
     if chosen.density_follows(search.options):
-        said["density_follows"] = True
-    tickets = {found.density: _ticket(found, search, said) for found in chosen.find(search)}
+        metadata["density_follows"] = True
+    tickets = {found.density: _ticket(found, search, metadata) for found in chosen.find(search)}
     asked = wanted.asked(search.layout)
     if missing := [f"{density:g}" for density in asked if density not in tickets]:
         raise ValueError(
@@ -352,9 +352,9 @@ def _tickets(
     return [tickets[density] for density in asked]
 
 
-def _ticket(found: Found, search: Search, said: Mapping[str, Any]) -> Ticket:
+def _ticket(found: Found, search: Search, shared: Mapping[str, Any]) -> Ticket:
     metadata = {
-        **said,
+        **shared,
         "asked_density": found.density,
         "search_epochs": found.epochs,
         "parameters": sum(p.numel() for p in search.flat.model.parameters()),

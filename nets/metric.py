@@ -78,8 +78,8 @@ class Metric:
     @property
     def heading(self) -> str:
         """Name and unit, as over a column or along an axis: "accuracy (%)"."""
-        said = self.name.replace("-", " ")
-        return f"{said} ({self.unit})" if self.unit else said
+        words = self.name.replace("-", " ")
+        return f"{words} ({self.unit})" if self.unit else words
 
     def number(self, value: float) -> str:
         """Return the value as a number of its unit, without it: "97.25"."""
@@ -130,18 +130,18 @@ class Metric:
         own = self.described()
         if own == ACCURACY:
             return {}
-        said = {f.name: getattr(own, f.name) for f in dataclasses.fields(Metric) if f.name != "name"}
-        return {"metric": own.name} | {f"metric_{name}": value for name, value in said.items()}
+        settings = {f.name: getattr(own, f.name) for f in dataclasses.fields(Metric) if f.name != "name"}
+        return {"metric": own.name} | {f"metric_{name}": value for name, value in settings.items()}
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Metric:
         """Return the metric that a row (`Result.row`, or a stored one) describes."""
         if "metric" not in row:
             return ACCURACY
-        said = {f.name: row.get(f"metric_{f.name}", f.default) for f in dataclasses.fields(cls)}
-        if not isinstance(said["higher_is_better"], bool):
+        settings = {f.name: row.get(f"metric_{f.name}", f.default) for f in dataclasses.fields(cls)}
+        if not isinstance(settings["higher_is_better"], bool):
             raise ValueError("higher_is_better must be true or false")
-        return Metric(**{**said, "name": row["metric"]})
+        return Metric(**{**settings, "name": row["metric"]})
 
 
 #: Within half a point of the dense accuracy is "matching" in the literature (Ma et al. 2021, CIFAR-10).

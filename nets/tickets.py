@@ -432,20 +432,22 @@ class Ticket:
         path = Path(path)
         if tensor_file.version(path, FORMAT) == 1:  # held every weight
             return cls._load_dense(path)
-        weights, masks, said = packed.read(path, FORMAT)
+        weights, masks, metadata = packed.read(path, FORMAT)
         try:
-            if "order" in said:  # files of earlier versions have an order of their own
-                order_of_masks, order_of_weights = said["order"]
+            if "order" in metadata:  # files of earlier versions have an order of their own
+                order_of_masks, order_of_weights = metadata["order"]
                 masks = {name: masks[name] for name in order_of_masks}
                 weights = {name: weights[name] for name in order_of_weights}
-            return cls(masks, weights, said["metadata"], said.get("trace", {}), whole=said["whole"])
+            return cls(
+                masks, weights, metadata["metadata"], metadata.get("trace", {}), whole=metadata["whole"]
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a ticket that this library wrote ({error!r})") from None
 
     @classmethod
     def _load_dense(cls, path: Path) -> Ticket:
         """Read a ticket of version 1."""
-        tensors, said = tensor_file.read(path, FORMAT, 1)
+        tensors, metadata = tensor_file.read(path, FORMAT, 1)
         weights = {k.removeprefix("weight:"): t for k, t in tensors.items() if k.startswith("weight:")}
         bits = {k.removeprefix("mask:"): t for k, t in tensors.items() if k.startswith("mask:")}
         try:
@@ -454,7 +456,7 @@ class Ticket:
                 shape = weights[name].shape
                 code = packed.Code("bits", row.numpy().tobytes())
                 masks[name] = torch.from_numpy(packed.decode(code, shape.numel())).reshape(shape)
-            return cls(masks, weights, said["metadata"], said["trace"])
+            return cls(masks, weights, metadata["metadata"], metadata["trace"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a ticket that this library wrote ({error!r})") from None
 

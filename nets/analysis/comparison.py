@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from nets.executors import Ended
     from nets.methods import Method
-    from nets.runs.driver import Progress, Told
+    from nets.runs.driver import Progress, Report
 
 METHODS = ("dense", "concave", "l1", "imp", "random")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
@@ -289,8 +289,8 @@ def compare(
         if on_progress is not None:
             on_progress(progress)
 
-    def told(told: Told) -> None:
-        progress.told(told)
+    def report(report: Report) -> None:
+        progress.report(report)
         show()
 
     def end(ended: Ended) -> None:
@@ -299,7 +299,7 @@ def compare(
         progress.ended(job)
         show()
 
-    run_jobs(every, keeping, workers=workers, on_told=told, on_end=end)
+    run_jobs(every, keeping, workers=workers, on_report=report, on_end=end)
     by_seed = {result.play.seed: result for job in first for result in results[job]}
     done = list(by_seed.values())
     for result in (result for job in every[len(first) :] for result in results[job]):

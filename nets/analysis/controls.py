@@ -45,8 +45,8 @@ def reinitialise(ticket: Ticket, seed: int, draw: Draw | None = None, layout: La
     if draw is None:
         raise ValueError("the control reinitialise needs a way to draw new weights")
     weights = dict(draw(derive(seed, "control", "weights")))
-    said = {name: value for name, value in ticket.metadata.items() if name != "fine_tune"}
-    return replace(ticket, weights=weights, metadata={**said, "rewind": 0}, whole=True)
+    metadata = {name: value for name, value in ticket.metadata.items() if name != "fine_tune"}
+    return replace(ticket, weights=weights, metadata={**metadata, "rewind": 0}, whole=True)
 
 
 def invert(ticket: Ticket, seed: int, draw: Draw | None = None, layout: Layout | None = None) -> Ticket:

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nets.runs.driver import Progress, Told
+from nets.runs.driver import Progress, Report
 from nets.runs.execution import Outcome
 from nets.runs.jobs import Job
 from nets.sweeps.driver import Plan, SweepSummary
@@ -169,11 +169,11 @@ class Display:
         """Take the display away."""
         self._live.stop()
 
-    def told(self, told: Told) -> None:
+    def report(self, report: Report) -> None:
         """Take in what a job tells."""
-        if told.note:
-            self._console.print(escape(told.text), highlight=False)
-        self._progress.told(told)
+        if report.note:
+            self._console.print(escape(report.text), highlight=False)
+        self._progress.report(report)
         self._advance()
 
     def ended(self, job: Job, outcomes: list[Outcome]) -> None:
@@ -202,11 +202,11 @@ class Display:
 
     def _render(self) -> Any:
         table = Table.grid(padding=(0, 2))
-        for told in list(self._progress.under_way.values())[:SHOWN]:
+        for report in list(self._progress.under_way.values())[:SHOWN]:
             table.add_row(
-                f"[dim]{_title(told.job)}",
-                f"[dim]{told.epochs:g}/{told.job.epochs:g}",
-                f"[dim]{escape(told.text)}",
+                f"[dim]{_title(report.job)}",
+                f"[dim]{report.epochs:g}/{report.job.epochs:g}",
+                f"[dim]{escape(report.text)}",
             )
         return Group(self._bar, table)
 

@@ -196,9 +196,9 @@ def models(name: str | None = None, /) -> None:
     table.add_column("weights", justify="right", no_wrap=True)
     for known in registry.names():
         found = ARCHITECTURES.get(known)
-        told = f"{found.title}; [dim]{found.reference}[/dim]" if found else "registered"
+        text = f"{found.title}; [dim]{found.reference}[/dim]" if found else "registered"
         weights = sum(p.numel() for p in build(known, SHAPE, CLASSES).parameters())
-        table.add_row(known, told, f"{weights:,}")
+        table.add_row(known, text, f"{weights:,}")
     console.print(table)
     console.print(
         "weights: with images of 32 x 32 x 3 and 10 classes; every model adapts to its data.\n"
@@ -233,9 +233,9 @@ def tasks() -> None:
     for name in registry.names():
         made = registry.find(name)
         task = made if isinstance(made, Task) else made()
-        told = (inspect.getdoc(made) or "").split("\n")[0].removeprefix("Return the task of ").rstrip(".")
+        text = (inspect.getdoc(made) or "").split("\n")[0].removeprefix("Return the task of ").rstrip(".")
         settings = [] if made is task else list(inspect.signature(made).parameters)
-        table.add_row(name, told, ", ".join(settings), task.metric.name)
+        table.add_row(name, text, ", ".join(settings), task.metric.name)
     console.print(table)
     console.print(
         "--task NAME or --task 'NAME(setting=value)', e.g. --task 'regression(huber, metric=r2)';\n"

@@ -118,8 +118,8 @@ def compare(
     console.print(f"results: {results}", highlight=False, soft_wrap=True)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
     if keep:
-        told = _next_commands(out, comparison.metric.column("test"))
-        console.print(f"next:\n{told}", highlight=False, markup=False, soft_wrap=True)
+        commands = _next_commands(out, comparison.metric.column("test"))
+        console.print(f"next:\n{commands}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _next_commands(runs: Path, score: str) -> str:

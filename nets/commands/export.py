@@ -46,8 +46,8 @@ def export(
     target = out or ticket.with_name(ticket.stem + ENDINGS[to])
     if target.resolve() == ticket.resolve():
         raise ValueError(f"{target} is the ticket itself: name another file with --out")
-    told = convert(ticket, target, to, network=network, model=model, classes=classes, check=check)
-    Console().print(told, highlight=False, soft_wrap=True)
+    report = convert(ticket, target, to, network=network, model=model, classes=classes, check=check)
+    Console().print(report, highlight=False, soft_wrap=True)
 
 
 #: Endings of the files, by form.

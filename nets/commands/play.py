@@ -48,7 +48,7 @@ def play(
         from nets.commands._progress import Bar
         from nets.executors import set_threads
         from nets.lottery import Trained, play_densities
-        from nets.runs.driver import Progress, TellEpochs, Told
+        from nets.runs.driver import Progress, Report, TellEpochs
         from nets.runs.jobs import Job
         from nets.runs.run import run, stored_network, stored_ticket
         from nets.storage.atomic import write_bytes
@@ -65,11 +65,11 @@ def play(
             job = Job(chosen, (chosen.density,), (chosen.control,))
             progress = Progress((job,), more=chosen.epochs)  # of the dense network
 
-            def told(message: dict[str, Any]) -> None:
-                progress.told(Told(job, **message))
+            def report(message: dict[str, Any]) -> None:
+                progress.report(Report(job, **message))
                 bar.show(progress)
 
-            hooks = (TellEpochs(chosen, told),)
+            hooks = (TellEpochs(chosen, report),)
             if runs is None:
                 ((result, ticket),) = play_densities(
                     chosen,

@@ -87,7 +87,7 @@ def sweep(
                 workers=workers,
                 threads=threads,
                 scheduler=scheduler,
-                on_progress=display.told,
+                on_progress=display.report,
                 on_end=display.ended,
             )
         except KeyboardInterrupt:

@@ -244,7 +244,7 @@ def convert(
 
         made = network_of(ticket, network=network, model=model, classes=classes)
         onnx(made, ticket, target, check=check)
-        told = " (outputs equal in onnxruntime, batches of 1 and 8)" if check else ""
+        checked = " (outputs equal in onnxruntime, batches of 1 and 8)" if check else ""
     else:
         state = ticket.masked_weights() if network is None else load(network)
         lacking = sorted(ticket.weights.keys() ^ state.keys())
@@ -252,12 +252,12 @@ def convert(
             raise ValueError(f"{network} is of another network than the ticket: see {', '.join(lacking[:5])}")
         state = {n: t.masked_fill(~ticket.masks[n], 0) if n in ticket.masks else t for n, t in state.items()}
         _write(state, ticket, target, form)
-        told = ""
+        checked = ""
         if check:
             far = _compare(state, target, form)
-            told = f" (read again: {f'within {far:.2g} of the largest' if far else 'equal to the bit'})"
+            checked = f" (read again: {f'within {far:.2g} of the largest' if far else 'equal to the bit'})"
     share = target.stat().st_size / sum(t.nbytes for t in ticket.weights.values())
-    return f"{target}: {target.stat().st_size:,} bytes, {100 * share:.3g}% of the dense weights{told}"
+    return f"{target}: {target.stat().st_size:,} bytes, {100 * share:.3g}% of the dense weights{checked}"
 
 
 def _compare(state: Mapping[str, Tensor], path: Path, form: str) -> float:

@@ -211,8 +211,8 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
             continue
         metric = Metric.of_row(row)
         key = (row["data"], row["model"], *(repr(_setting(row, name)) for name in varying), repr(metric))
-        said = [f"{name} {_short(_setting(row, name))}" for name in varying]
-        title = ", ".join([f"{row['model']} on {row['data']}", *said])
+        varied = [f"{name} {_short(_setting(row, name))}" for name in varying]
+        title = ", ".join([f"{row['model']} on {row['data']}", *varied])
         panel = panels.setdefault(key, Panel(title, metric=metric))
         label = _label(row, row["method"] in penalised)
         if (key, label) not in series:
@@ -291,7 +291,7 @@ def _is_histogram(counts: Any) -> bool:
 
 
 def _sessions(folders: Iterable[RunFolder]) -> Counter[str]:
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     seen = set()
     for folder in folders:
         if folder.address in seen:
@@ -302,7 +302,9 @@ def _sessions(folders: Iterable[RunFolder]) -> Counter[str]:
             last = sessions[-1]
             versions = last["versions"]
             device = last.get("device_name") or last.get("processor") or last.get("device")
-            told[f"{device}, torch {versions['torch']}, concave-sparsity {versions['concave-sparsity']}"] += 1
+            counts[
+                f"{device}, torch {versions['torch']}, concave-sparsity {versions['concave-sparsity']}"
+            ] += 1
         except (BadRun, KeyError, IndexError, TypeError):
             continue
-    return told
+    return counts

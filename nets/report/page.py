@@ -71,25 +71,25 @@ def write_report(
         For every run that is left out because its files are damaged or tampered with.
     """
     root, out = Path(root), Path(out)
-    told = gather(root)
-    if not told.rows:
-        other = ", ".join(f"{count} {state}" for state, count in sorted(told.states.items()))
+    gathered = gather(root)
+    if not gathered.rows:
+        other = ", ".join(f"{count} {state}" for state, count in sorted(gathered.states.items()))
         raise ValueError(
             f"there is no finished run in {root}" + (f" ({other})" if other else "") + ", so nothing to "
             "report: name the folder that holds the runs, or make some by `lottery compare`"
         )
-    write_bytes(out, page(told, title or f"Lottery tickets in {root.resolve().name}").encode())
+    write_bytes(out, page(gathered, title or f"Lottery tickets in {root.resolve().name}").encode())
     return out
 
 
-def page(told: Gathered, title: str) -> str:
+def page(gathered: Gathered, title: str) -> str:
     """Return the HTML of the page."""
     style, program = _asset("page.css"), _asset("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(program)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    sections = [found for section in SECTIONS if (found := section(told))[2]]
+    sections = [found for section in SECTIONS if (found := section(gathered))[2]]
     ids = [f"section-{number}" for number in range(len(sections))]
     links = "".join(f'<a href="#{i}">{escape(name)}</a>' for i, (name, _, _) in zip(ids, sections))
     content = "".join(
@@ -108,10 +108,10 @@ def page(told: Gathered, title: str) -> str:
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{escape(title)}</h1>{summary(told)}
+<header><h1>{escape(title)}</h1>{summary(gathered)}
 <nav aria-label="Sections">{links}<a href="#runs">All runs</a></nav></header>
-<main>{content}{_runs(told.rows)}</main>
-<script type="application/json" id="rows">{_data(told.rows)}</script>
+<main>{content}{_runs(gathered.rows)}</main>
+<script type="application/json" id="rows">{_data(gathered.rows)}</script>
 <script>{program}</script>
 </body>
 </html>
@@ -142,13 +142,13 @@ def _data(rows: Sequence[Mapping[str, Any]]) -> str:
     shown = with_penalty(rows)
     rows = [row if row["method"] in shown else {**row, "penalty": ""} for row in sorted(rows, key=_place)]
     columns = _columns(rows)
-    told = {
+    columns = {
         "columns": [[heading, digits] for _, heading, _, digits in columns],
         "rows": [
             [_value(_cell(row, name), factor, digits) for name, _, factor, digits in columns] for row in rows
         ],
     }
-    text = json.dumps(told, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(columns, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

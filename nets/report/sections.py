@@ -21,44 +21,47 @@ Section = tuple[str, str, str]
 SHOWN = STYLES
 
 
-def summary(told: Gathered) -> str:
+def summary(gathered: Gathered) -> str:
     """Return the tiles at the top of the page."""
-    tickets = [row for row in told.rows if row["method"] != "dense"]
+    tickets = [row for row in gathered.rows if row["method"] != "dense"]
     hours = (
-        sum((row.get("search_seconds") or 0) + (row.get("retrain_seconds") or 0) for row in told.rows) / 3600
+        sum((row.get("search_seconds") or 0) + (row.get("retrain_seconds") or 0) for row in gathered.rows)
+        / 3600
     )
     spent = f"{hours:.3g} h" if hours >= 1 else f"{60 * hours:.3g} min"
     tiles = [
-        ("runs finished", f"{len(told.rows):,}"),
+        ("runs finished", f"{len(gathered.rows):,}"),
         ("tickets", f"{len(tickets):,}"),
         ("methods", str(len({row["method"] for row in tickets}))),
-        ("data sets", str(len({row["data"] for row in told.rows}))),
-        ("seeds", str(len({row["seed"] for row in told.rows}))),
+        ("data sets", str(len({row["data"] for row in gathered.rows}))),
+        ("seeds", str(len({row["seed"] for row in gathered.rows}))),
         ("time of training", spent),
     ]
     others = [
-        (f"runs {state}", str(count)) for state, count in sorted(told.states.items()) if state != "finished"
+        (f"runs {state}", str(count))
+        for state, count in sorted(gathered.states.items())
+        if state != "finished"
     ]
     items = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in [*tiles, *others])
-    where = "".join(f"<li>{escape(text)}</li>" for text, _ in told.sessions.most_common(5))
+    where = "".join(f"<li>{escape(text)}</li>" for text, _ in gathered.sessions.most_common(5))
     return f'<dl class="tiles">{items}</dl>' + (f'<ul class="where">{where}</ul>' if where else "")
 
 
-def quality(told: Gathered) -> Section:
+def quality(gathered: Gathered) -> Section:
     """Draw the metric against density, with intervals."""
-    name = _names(told)
+    name = _names(gathered)
     return (
         f"{name[:1].upper()}{name[1:]} against density",
         f"Test {name} of the retrained ticket, mean over the seeds with its 95% interval (Student's t); the "
         "band is the dense network. The axis of shares is logarithmic in the error, so that good tickets "
         "are told apart.",
-        _each(told, _quality),
+        _each(gathered, _quality),
     )
 
 
-def _names(told: Gathered) -> str:
+def _names(gathered: Gathered) -> str:
     """Return what the metrics are called."""
-    return " or ".join(dict.fromkeys(panel.metric.name for panel in told.panels)) or "accuracy"
+    return " or ".join(dict.fromkeys(panel.metric.name for panel in gathered.panels)) or "accuracy"
 
 
 def _scale(metric: Metric) -> str:
@@ -98,22 +101,23 @@ def _quality(panel: Panel) -> str:
     return drawn + legend([s.label for s in shown], styles, dense=bool(panel.dense)) + _more(panel)
 
 
-def matching(told: Gathered) -> Section:
+def matching(gathered: Gathered) -> Section:
     """Tell which tickets match the dense network, and which win."""
     return (
         "Matching tickets",
-        f"A ticket matches if its mean {_names(told)} is less than {_tolerances(told)} below the dense one, "
-        "by a one-sided test over the seeds at 95%; it is worse if it is shown to lose more, and undecided "
-        "else, with the number of seeds that would decide it if the difference stayed. It wins if it matches "
+        f"A ticket matches if its mean {_names(gathered)} is less than {_tolerances(gathered)} below the "
+        "dense one, by a one-sided test over the seeds at 95%; it is worse if it is shown to lose more, and "
+        "undecided else, with the number of seeds that would decide it if the difference stayed. It "
+        "wins if it matches "
         "and beats its own mask with new initial weights. The largest matching sparsity tests the densities "
         "from the largest down and stops "
         "at the first that fails.",
-        _each(told, _matching, wide=True),
+        _each(gathered, _matching, wide=True),
     )
 
 
-def _tolerances(told: Gathered) -> str:
-    return " or ".join(dict.fromkeys(panel.metric.tolerance_text for panel in told.panels)) or "0.5 point"
+def _tolerances(gathered: Gathered) -> str:
+    return " or ".join(dict.fromkeys(panel.metric.tolerance_text for panel in gathered.panels)) or "0.5 point"
 
 
 def _matching(panel: Panel) -> str:
@@ -154,15 +158,15 @@ def _matching(panel: Panel) -> str:
     )
 
 
-def cost(told: Gathered) -> Section:
+def cost(gathered: Gathered) -> Section:
     """Draw the metric against what the search costs."""
-    name = _names(told)
+    name = _names(gathered)
     return (
         "Search cost",
         f"{name[:1].upper()}{name[1:]} against the epochs that the search for this ticket alone takes, one "
         "point a density; the "
         "cheaper the further left. Tickets that need no search are drawn at half an epoch.",
-        _each(told, _cost),
+        _each(gathered, _cost),
     )
 
 
@@ -200,13 +204,13 @@ def _cost(panel: Panel) -> str:
     return drawn + legend([s.label for s in shown], styles) + _more(panel)
 
 
-def layers(told: Gathered) -> Section:
+def layers(gathered: Gathered) -> Section:
     """Tell the layer-wise densities."""
     return (
         "Layer-wise densities",
         "Share of each layer's weights that the ticket keeps, in percent, mean over the seeds; shaded by its "
         "logarithm.",
-        _each(told, _layers, wide=True),
+        _each(gathered, _layers, wide=True),
     )
 
 
@@ -237,23 +241,23 @@ def _layers(panel: Panel) -> str:
     return '<div class="tables">' + "".join(parts) + "</div>" + _more(panel)
 
 
-def certificates(told: Gathered) -> Section:
+def certificates(gathered: Gathered) -> Section:
     """Tell what is certified of networks that were pruned layer by layer."""
     return (
         "Certificates of layers",
         "Networks pruned layer by layer, before any rewinding: the error of each layer's outputs relative to "
         "their size, on the data it was fitted on and on held-out data, and an error below which no choice "
         "of as many weights in each row can be (one run a method, middle density, first seed).",
-        _each(told, lambda panel: _certificates(panel, told)),
+        _each(gathered, lambda panel: _certificates(panel, gathered)),
     )
 
 
-def _certificates(panel: Panel, told: Gathered) -> str:
+def _certificates(panel: Panel, gathered: Gathered) -> str:
     kinds = {"layer_error": "calibration", "layer_held_out": "held out", "layer_bound": "bound"}
     parts: list[str] = []
     for series in panel.series:
         row = series.drawn()
-        trace = told.curves[row["run"]].trace if row["run"] in told.curves else {}
+        trace = gathered.curves[row["run"]].trace if row["run"] in gathered.curves else {}
         found = {label: trace[name] for name, label in kinds.items() if trace.get(name)}
         layers = sorted(row.get("layer_densities") or {})
         if "calibration" not in found or any(len(values) != len(layers) for values in found.values()):
@@ -280,21 +284,21 @@ def _certificates(panel: Panel, told: Gathered) -> str:
     return '<div class="charts">' + "".join(parts) + "</div>" if parts else ""
 
 
-def masks(told: Gathered) -> Section:
+def masks(gathered: Gathered) -> Section:
     """Draw the histograms of relaxed masks over time."""
     return (
         "Relaxed masks over time",
         "How the entries of a relaxed mask spread between 0 and 1 as the search goes on (one run a method, "
         "middle density, first seed); darker is more, on a logarithmic scale.",
-        _each(told, lambda panel: _masks(panel, told)),
+        _each(gathered, lambda panel: _masks(panel, gathered)),
     )
 
 
-def _masks(panel: Panel, told: Gathered) -> str:
+def _masks(panel: Panel, gathered: Gathered) -> str:
     parts: list[str] = []
     for series in panel.series:
         row = series.drawn()
-        histograms = told.curves[row["run"]].masks if row["run"] in told.curves else []
+        histograms = gathered.curves[row["run"]].masks if row["run"] in gathered.curves else []
         if not histograms or len(parts) >= DRAWN:
             continue
         total = max(1, max(sum(counts) for _, counts in histograms))
@@ -318,21 +322,21 @@ def _masks(panel: Panel, told: Gathered) -> str:
     return '<div class="charts">' + "".join(parts) + "</div>" if parts else ""
 
 
-def traces(told: Gathered) -> Section:
+def traces(gathered: Gathered) -> Section:
     """Draw how lam was steered."""
     return (
         "The trace of λ",
         "λ as it is steered (logarithmic), and the mean of the relaxed mask with the density wanted at each "
         "moment (one run a method, middle density, first seed).",
-        _each(told, lambda panel: _traces(panel, told)),
+        _each(gathered, lambda panel: _traces(panel, gathered)),
     )
 
 
-def _traces(panel: Panel, told: Gathered) -> str:
+def _traces(panel: Panel, gathered: Gathered) -> str:
     drawn: list[tuple[Line, Mapping[str, Sequence[float]]]] = []
     for series in panel.series:
         run = series.drawn()["run"]
-        trace = told.curves[run].trace if run in told.curves else {}
+        trace = gathered.curves[run].trace if run in gathered.curves else {}
         if trace.get("step") and trace.get("lam") and len(drawn) < DRAWN:
             drawn.append((series, trace))
     if not drawn:
@@ -356,10 +360,10 @@ def _traces(panel: Panel, told: Gathered) -> str:
     return f'<div class="charts">{charts}</div>' + legend(list(named), list(named.values()))
 
 
-def checks(told: Gathered) -> Section:
+def checks(gathered: Gathered) -> Section:
     """Tell the sanity checks."""
     rows: list[list[Any]] = []
-    for panel in told.panels:
+    for panel in gathered.panels:
         for series in panel.series:
             for (density, control), found in sorted(
                 series.controls.items(), key=lambda c: (-c[0][0], c[0][1])
@@ -380,10 +384,10 @@ def checks(told: Gathered) -> Section:
                         metric.gain_number(gain),
                     ]
                 )
-    tickets = [row for row in told.rows if row["method"] != "dense" and not row.get("control")]
+    tickets = [row for row in gathered.rows if row["method"] != "dense" and not row.get("control")]
     inexact = [r for r in tickets if r["kept"] != round(r["asked_density"] * r["total"])]
-    addresses = {row["run"] for row in told.rows}
-    alone = [row for row in told.rows if row.get("dense") not in addresses]
+    addresses = {row["run"] for row in gathered.rows}
+    alone = [row for row in gathered.rows if row.get("dense") not in addresses]
     facts = [
         (
             not inexact,
@@ -391,22 +395,23 @@ def checks(told: Gathered) -> Section:
         ),
         (
             not alone,
-            f"{len(told.rows) - len(alone):,} of {len(told.rows):,} runs have their dense network here",
+            f"{len(gathered.rows) - len(alone):,} of {len(gathered.rows):,} runs have their dense network "
+            "here",
         ),
         (
-            not told.damaged,
-            f"{len(told.damaged)} runs were left out because their files are damaged or changed",
+            not gathered.damaged,
+            f"{len(gathered.damaged)} runs were left out because their files are damaged or changed",
         ),
-        (not told.failures, f"{len(told.failures)} runs failed"),
+        (not gathered.failures, f"{len(gathered.failures)} runs failed"),
     ]
     items = "".join(f'<li class="{"good" if good else "bad"}">{escape(text)}</li>' for good, text in facts)
-    problems = "".join(f"<li>{escape(text)}</li>" for text in told.damaged[:20])
-    problems += "".join(f"<li>{escape(a)}: {escape(m)}</li>" for a, m in told.failures[:20])
+    problems = "".join(f"<li>{escape(text)}</li>" for text in gathered.damaged[:20])
+    problems += "".join(f"<li>{escape(a)}: {escape(m)}</li>" for a, m in gathered.failures[:20])
     content = f'<ul class="facts">{items}</ul>' + (
         f'<ul class="problems">{problems}</ul>' if problems else ""
     )
     if rows:
-        unit = " (%)" if all(panel.metric.unit == "%" for panel in told.panels) else ""
+        unit = " (%)" if all(panel.metric.unit == "%" for panel in gathered.panels) else ""
         heads = ["runs", "method", "density (%)", "check", f"ticket{unit}", f"check{unit}", "difference"]
         content += '<div class="scroll">' + table(heads, rows) + "</div>"
     else:
@@ -441,9 +446,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = ""
     return f"<table>{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _each(told: Gathered, draw: Callable[[Panel], str], *, wide: bool = False) -> str:
+def _each(gathered: Gathered, draw: Callable[[Panel], str], *, wide: bool = False) -> str:
     """Return what is drawn of every panel, those of which nothing is drawn left out."""
-    parts = [(panel, content) for panel in told.panels if (content := draw(panel))]
+    parts = [(panel, content) for panel in gathered.panels if (content := draw(panel))]
     if not parts:
         return ""
     articles = "".join(

@@ -92,12 +92,12 @@ def canonical(play: Play) -> dict[str, Any]:
         raise TypeError(f"a run is a play, got {type(play).__name__}")
     play = settled(play)
     every = settings(play)
-    said = {name: every[name] for name in _compared() if every[name] != _plain(name, _default(name))}
+    changed = {name: every[name] for name in _compared() if every[name] != _plain(name, _default(name))}
     from nets.methods import method
 
     number = method(play.method).revision
     revised = {"revision": number} if number else {}
-    return {"version": VERSION, "kind": KIND, **revised, **said}
+    return {"version": VERSION, "kind": KIND, **revised, **changed}
 
 
 @lru_cache(maxsize=4096)

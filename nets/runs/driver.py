@@ -24,7 +24,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Told:
+class Report:
     """What a worker tells of a job under way.
 
     Parameters
@@ -61,14 +61,14 @@ class Progress:
         Epochs in all, and of the jobs that have ended and are under way.
     text : str
         What was told last.
-    under_way : dict of Job to Told
+    under_way : dict of Job to Report
         What was told last of each job under way.
     """
 
     def __init__(self, jobs: Sequence[Job] = (), more: float = 0.0) -> None:
         self.total = sum(job.epochs for job in jobs) + more
         self.text = ""
-        self.under_way: dict[Job, Told] = {}
+        self.under_way: dict[Job, Report] = {}
         self._more = more
         self._ended = 0.0
 
@@ -76,14 +76,14 @@ class Progress:
     def done(self) -> float:
         """Epochs done."""
         under_way = tuple(self.under_way.values())  # another thread may be showing it
-        begun = sum(min(told.epochs, told.job.epochs + self._more) for told in under_way)
+        begun = sum(min(report.epochs, report.job.epochs + self._more) for report in under_way)
         return min(self._ended + begun, self.total)
 
-    def told(self, told: Told) -> None:
+    def report(self, report: Report) -> None:
         """Take in what a job tells."""
-        if not told.note:
-            self.under_way[told.job] = told
-            self.text = f"{told.job.play.method}, seed {told.job.play.seed}"
+        if not report.note:
+            self.under_way[report.job] = report
+            self.text = f"{report.job.play.method}, seed {report.job.play.seed}"
 
     def ended(self, job: Job) -> None:
         """Take in that a job has ended."""
@@ -98,7 +98,7 @@ def run_jobs(
     workers: int | None = None,
     threads: int = 1,
     scheduler: str | None = None,
-    on_told: Callable[[Told], None] | None = None,
+    on_report: Callable[[Report], None] | None = None,
     on_end: Callable[[Ended], None] | None = None,
 ) -> list[Ended]:
     """Make jobs in their order and return how each ended; those that are finished are read in this process.
@@ -111,7 +111,7 @@ def run_jobs(
         Where and how the runs are kept; without, nothing is.
     workers, threads, scheduler
         See `nets.executors.start`. On a cluster a run on a GPU asks its worker for the resource "GPU".
-    on_told : callable, optional
+    on_report : callable, optional
         Called after every epoch of every training.
     on_end : callable, optional
         Called when a job has ended; the job is ``ended.task.job``.
@@ -122,11 +122,11 @@ def run_jobs(
         One a job, in their order; its value a list of `Outcome` where runs are kept, of `Result` else.
     """
 
-    def tell(told: tuple[Hashable, Any]) -> None:
-        task, message = told
+    def tell(report: tuple[Hashable, Any]) -> None:
+        task, message = report
         assert isinstance(task, Task)
-        if on_told is not None:
-            on_told(Told(task.job, **message))
+        if on_report is not None:
+            on_report(Report(task.job, **message))
 
     tasks = [Task(job, keeping) for job in jobs]
     here: list[Task] = []

@@ -31,7 +31,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     """
     import torch
 
-    said: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "commit": commit(),
@@ -42,13 +42,13 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     }
     if torch.device(device).type == "cuda" and torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(torch.device(device))
-        said |= {
+        facts |= {
             "device_name": properties.name,
             "device_memory": properties.total_memory,
             "cuda": torch.version.cuda,
             "driver": driver(),
         }
-    return said
+    return facts
 
 
 @cache

@@ -70,7 +70,7 @@ class _Run:
     folder: RunFolder
     ticket: Ticket | None = None
     #: What the search told, by the name of the file.
-    told: dict[str, bytes] = field(default_factory=dict)
+    reported: dict[str, bytes] = field(default_factory=dict)
 
 
 def execute(
@@ -147,8 +147,8 @@ def _lock(locks: ExitStack, folder: Path, keeping: Keeping) -> None:
 
 def _open(runs: Sequence[_Run], say: Callable[[str], None]) -> None:
     for run in runs:
-        if said := run.folder.open(run.play):
-            say(said)
+        if note := run.folder.open(run.play):
+            say(note)
         run.folder.clear_failure()
 
 
@@ -251,18 +251,18 @@ def _store_ticket(run: _Run, recorder: Recorder | None) -> None:
     """Store a ticket that was just found, and what the search told: of a chain what this ticket needed."""
     assert run.ticket is not None
     assert recorder is not None
-    lines = [json.loads(line) for line in recorder.told[METRICS].splitlines()]
+    lines = [json.loads(line) for line in recorder.reported[METRICS].splitlines()]
     lines = lines[: round(run.ticket.metadata["search_epochs"])]
     needed = {(line["training"], line["epoch"]) for line in lines}
-    masks = [json.loads(line) for line in recorder.told[MASKS].splitlines()]
+    masks = [json.loads(line) for line in recorder.reported[MASKS].splitlines()]
     masks = [mask for mask in masks if (mask["training"], mask["epoch"]) in needed]
-    run.told = {METRICS: records.text(lines), MASKS: records.text(masks)}
-    run.told = {name: text for name, text in run.told.items() if text}
+    run.reported = {METRICS: records.text(lines), MASKS: records.text(masks)}
+    run.reported = {name: text for name, text in run.reported.items() if text}
     details = {
         "search_seconds": run.ticket.seconds,
         "layer_densities": run.ticket.layer_densities,
         "trace": {name: list(values) for name, values in run.ticket.trace.items()},
-        "told": {name: [len(text), hashlib.sha256(text).hexdigest()] for name, text in run.told.items()},
+        "told": {name: [len(text), hashlib.sha256(text).hexdigest()] for name, text in run.reported.items()},
     }
     _store_told(run)
     write_json(run.folder.path / "details.json", _finite(details), durable=False)
@@ -271,7 +271,7 @@ def _store_ticket(run: _Run, recorder: Recorder | None) -> None:
 
 def _store_told(run: _Run) -> None:
     for name in (METRICS, MASKS):
-        records.replace(run.folder.path / name, run.told.get(name, b""))
+        records.replace(run.folder.path / name, run.reported.get(name, b""))
 
 
 def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> Ticket | None:
@@ -280,7 +280,7 @@ def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> T
     for folder in (run.folder, *plain):
         try:
             if ticket := folder.ticket():
-                seconds, run.told = folder.searched()
+                seconds, run.reported = folder.searched()
                 if folder is not run.folder:  # so that it holds all, however it came by its ticket
                     _store_told(run)
                     for name in ("details.json", "ticket.safetensors"):
@@ -325,7 +325,7 @@ def _finish(
 
     assert run.ticket is not None
     path = run.folder.path
-    recorder = _recorder(path, run.told)
+    recorder = _recorder(path, run.reported)
     trained = retrain_ticket(
         run.play,
         None if dense is None else run.ticket,
@@ -342,9 +342,9 @@ def _store_result(run: _Run, keeping: Keeping, trained: Trained, row: dict[str, 
     from nets.storage import tensor_file
 
     if keeping.keep_network:
-        said = {"run": run.folder.address, "form": canonical(run.play)}
+        metadata = {"run": run.folder.address, "form": canonical(run.play)}
         path = run.folder.path / "network.safetensors"
-        tensor_file.write(path, "concave-sparsity network", 1, trained.model.state_dict(), said)
+        tensor_file.write(path, "concave-sparsity network", 1, trained.model.state_dict(), metadata)
     run.folder.write_result(row)
     run.folder.clear_checkpoints()
 
@@ -386,10 +386,10 @@ def _watching(play: Play, name: str, keeping: Keeping, recorder: Recorder | None
 
     if recorder is None:
         return []
-    said = re.sub(
+    title = re.sub(
         r"[^\w.-]+", "-", f"{play.data}-{play.model}-{play.method}-{play.density:g}-seed-{play.seed}"
     )
-    events = keeping.root / "tensorboard" / f"{said}-{name[:8]}"
+    events = keeping.root / "tensorboard" / f"{title}-{name[:8]}"
     own = trackers(play, events, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
     return [*own, recorder]
 

@@ -176,7 +176,7 @@ class RunFolder:
         """
         remove_temporaries(self.path)
         wanted = {"form": canonical(play), "settings": complete(play)}
-        said = None
+        note = None
         if (self.path / "config.json").exists():
             try:
                 stored = self.config()
@@ -184,13 +184,13 @@ class RunFolder:
                     if stored != wanted:  # another version wrote it, or the name of a setting is damaged
                         write_json(self.path / "config.json", wanted, durable=False)
                     return None
-                said = "a default has changed since it was computed"
+                note = "a default has changed since it was computed"
             except BadRun as error:
-                said = str(error)
+                note = str(error)
             aside = self._set_contents_aside()
-            said = f"what lay in {self.path} was set aside in {aside.name}: {said}"
+            note = f"what lay in {self.path} was set aside in {aside.name}: {note}"
         write_json(self.path / "config.json", wanted, durable=False)  # made durable with the result
-        return said
+        return note
 
     def _set_contents_aside(self) -> Path:
         """Move everything but the lock into a folder beside."""
@@ -267,10 +267,10 @@ class RunFolder:
         """Write result.json, with its own sha256: from now on the run is finished, also after a power cut."""
         for name in ("config.json", "details.json"):
             sync_file(self.path / name)
-        said = {**row, "run": self.address, "version": VERSION}
+        content = {**row, "run": self.address, "version": VERSION}
         if number := canonical(self.play()).get("revision"):
-            said["revision"] = number
-        write_json(self.path / "result.json", {**said, "sha256": _sha256(said)})
+            content["revision"] = number
+        write_json(self.path / "result.json", {**content, "sha256": _sha256(content)})
         self.clear_failure()
 
     def result(self) -> dict[str, Any]:
@@ -337,18 +337,18 @@ class RunFolder:
         """
         details = self.read("details.json")
         try:
-            seconds, told = float(details["search_seconds"]), {}
+            seconds, reported = float(details["search_seconds"]), {}
             for name, (size, digest) in details["told"].items():
                 path = self.path / name
                 with explained(path, "read"), path.open("rb") as file:
-                    told[name] = file.read(size)
-                if hashlib.sha256(told[name]).hexdigest() != digest:
+                    reported[name] = file.read(size)
+                if hashlib.sha256(reported[name]).hexdigest() != digest:
                     raise BadRun(f"{self.path / name} was changed or damaged after it was written")
         except (KeyError, TypeError, ValueError, AttributeError, FileNotFoundError) as error:
             if isinstance(error, BadRun):
                 raise
             raise BadRun(f"{self.path} lacks what its search told ({error})") from None
-        return seconds, told
+        return seconds, reported
 
     def clear_checkpoints(self) -> None:
         """Delete the trainings under way: the run no longer needs them."""

@@ -240,9 +240,9 @@ def connect(root: str | os.PathLike[str] = "runs", *, metrics: bool = True) -> d
 
     found, bad = sound_rows(Path(root))
     if bad:
-        said = "1 run" if len(bad) == 1 else f"{len(bad)} runs"
+        count = "1 run" if len(bad) == 1 else f"{len(bad)} runs"
         warnings.warn(
-            f"left out {said} whose result.json is damaged, was changed or is of another version: "
+            f"left out {count} whose result.json is damaged, was changed or is of another version: "
             + "; ".join(map(str, bad[:5])),
             BadRunWarning,
             stacklevel=3,
@@ -275,9 +275,9 @@ def _load_results(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) ->
     casts = [f"cast({q} as {types[n]}) as {q}" if n in types else q for n, q in quoted.items()]
     # Types are found by looking at every row: one of a thousand may be the only one that has a value.
     connection.execute(f"set pandas_analyze_sample = {len(frame) + 1}")
-    connection.register("told", frame)
-    connection.execute(f"create table results as select {', '.join(casts)} from told")
-    connection.unregister("told")
+    connection.register("rows_of_runs", frame)
+    connection.execute(f"create table results as select {', '.join(casts)} from rows_of_runs")
+    connection.unregister("rows_of_runs")
 
 
 def _load_metrics(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:

@@ -31,7 +31,7 @@ class Recorder(Hook):
 
     Attributes
     ----------
-    told : dict of str to bytes
+    reported : dict of str to bytes
         What each file holds.
     histograms : list of mapping
         Lines that the training under way has told of its mask: to be stored with its state.
@@ -41,7 +41,7 @@ class Recorder(Hook):
 
     def __init__(self, folder: Path, before: Mapping[str, bytes] | None = None) -> None:
         self.folder = folder
-        self.told = {name: (before or {}).get(name, b"") for name in (METRICS, MASKS)}
+        self.reported = {name: (before or {}).get(name, b"") for name in (METRICS, MASKS)}
         self.histograms: list[dict[str, Any]] = []
         self._resumed: dict[str, list[dict[str, Any]]] = {}
 
@@ -56,8 +56,8 @@ class Recorder(Hook):
         self._add(MASKS, self.histograms)
 
     def _add(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
-        self.told[name] += records.text(lines)
-        records.replace(self.folder / name, self.told[name])
+        self.reported[name] += records.text(lines)
+        records.replace(self.folder / name, self.reported[name])
 
     def record(self, loop: Loop, metrics: Mapping[str, float]) -> None:
         """Append the epoch's lines."""
@@ -70,7 +70,7 @@ class Recorder(Hook):
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         records.append(self.folder / name, line)
-        self.told[name] += records.text([line])
+        self.reported[name] += records.text([line])
 
 
 def _line(name: str, metrics: Mapping[str, float]) -> dict[str, Any]:

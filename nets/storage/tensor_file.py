@@ -29,10 +29,10 @@ class Contents(NamedTuple):
     #: By name, on the CPU.
     tensors: dict[str, Tensor]
     #: Plain values.
-    said: Any
+    metadata: Any
 
 
-def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], said: Any = None) -> None:
+def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], metadata: Any = None) -> None:
     """Write tensors and plain values atomically.
 
     Parameters
@@ -45,7 +45,7 @@ def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], sa
         Version of what it holds.
     tensors : mapping of str to Tensor
         Copied to the CPU.
-    said : plain values
+    metadata : plain values
         Anything JSON can hold; None takes no room.
 
     Raises
@@ -54,7 +54,7 @@ def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], sa
         If it cannot be written; the old file is untouched.
     """
     ready = _apart(tensors)
-    header = {"format": kind, "version": version} | ({} if said is None else {"said": said})
+    header = {"format": kind, "version": version} | ({} if metadata is None else {"said": metadata})
     header["sha256"] = b64encode(digest(ready, header)).decode()
     text = json.dumps(header, sort_keys=True, separators=(",", ":"))
     # One key only: the format leaves the order of several to chance; equal contents shall give equal files.
@@ -135,8 +135,8 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
     """Return the sha256 of everything the file says: names, dtypes, shapes, contents and metadata."""
     found = hashlib.sha256()
-    said = {key: value for key, value in header.items() if key != "sha256"}
-    found.update(json.dumps(said, sort_keys=True).encode())
+    metadata = {key: value for key, value in header.items() if key != "sha256"}
+    found.update(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
@@ -172,8 +172,8 @@ def write_state(path: Path, state: Mapping[str, Any], note: Mapping[str, Any] | 
         If the file cannot be written.
     """
     tensors: dict[str, Tensor] = {}
-    said = {"state": _plain(state, tensors), "note": dict(note or {})}
-    write(path, STATE, STATE_VERSION, tensors, said)
+    metadata = {"state": _plain(state, tensors), "note": dict(note or {})}
+    write(path, STATE, STATE_VERSION, tensors, metadata)
 
 
 def read_state(path: Path, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Any]]:
@@ -193,9 +193,9 @@ def read_state(path: Path, device: str = "cpu") -> tuple[dict[str, Any], dict[st
     ValueError
         If it is no checkpoint, is truncated, or was changed since it was written.
     """
-    tensors, said = read(path, STATE, STATE_VERSION)
+    tensors, metadata = read(path, STATE, STATE_VERSION)
     try:
-        return dict(_restored(said["state"], tensors, device)), dict(said["note"])
+        return dict(_restored(metadata["state"], tensors, device)), dict(metadata["note"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path} is not a checkpoint that this library wrote ({error!r})") from None
 

@@ -13,7 +13,7 @@ from typing import Any
 from nets.configuration import Play
 from nets.executors import Ended
 from nets.runs.canonical import dense_of, settled
-from nets.runs.driver import Told, run_jobs
+from nets.runs.driver import Report, run_jobs
 from nets.runs.execution import Outcome
 from nets.runs.jobs import Job, Keeping, jobs
 from nets.storage.atomic import StorageError
@@ -154,7 +154,7 @@ def run_plan(
     workers: int | None = None,
     threads: int = 1,
     scheduler: str | None = None,
-    on_progress: Callable[[Told], None] | None = None,
+    on_progress: Callable[[Report], None] | None = None,
     on_end: Callable[[Job, list[Outcome]], None] | None = None,
 ) -> SweepSummary:
     """Make the runs of a plan that are not finished.
@@ -172,7 +172,7 @@ def run_plan(
     workers, threads, scheduler
         See `nets.executors.start`. On a cluster a run on a GPU asks its worker for the resource "GPU".
     on_progress : callable, optional
-        Called with a `Told` after every epoch of every training.
+        Called with a `Report` after every epoch of every training.
     on_end : callable, optional
         Called when a job has ended.
 
@@ -189,11 +189,11 @@ def run_plan(
     began = time.monotonic()
     summary = SweepSummary()
 
-    def told(told: Told) -> None:
-        if told.note:
-            summary.notes.append(told.text)
+    def report(report: Report) -> None:
+        if report.note:
+            summary.notes.append(report.text)
         if on_progress is not None:
-            on_progress(told)
+            on_progress(report)
 
     def end(ended: Ended) -> None:
         outcomes = _outcomes(ended)
@@ -208,7 +208,7 @@ def run_plan(
         workers=workers,
         threads=threads,
         scheduler=scheduler,
-        on_told=told,
+        on_report=report,
         on_end=end,
     )
     summary.seconds = time.monotonic() - began

@@ -13,7 +13,7 @@ from nets import Play
 from nets.command_line import main
 from nets.commands._progress import Bar
 from nets.runs import rows as columns
-from nets.runs.driver import Progress, Told
+from nets.runs.driver import Progress, Report
 from nets.runs.jobs import Job
 
 
@@ -117,7 +117,7 @@ def test_without_a_terminal_there_are_lines_and_no_silence(monkeypatch):
     monkeypatch.setattr("nets.commands._progress.OFTEN", 0.01)
     out = io.StringIO()
     progress = Progress(more=12.0)
-    progress.told(Told(Job(Play(method="imp"), (0.1,)), 3.0, "search 3/4"))
+    progress.report(Report(Job(Play(method="imp"), (0.1,)), 3.0, "search 3/4"))
     with Bar(Console(file=out), "reading the data") as bar:
         time.sleep(0.05)
         bar.show(progress)
