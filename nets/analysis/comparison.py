@@ -303,12 +303,14 @@ def compare(
     by_seed = {result.play.seed: result for job in first for result in results[job]}
     done = list(by_seed.values())
     for result in (result for job in every[len(first) :] for result in results[job]):
-        own_dense = by_seed[result.play.seed]
-        scores = {
-            "dense_test_score": own_dense.test_score,
-            "dense_validation_score": own_dense.validation_score,
-        }
-        done.append(replace(result, **scores))
+        beside = by_seed[result.play.seed]
+        done.append(
+            replace(
+                result,
+                dense_test_score=beside.test_score,
+                dense_validation_score=beside.validation_score,
+            )
+        )
     order = {name: i for i, name in enumerate(dict.fromkeys(("dense", *names)))}
     if "dense" not in names:
         done = [result for result in done if result.play.method != "dense"]

@@ -142,13 +142,13 @@ def _data(rows: Sequence[Mapping[str, Any]]) -> str:
     shown = with_penalty(rows)
     rows = [row if row["method"] in shown else {**row, "penalty": ""} for row in sorted(rows, key=_place)]
     columns = _columns(rows)
-    columns = {
+    content = {
         "columns": [[heading, digits] for _, heading, _, digits in columns],
         "rows": [
             [_value(_cell(row, name), factor, digits) for name, _, factor, digits in columns] for row in rows
         ],
     }
-    text = json.dumps(columns, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

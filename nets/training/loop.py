@@ -265,18 +265,18 @@ class Loop:
                 while self.step < until:
                     for x, y in self._batches():
                         group["lr"] = rates[self.step]
-                        for hook in before:
-                            hook(self)
+                        for act in before:
+                            act(self)
                         self.loss = forward_backward(x, y)
                         self._loss_sum += self.loss
-                        for hook in after_backward:
-                            hook(self)
+                        for act in after_backward:
+                            act(self)
                         if not any(step(self) for step in own_step):
                             optimiser.step()
                             gradients.zero_()
                         self.step += 1
-                        for hook in after:
-                            hook(self)
+                        for act in after:
+                            act(self)
                         if self.step >= until:
                             break
                     self._end_epoch()
