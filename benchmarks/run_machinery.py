@@ -76,7 +76,7 @@ def _turns(job: Job, repeats: int) -> dict[str, Any]:
 def throughput(seeds: int, epochs: int, workers: tuple[int, ...]) -> dict[str, Any]:
     """Time one sweep (concave and random at three densities, the dense network) with some workers."""
     from nets.runs.jobs import Keeping
-    from nets.sweeps import make_plan, plays_of, run_plan
+    from nets.runs.sweep import make_plan, plays_of, run_plan
 
     plays = plays_of(
         {

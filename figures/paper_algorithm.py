@@ -59,7 +59,7 @@ def planned(data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
 def make(data: str, seeds: int, minutes: float = math.inf) -> None:
     """Play what is missing, form by form, seed by seed; finished runs are only read."""
     from nets import run
-    from nets.runs.run import RunFailed
+    from nets.runs.driver import RunFailed
 
     begun = time.monotonic()
     order = [form for form, *_ in FORMS]

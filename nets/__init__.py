@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from nets.masking.parametrization import attach, make_permanent
     from nets.metric import Metric
     from nets.result import Result
+    from nets.runs.driver import run
     from nets.runs.results import query, results
-    from nets.runs.run import run
-    from nets.sweeps.driver import sweep
+    from nets.runs.sweep import sweep
     from nets.tasks import Task
     from nets.tickets import Ticket
     from nets.training.evaluation import evaluate
@@ -79,9 +79,9 @@ _WHERE = {
     "query": "runs.results",
     "results": "runs.results",
     "retrain": "lottery",
-    "run": "runs.run",
+    "run": "runs.driver",
     "shrink": "export.compact",
-    "sweep": "sweeps.driver",
+    "sweep": "runs.sweep",
 }
 
 

@@ -20,7 +20,7 @@ from rich.table import Table
 from nets.runs.driver import Progress, Report
 from nets.runs.execution import Outcome
 from nets.runs.jobs import Job
-from nets.sweeps.driver import Plan, SweepSummary
+from nets.runs.sweep import Plan, SweepSummary
 
 #: Seconds between two lines where the output is no terminal: in the first minutes, and later.
 OFTEN, SELDOM, FIRST_MINUTES = 2.0, 30.0, 300.0

@@ -48,9 +48,8 @@ def play(
         from nets.commands._progress import Bar
         from nets.executors import set_threads
         from nets.lottery import Trained, play_densities
-        from nets.runs.driver import Progress, Report, TellEpochs
+        from nets.runs.driver import Progress, Report, TellEpochs, run, stored_network, stored_ticket
         from nets.runs.jobs import Job
-        from nets.runs.run import run, stored_network, stored_ticket
         from nets.storage.atomic import write_bytes
         from nets.training.distributed import processes, rank
 

@@ -64,7 +64,7 @@ def sweep(
     with stage("loading modules"):  # torch takes seconds the first time
         from nets.commands._progress import Display, plan_table, print_summary
         from nets.runs.jobs import Keeping
-        from nets.sweeps import make_plan, read_sweep, run_plan
+        from nets.runs.sweep import make_plan, read_sweep, run_plan
 
     console = Console()
     plan = make_plan(read_sweep(file), runs, retry_failed=retry_failed)

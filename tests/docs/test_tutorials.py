@@ -120,7 +120,7 @@ def test_an_encoder_is_fine_tuned_under_its_mask():
 
 
 def test_the_sweep_file_of_the_examples_is_right():
-    from nets.sweeps import read_sweep
+    from nets.runs.sweep import read_sweep
 
     plays = read_sweep(ROOT / "examples" / "sweep.toml")
     assert {play.method for play in plays} == {"dense", "concave", "imp", "random", "gmp"}

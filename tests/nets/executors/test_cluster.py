@@ -21,7 +21,7 @@ from nets.executors.cluster import Cluster
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.jobs import Job, Keeping
-from nets.sweeps import make_plan, run_plan
+from nets.runs.sweep import make_plan, run_plan
 
 HERE = Path(__file__).parent
 

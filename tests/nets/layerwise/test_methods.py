@@ -19,8 +19,8 @@ from nets.methods.layerwise import _layers
 from nets.report import write_report
 from nets.runs.execution import execute
 from nets.runs.jobs import Keeping, jobs
+from nets.runs.sweep import plays_of
 from nets.storage.atomic import json_line
-from nets.sweeps import plays_of
 
 
 def network() -> nn.Module:

@@ -17,7 +17,7 @@ from nets.runs.execution import execute
 from nets.runs.folder import RunFolder
 from nets.runs.jobs import Keeping, jobs
 from nets.runs.results import BadRunWarning
-from nets.sweeps import plays_of
+from nets.runs.sweep import plays_of
 
 #: What nobody may see run or stand in the page as markup.
 ATTACK = "</script><script>window.attacked=1</script><img src=x onerror='window.attacked=1'>"

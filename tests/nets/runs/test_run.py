@@ -7,7 +7,7 @@ import nets
 from nets import Play, Ticket
 from nets.command_line import main
 from nets.runs.canonical import address
-from nets.runs.run import RunFailed, run, stored_ticket
+from nets.runs.driver import RunFailed, run, stored_ticket
 
 PLAY = Play(epochs=2, batch_size=128, method="random", density=0.3)
 

@@ -13,7 +13,7 @@ from nets.data import Dataset
 from nets.lottery import find_tickets
 from nets.masking.parametrization import attach
 from nets.methods import method_names
-from nets.runs.run import run
+from nets.runs.driver import run
 from nets.training import distributed
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Loop

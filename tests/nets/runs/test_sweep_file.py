@@ -2,7 +2,7 @@ import pytest
 
 from nets import Play
 from nets.runs.canonical import settled
-from nets.sweeps import plays_of, read_sweep
+from nets.runs.sweep import plays_of, read_sweep
 
 
 def write(tmp_path, text):

@@ -16,8 +16,8 @@ from nets.command_line import main
 from nets.runs.canonical import address, dense_of
 from nets.runs.folder import RunFolder
 from nets.runs.jobs import Job, Keeping, jobs
+from nets.runs.sweep import make_plan, plays_of, run_plan
 from nets.storage.atomic import StorageError
-from nets.sweeps import make_plan, plays_of, run_plan
 
 SWEEP = """
 epochs = 2
