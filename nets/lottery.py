@@ -83,6 +83,8 @@ class Trained:
         Training samples an epoch.
     metric : Metric
         What the scores are.
+    sizes : mapping of str to int, optional
+        Of a smaller dense network in place of a ticket: weights of each maskable tensor.
     """
 
     model: nn.Module
@@ -94,6 +96,7 @@ class Trained:
     flops: FlopCount | None = None
     samples: int = 0
     metric: Metric = ACCURACY
+    sizes: Mapping[str, int] | None = None
 
     @property
     def test_accuracy(self) -> float:
@@ -491,23 +494,28 @@ def retrain_ticket(
 ) -> Trained:
     """Retrain the ticket of a play, put to its control; None trains the dense network, the same for all."""
     data = data_of(play) if data is None else data
-    width = 1.0
+    setup = Setup.of(play, play.training, hooks, checkpoint)
     if ticket is not None and play.control == "small-dense":
-        operations = budget_of(play.granularity) == "flops"
-        most = inference_flops(build(play.model, data), data, ticket.masks) if operations else None
-        kept = ticket.kept if most is None else most.sparse
-        width = width_for(play.model, data, kept, play.include, play.exclude, operations=operations)
-        ticket = None
-    elif ticket is not None and play.control:
+        return _small_dense(play, ticket, data, setup)
+    if ticket is not None and play.control:
         layout = grouped_layout(play, data)
         ticket = control(play.control, ticket, play.seed, draws(play.model, data), layout)
-    setup = Setup.of(play, play.training, hooks, checkpoint)
-    trained = _retrained(ticket, play.model, data, setup, None, width)
-    if play.control == "small-dense" and trained.flops is not None:
-        whole = inference_flops(build(play.model, data), data, {})
-        narrow = trained.flops
-        trained = replace(trained, flops=FlopCount(whole.layers, narrow.layers, whole.other))
-    return trained
+    return _retrained(ticket, play.model, data, setup, None, 1.0)
+
+
+def _small_dense(play: Play, ticket: Ticket, data: AnyData, setup: Setup) -> Trained:
+    """Train the widest dense network of the play's architecture that costs no more than the ticket."""
+    dense = build(play.model, data)
+    operations = budget_of(play.granularity) == "flops"
+    most = inference_flops(dense, data, ticket.masks) if operations else None
+    kept = ticket.kept if most is None else most.sparse
+    width = width_for(play.model, data, kept, play.include, play.exclude, operations=operations)
+    trained = _retrained(None, play.model, data, setup, None, width)
+    names = maskable(trained.model, play.include, play.exclude)
+    sizes = dict(zip(names, Layout.of(trained.model, names).sizes))
+    assert trained.flops is not None
+    whole = inference_flops(dense, data, {})
+    return replace(trained, sizes=sizes, flops=FlopCount(whole.layers, trained.flops.layers, whole.other))
 
 
 def grouped_layout(play: Play, data: AnyData) -> Layout | None:
@@ -540,11 +548,9 @@ class Scored(Protocol):
 def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Result:
     """Return the result of a play from its ticket, its retrained network and the dense one."""
     kept, densities = ticket.kept, ticket.layer_densities
-    if play.control == "small-dense":
-        names = maskable(trained.model, play.include, play.exclude)
-        sizes = dict(zip(names, Layout.of(trained.model, names).sizes))
-        kept = sum(sizes.values())
-        densities = {name: sizes.get(name, 0) / mask.numel() for name, mask in ticket.masks.items()}
+    if trained.sizes is not None:
+        kept = sum(trained.sizes.values())
+        densities = {name: trained.sizes.get(name, 0) / m.numel() for name, m in ticket.masks.items()}
     flops, epochs = trained.flops, float(ticket.metadata["search_epochs"])
     spent = math.nan if flops is None else training_flops(flops.dense, trained.samples, epochs)
     return Result(
