@@ -20,11 +20,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from concave_sparsity.penalty_text import penalties
 from concave_sparsity.registry import Registry, is_import_path, key
 
 __all__ = [
-    *("data_sets", "methods", "models", "optimisers", "penalties", "schedules", "tasks"),
-    *("needs", "revision"),
+    "data_sets",
+    "methods",
+    "models",
+    "needs",
+    "optimisers",
+    "penalties",
+    "revision",
+    "schedules",
+    "tasks",
 ]
 
 
