@@ -42,9 +42,7 @@ def _lazily(module: str, name: str) -> Callable[[], Mapping[str, Any]]:
 
 
 #: How a file of ``nets/methods`` defines a method.
-_METHOD = re.compile(
-    r'^(\w+) = (?:\w+_m|M)ethod\(\n    (?:name=)?"([a-z][a-z0-9-]*)",$(.*?)^\)$', re.M | re.S
-)
+_METHOD = re.compile(r'^(\w+) = (?:\w+_m|M)ethod\(\s*(?:name=)?"([\w-]+)",(.*?)^\)$', re.M | re.S)
 
 
 @cache
