@@ -1,6 +1,7 @@
 """The command `lottery`: light help, sentences for bad input, the files it writes."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -55,9 +56,15 @@ def test_every_command_has_a_summary(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     printed = capsys.readouterr().out
-    for path in COMMANDS.glob("[a-z]*.py"):
-        assert path.stem.replace("_", "-") in printed
-        assert path.read_text().split('"""')[1].strip()
+    commands = dict(
+        found
+        for path in COMMANDS.glob("[a-z]*.py")
+        for found in re.findall(r'^def ([a-z]\w*)\(.*?"""(.*?)$', path.read_text(), re.M | re.S)
+    )
+    assert {"play", "compare", "sweep", "report", "query", "methods", "data", "export"} <= commands.keys()
+    for name, summary in commands.items():
+        assert name.replace("_", "-") in printed
+        assert summary.strip()
 
 
 def test_version(capsys):
