@@ -10,8 +10,6 @@ from pathlib import Path
 
 from cyclopts import App, Parameter
 
-from concave_sparsity.stages import sentence
-
 COMMANDS = Path(__file__).parent / "commands"
 
 
@@ -45,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         make_app()(list(arguments) if arguments is not None else None)
     except (ValueError, TypeError, OSError, RuntimeError) as error:
+        from concave_sparsity.stages import sentence  # brings numpy, which help does without
+
         print(f"lottery: {sentence(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
