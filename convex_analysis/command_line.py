@@ -8,8 +8,6 @@ from importlib.metadata import version
 
 from cyclopts import App
 
-from concave_sparsity.stages import sentence
-
 COMMANDS = {
     "demo": "Recover a mask by l1 and by a concave penalty, with bounds, errors and the certified optimum.",
     "solve": "Solve a concave-penalised problem and report the solution with its certificates.",
@@ -39,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         status = make_app()(list(arguments) if arguments is not None else None, result_action="return_value")
     except (ValueError, TypeError, OSError, RuntimeError) as error:
+        from concave_sparsity.stages import sentence  # brings numpy, which help does without
+
         print(f"convex-analysis: {sentence(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:

@@ -41,7 +41,7 @@ def test_where_it_runs_is_no_part_of_what_it_is():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"density": 0.0}, r"density must be in \(0, 1\], got 0.0"),
+        ({"density": 0.0}, r"density must be in \(0, 1\], a share of the weights, got 0.0"),
         ({"density": 1.5}, "density must be in"),
         ({"density": float("nan")}, "density must be in"),
         ({"epochs": -1}, "epochs must be at least 1, got -1"),

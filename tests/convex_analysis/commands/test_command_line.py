@@ -489,18 +489,21 @@ def test_errors_of_the_system_are_said_without_their_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "command"), [("convex_analysis", "convex-analysis demo"), ("nets", "lottery tasks")]
+    ("program", "module", "name"),
+    [
+        ("convex-analysis", "convex_analysis.commands.demo", "demo"),
+        ("lottery", "nets.commands.catalogue", "tasks"),
+    ],
 )
-def test_ctrl_c_is_said(package, command, capsys, monkeypatch) -> None:
+def test_ctrl_c_is_said(program, module, name, capsys, monkeypatch) -> None:
     from importlib import import_module
 
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    program, name = command.split()
-    monkeypatch.setattr(import_module(f"{package}.commands.{name}"), name, interrupted)
+    monkeypatch.setattr(import_module(module), name, interrupted)
     with pytest.raises(SystemExit) as ended:
-        import_module(f"{package}.command_line").main([name])
+        import_module(f"{module.split('.')[0]}.command_line").main([name])
     assert ended.value.code == 130
     assert capsys.readouterr().err == f"{program}: stopped\n"
 
