@@ -168,11 +168,14 @@ class Search(BestFirst[Node]):
         halves.repeats[:] = 0
         halves.upper[2 * row, column] = below
         halves.lower[2 * row + 1, column] = above
-        row, column = np.arange(twice.size), np.repeat(column, 2)
-        lower, upper, spare = (part[row, column] for part in (halves.lower, halves.upper, halves.spare))
+        self._renew(minorant, halves, np.arange(twice.size), np.repeat(column, 2))
+        return halves, minorant
+
+    def _renew(self, minorant: Envelope, batch: Batch, row: np.ndarray, column: np.ndarray) -> None:
+        """Make the minorant anew along the coordinates in which boxes have changed, one entry a change."""
+        lower, upper, spare = (part[row, column] for part in (batch.lower, batch.upper, batch.spare))
         changed = envelope(self.penalty, self.relaxation.scale[column], lower, upper, spare)
         minorant.replace(row, column, changed)
-        return halves, minorant
 
     def _look_ahead(self, box: Batch, minorant: Envelope, distance: Vector) -> np.ndarray:
         """Return the column along which both halves of a box gain most, of those that promise something."""
@@ -255,9 +258,7 @@ class Search(BestFirst[Node]):
             ends.lower[row[above], column[above]] = start[above]
             ends.upper[row[~above], column[~above]] = start[~above]
             ends.x[row, column] = start
-            lower, upper, spare = (part[row, column] for part in (ends.lower, ends.upper, ends.spare))
-            changed = envelope(self.penalty, self.relaxation.scale[column], lower, upper, spare)
-            lines.replace(row, column, changed)
+            self._renew(lines, ends, row, column)
             _, _, may = self._bound(ends, lines, steering.PROBE_GAP * missing)
             left = np.where(above, ends.upper[row, column], ends.lower[row, column])
             left = np.where(may, left, start)

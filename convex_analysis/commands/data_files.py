@@ -60,12 +60,14 @@ def read_vector(source: str, default_keys: tuple[str, ...]) -> NDArray[Any]:
     return values
 
 
-def read_data(x: str, y: str, drop: Sequence[str] = ()) -> tuple[Any, NDArray[Any], list[str]]:
-    """Return X, y and the features' names; y is a file, or the name of a column of the CSV file x.
+def read_data(
+    x: str, y: str, drop: Sequence[str] = (), offset: str | None = None
+) -> tuple[Any, NDArray[Any], list[str], NDArray[Any] | None]:
+    """Return X, y, the features' names, and the offset; y and offset may be columns of the CSV file x.
 
     Parameters
     ----------
-    x, y
+    x, y, offset
         Sources.
     drop
         Columns of the CSV file x to leave out.
@@ -76,27 +78,25 @@ def read_data(x: str, y: str, drop: Sequence[str] = ()) -> tuple[Any, NDArray[An
         One sentence with the file and the remedy.
     """
     path = _split(x)[0]
-    if not _is_table(path):
-        if drop:
-            raise ValueError(f"--drop names columns of a CSV file; {x} is none.")
+    columns: dict[str, NDArray[Any]] = {}
+    if _is_table(path):
+        table = _read_table(path)
+        for name in drop:
+            _column_of(table, x, name, "--drop ")
+        for source in (y, offset):
+            if source is not None and not _split(source)[0].exists():
+                columns[source] = _column_of(table, x, source)
+        left_out = {*drop, *columns}
+        names, X = _numbers(path, table[[name for name in table.columns if str(name) not in left_out]])
+    elif drop:
+        raise ValueError(f"--drop names columns of a CSV file; {x} is none.")
+    else:
         X, names = read_design(x)
-        return X, read_vector(y, ("y",)), names
-    table = _read_table(path)
-    for name in drop:
-        _column_of(table, x, name, "--drop ")
-    is_column = not _split(y)[0].exists()
-    column = _column_of(table, x, y) if is_column else None
-    left_out = [*drop, y] if is_column else list(drop)
-    names, X = _numbers(path, table[[name for name in table.columns if str(name) not in left_out]])
-    return X, read_vector(y, ("y",)) if column is None else column, names
 
+    def vector(source: str, key: str) -> NDArray[Any]:
+        return columns[source] if source in columns else read_vector(source, (key,))
 
-def read_column(x: str, source: str, default_keys: tuple[str, ...]) -> tuple[NDArray[Any], bool]:
-    """Return a vector from a file or a column of the CSV file x, and whether it was such a column."""
-    path = _split(x)[0]
-    if _split(source)[0].exists() or not _is_table(path):
-        return read_vector(source, default_keys), False
-    return _column_of(_read_table(path), x, source), True
+    return X, vector(y, "y"), names, None if offset is None else vector(offset, "offset")
 
 
 def _column_of(table: Any, x: str, name: str, option: str = "") -> NDArray[Any]:

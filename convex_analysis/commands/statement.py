@@ -165,16 +165,12 @@ class Statement:
         """
         import numpy as np
 
-        from convex_analysis.commands.data_files import read_column, read_data, read_labels, read_vector
+        from convex_analysis.commands.data_files import read_data, read_labels, read_vector
         from convex_analysis.commands.standard_units import StandardUnits
         from convex_analysis.problems import MaskProblem, RegressionProblem
 
         kind = self.problem or ("mask" if wants_mask or self.theta is not None else "regression")
-        offset, is_column = (
-            (None, False) if self.offset is None else read_column(self.x, self.offset, ("offset",))
-        )
-        drop = (*self.drop, self.offset) if is_column and self.offset is not None else self.drop
-        X, y, names = read_data(self.x, self.y, drop)
+        X, y, names, offset = read_data(self.x, self.y, self.drop, self.offset)
         y, labels = read_labels(y, self.loss, self.y)
         fit_intercept = kind == "regression" if self.fit_intercept is None else self.fit_intercept
         common: dict[str, Any] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -146,30 +147,10 @@ OPTIONS = (
 
 
 def regrowth(setting: Setting, density: float, grow: str) -> Regrowth:
-    """Return the hook; see `find_by_regrowth`."""
+    """Return the hook, from a random mask of the density; `grow`: see `Regrowth`."""
     o = setting.options
     start = select(criteria.random(setting), setting.layout, setting.count(density), o["distribution"])
     return Regrowth(start, grow, o["drop"], o["end"], o["updates"])
-
-
-def find_by_regrowth(search: Search, grow: str) -> Iterable[Found]:
-    """Train once for every density from a random mask of that density, dropping and growing weights.
-
-    Parameters
-    ----------
-    search : Search
-        With the `OPTIONS` above.
-    grow : str
-        "gradient" or "random"; see `Regrowth`.
-    """
-
-    def one(density: float) -> Found:
-        hook = regrowth(search, density, grow)
-        search.train(hook)
-        report = search.reported()
-        return search.found(hook.mask, density, report=report)
-
-    return search.each(one)
 
 
 def gmp_mask(setting: Setting, density: float) -> GradualPruning:
@@ -180,16 +161,21 @@ def gmp_mask(setting: Setting, density: float) -> GradualPruning:
     )
 
 
-def find_gmp(search: Search) -> Iterable[Found]:
-    """Train once for every density, pruning along a cubic."""
+def find_sparse(search: Search, mask: Callable[[Setting, float], SparseTraining]) -> Iterable[Found]:
+    """Train once for every density under the hook that `mask` makes; its last mask is the ticket's."""
 
     def one(density: float) -> Found:
-        hook = gmp_mask(search, density)
+        hook = mask(search, density)
         search.train(hook)
         report = search.reported()
         return search.found(hook.mask, density, report=report)
 
     return search.each(one)
+
+
+def find_gmp(search: Search) -> Iterable[Found]:
+    """Train once for every density, pruning along a cubic."""
+    return find_sparse(search, gmp_mask)
 
 
 GMP = Method(
@@ -211,7 +197,7 @@ GMP = Method(
 
 def find_set(search: Search) -> Iterable[Found]:
     """Train a sparse network of changing connections, grown at random."""
-    return find_by_regrowth(search, "random")
+    return find_sparse(search, partial(regrowth, grow="random"))
 
 
 SET = Method(
@@ -219,7 +205,7 @@ SET = Method(
     summary="sparse evolutionary training: drop by magnitude, grow at random",
     reference="Mocanu et al., Nature Communications 2018, arXiv 1707.04780",
     find=find_set,
-    mask=lambda setting, density: regrowth(setting, density, "random"),
+    mask=partial(regrowth, grow="random"),
     cost=lambda density, epochs, options: epochs,
     options=OPTIONS,
     granularities=("weight",),
@@ -228,7 +214,7 @@ SET = Method(
 
 def find_rigl(search: Search) -> Iterable[Found]:
     """Train a sparse network of changing connections, grown where the gradient is largest."""
-    return find_by_regrowth(search, "gradient")
+    return find_sparse(search, partial(regrowth, grow="gradient"))
 
 
 RIGL = Method(
@@ -236,7 +222,7 @@ RIGL = Method(
     summary="rigged lottery: drop by magnitude, grow by gradient",
     reference="Evci et al., Rigging the lottery, ICML 2020, arXiv 1911.11134",
     find=find_rigl,
-    mask=lambda setting, density: regrowth(setting, density, "gradient"),
+    mask=partial(regrowth, grow="gradient"),
     cost=lambda density, epochs, options: epochs,
     options=OPTIONS,
     granularities=("weight",),

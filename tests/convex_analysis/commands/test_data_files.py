@@ -15,7 +15,7 @@ def test_npy_and_npz(tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", Y)
     np.savez(tmp_path / "data.npz", X=X, y=Y, other=X + 1)
     for x, y in (("x.npy", "y.npy"), ("data.npz", "data.npz"), ("data.npz:X", "data.npz:y")):
-        design, target, names = read_data(str(tmp_path / x), str(tmp_path / y))
+        design, target, names, _ = read_data(str(tmp_path / x), str(tmp_path / y))
         np.testing.assert_array_equal(design, X)
         np.testing.assert_array_equal(target, Y)
         assert names == ["0", "1", "2"]
@@ -36,11 +36,11 @@ def test_csv_with_and_without_names(tmp_path: Path) -> None:
     )
     np.savetxt(tmp_path / "bare.csv", X, delimiter=",")
     np.savetxt(tmp_path / "y.csv", Y, delimiter=",")
-    design, target, names = read_data(str(tmp_path / "named.csv"), "y")
+    design, target, names, _ = read_data(str(tmp_path / "named.csv"), "y")
     np.testing.assert_array_equal(design, X)
     np.testing.assert_array_equal(target, Y)
     assert names == ["a", "b", "c"]
-    design, target, names = read_data(str(tmp_path / "bare.csv"), str(tmp_path / "y.csv"))
+    design, target, names, _ = read_data(str(tmp_path / "bare.csv"), str(tmp_path / "y.csv"))
     np.testing.assert_array_equal(design, X)
     np.testing.assert_array_equal(target, Y)
     assert names == ["0", "1", "2"]
@@ -183,7 +183,7 @@ def test_what_is_wrong_with_a_table_is_told_with_its_place(
 
 def test_columns_left_out(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("id,a,b,y\np1,1,2,0\np2,3,4,1\n")
-    design, target, names = read_data(str(tmp_path / "x.csv"), "y", ["id"])
+    design, target, names, _ = read_data(str(tmp_path / "x.csv"), "y", ["id"])
     np.testing.assert_array_equal(design, [[1.0, 2.0], [3.0, 4.0]])
     assert names == ["a", "b"]
     np.testing.assert_array_equal(target, [0, 1])
