@@ -27,6 +27,11 @@ def unlocked(function: F) -> F:
     return _jit(function, {**_OPTIONS, "nogil": True})
 
 
+def exact(function: F) -> F:
+    """Compile likewise to code that rounds operation by operation, in the order written."""
+    return _jit(function, {**_OPTIONS, "fastmath": False})
+
+
 def _jit(function: F, options: dict[str, Any]) -> F:
     try:
         return numba.jit(cache=True, **options)(function)  # type: ignore[no-any-return]

@@ -29,7 +29,7 @@ from concave_sparsity import L1, Log, Penalty
 from figures import stored
 from nets.configuration import Training
 from nets.lottery import find_tickets, retrain
-from nets.masking.relaxed_mask import critical_step, proximal_table, table_places
+from nets.masking.relaxed_mask import critical_step, look_up, proximal_table
 from nets.masking.selection import select
 from nets.methods.method import Method
 from nets.search import Found, Search
@@ -152,12 +152,11 @@ class VariedMask(Hook):
         found = loop.flat.layout.groups.threshold(self.h, target)
         if found is None:
             return
-        places = table_places(self.h / found.clamp(min=torch.finfo(self.h.dtype).tiny))
         table = self.table
         if v.graduated:
             done = min(1.0, share / v.descent)
             table = torch.lerp(self.straight, self.table, done)
-        self.mask = table[places]
+        look_up(table, self.h / found.clamp(min=torch.finfo(self.h.dtype).tiny), self.mask)
 
 
 def method_of(variant: Variant) -> Method:

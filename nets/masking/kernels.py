@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from concave_sparsity.compilation import compiled
+from concave_sparsity.compilation import compiled, exact
 
 
 @compiled
@@ -70,3 +71,29 @@ def held_sgd(
         if nesterov:
             move = slope + momentum * move
         weights[i] = (weight - lr * move) * m
+
+
+@exact
+def curvature(squares: Any, weights: Any, out: Any) -> None:
+    """Write sqrt(squares) weights^2 to `out`; shape (n,) each."""
+    for i in range(out.size):
+        out[i] = math.sqrt(squares[i]) * weights[i] * weights[i]
+
+
+@compiled
+def look_up(table: Any, bits: Any, first: int, shift: int, out: Any) -> None:
+    """Write the entry of a table that the leading bits of each number stand for, from `first` on."""
+    last = table.size - 1
+    for i in range(out.size):
+        place = (bits[i] - first) >> shift
+        out[i] = table[min(max(place, 0), last)]
+
+
+@compiled
+def above_half(mask: Any) -> int:
+    """Return how many entries lie above one half."""
+    count = 0
+    half = mask.dtype.type(0.5)
+    for i in range(mask.size):
+        count += mask[i] > half
+    return count

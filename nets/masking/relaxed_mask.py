@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -170,7 +169,13 @@ class RelaxedMask(Hook):
         weights, groups = loop.flat.weights, loop.flat.layout.groups
         if isinstance(groups, Channels):
             return groups.priced(self._of_units.sqrt(), self.mask)
-        h = torch.sqrt(self._squares, out=out).mul_(weights).mul_(weights)
+        h = torch.empty_like(self._squares) if out is None else out
+        if _compiles(h):
+            from nets.masking import kernels  # torch's root of zero takes twenty times as long as others
+
+            kernels.curvature(self._squares.numpy(), weights.detach().numpy(), h.numpy())
+        else:
+            torch.sqrt(self._squares, out=h).mul_(weights).mul_(weights)
         return groups.share(h)
 
     def final(self, loop: Course) -> Tensor:
@@ -219,7 +224,7 @@ class RelaxedMask(Hook):
             middle = found.clamp(min=torch.finfo(h.dtype).tiny)
         last = None if self.given else groups.last(h, middle)
         whole = torch.isinf(h) if isinstance(groups, Channels) else None  # what is not for sale
-        torch.index_select(self._table, 0, table_places(h.div_(middle)), out=self.mask)
+        look_up(self._table, h.div_(middle), self.mask)
         if last is not None:
             places, emptied = last
             self.mask[places] = torch.where(emptied, 1.0, self.mask[places])
@@ -252,10 +257,17 @@ class RelaxedMask(Hook):
         self.curves.load(state["curves"])
 
 
+def _compiles(values: Tensor) -> bool:
+    """Return whether compiled passes can take these values: on a processor, float32 or float64."""
+    return values.device.type == "cpu" and values.dtype in masked_step.TYPES
+
+
 def _above_half(mask: Tensor) -> Tensor:
     """Return how many entries lie above one half, shape ()."""
-    if mask.device.type == "cpu" and mask.dtype in (torch.float32, torch.float64):
-        return torch.tensor(np.count_nonzero(mask.numpy() > 0.5))  # torch takes five times as long
+    if _compiles(mask):
+        from nets.masking.kernels import above_half
+
+        return torch.tensor(above_half(mask.view(-1).numpy()))
     return (mask > 0.5).sum()
 
 
@@ -272,7 +284,7 @@ def critical_step(penalty: Penalty) -> float:
 
 
 def proximal_table(penalty: Penalty, critical: float) -> Tensor:
-    """Return the boxed proximal point of 1 for the ratios h / h_critical that `table_places` addresses.
+    """Return the boxed proximal point of 1 for the ratios h / h_critical that `look_up` tells apart.
 
     Each entry is taken at the middle of its ratios, at the step ``critical * h_critical / h``: the first half
     is what falls to one half or below, the second what stays.
@@ -286,8 +298,8 @@ def proximal_table(penalty: Penalty, critical: float) -> Tensor:
     return table
 
 
-def table_places(ratio: Tensor) -> Tensor:
-    """Return the entry of `proximal_table` for every ratio h / h_critical, in place; shape and sizes kept.
+def look_up(table: Tensor, ratio: Tensor, out: Tensor) -> None:
+    """Write the entry of a `proximal_table` for every ratio h / h_critical to `out`; the ratios are used up.
 
     The leading bits of a positive float are its octave and its part of it, so no logarithm is taken. A ratio
     between two entries belongs to the lower, and so does the border itself: 1 is the last of what falls.
@@ -298,5 +310,11 @@ def table_places(ratio: Tensor) -> Tensor:
         ratio = ratio.to(torch.float32)
         bits, mantissa, one = ratio.view(torch.int32), 23, 127
     shift = mantissa - (PARTS.bit_length() - 1)
-    first = (one - OCTAVES // 2) << mantissa
-    return bits.sub_(first + 1).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
+    first = ((one - OCTAVES // 2) << mantissa) + 1
+    if _compiles(table):
+        from nets.masking import kernels  # in one pass; torch takes four
+
+        kernels.look_up(table.numpy(), bits.numpy(), first, shift, out.numpy())
+        return
+    places = bits.sub_(first).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
+    torch.index_select(table, 0, places, out=out)

@@ -16,6 +16,7 @@ from nets.masking.course import Entries, SparseTraining
 from nets.masking.layout import tied, unwrapped
 from nets.masking.shadow import Shadow
 from nets.training.loop import Hook
+from nets.training.optimisers import LOOK, flush_denormals
 
 #: Masks that act at present, by their optimisers, which alone keep them alive.
 _ACTING: WeakKeyDictionary[torch.optim.Optimizer, weakref.ref[Steps]] = WeakKeyDictionary()
@@ -279,6 +280,8 @@ class Steps(Entries):
         if self._skipped:
             return
         self.step += 1
+        if self.step % LOOK == 0:
+            flush_denormals(optimiser)
         for hook in self._hooks:
             hook.after_step(self)  # type: ignore[arg-type]
         if self.step == self.steps:

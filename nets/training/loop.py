@@ -17,7 +17,7 @@ from nets.training import distributed
 from nets.training.evaluation import evaluate
 from nets.training.flat_model import FlatModel
 from nets.training.forward_backward import ForwardBackward
-from nets.training.optimisers import learning_rates, optimiser
+from nets.training.optimisers import LOOK, flush_denormals, learning_rates, optimiser
 
 
 class Hook:
@@ -275,6 +275,8 @@ class Loop:
                             optimiser.step()
                             gradients.zero_()
                         self.step += 1
+                        if self.step % LOOK == 0:
+                            flush_denormals(optimiser)
                         for act in after:
                             act(self)
                         if self.step >= until:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nets import registry
 from nets.configuration import Training
@@ -61,6 +61,22 @@ def _adaptive(
 
 def _fused(parameters: list[nn.Parameter]) -> bool:
     return all(p.device.type in FUSED and p.dtype in (torch.float32, torch.float64) for p in parameters)
+
+
+#: Running means of gradients, in the words of torch's optimisers, and steps between two looks at them.
+MEANS, LOOK = ("momentum_buffer", "exp_avg", "grad_avg"), 100
+
+
+def flush_denormals(optimiser: torch.optim.Optimizer) -> None:
+    """Set running means of gradients to zero where they are too small to be normal numbers.
+
+    Under a mask entry of zero a weight has no gradient, and its momentum shrinks by a constant factor at each
+    step; after some 800 it is below 1e-38, where processors take many times as long over a number.
+    """
+    for state in optimiser.state.values():
+        for mean in map(state.get, MEANS):
+            if isinstance(mean, Tensor) and mean.device.type == "cpu" and mean.is_floating_point():
+                mean.masked_fill_(mean.abs() < torch.finfo(mean.dtype).tiny, 0.0)
 
 
 #: Share of the peak at which the one-cycle schedule starts and (far below) at which it ends.

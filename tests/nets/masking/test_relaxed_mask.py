@@ -10,7 +10,7 @@ from users_own import UsersOwn
 import nets
 from concave_sparsity import L1, MCP, SCAD, Arctan, CappedL1, Exponential, Fraction, Log, Lq
 from nets.configuration import Training
-from nets.masking.relaxed_mask import PARTS, POINTS, RelaxedMask, critical_step, proximal_table, table_places
+from nets.masking.relaxed_mask import PARTS, POINTS, RelaxedMask, critical_step, look_up, proximal_table
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Loop
 
@@ -41,7 +41,7 @@ def test_table_is_a_rising_mask_in_the_box(penalty):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_table_places_cut_every_octave_into_equal_parts(dtype):
+def test_a_table_cuts_every_octave_into_equal_parts(dtype):
     ratio = torch.tensor(
         [1.0, 1 + 0.5 / PARTS, 1 + 1 / PARTS, 1 + 1.5 / PARTS, 2.0, 0.75, 0.0, 1e30], dtype=dtype
     )
@@ -56,8 +56,15 @@ def test_table_places_cut_every_octave_into_equal_parts(dtype):
         0,
         POINTS - 1,
     ]
-    assert table_places(ratio.clone()).tolist() == expected
-    assert 0 <= int(table_places(torch.tensor([float("nan")], dtype=dtype))) < POINTS
+    places = torch.arange(POINTS, dtype=dtype)
+    out = torch.empty(len(expected), dtype=dtype)
+    look_up(places, ratio.clone(), out)
+    assert out.tolist() == expected
+    generic = torch.empty(len(expected), dtype=torch.int64)  # as on a GPU
+    look_up(places.to(torch.int64), ratio.clone(), generic)
+    assert generic.tolist() == expected
+    look_up(places, torch.tensor([float("nan")], dtype=dtype), out[:1])
+    assert 0 <= out[0] < POINTS
 
 
 def loop_of(blobs, conv_net, hook, training=TRAINING, seed=0):
