@@ -33,7 +33,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
-play: $(VENV)/.installed ## both acts: a mask with certificates, then tickets on real images (4 minutes on 2 cores)
+play: $(VENV)/.installed ## both acts: a mask with certificates, then tickets on real images (about a minute on 2 cores)
 	@echo "Act one: a sparse mask, with proofs"
 	@$(BIN)/convex-analysis demo
 	@echo "Act two: lottery tickets in a network, on images of digits"

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 FIRST = 1.5  # seconds of silence before the first line, or the bar
 LONGEST = 30.0  # between two lines
@@ -39,6 +39,21 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
+
+
+def refuse_fractions(app: Any, commands: Any, arguments: Any) -> None:
+    """Refuse 1.5 where a whole number belongs, which the command line would round; a hook of its settings.
+
+    Raises
+    ------
+    ValueError
+        Naming the option and the value.
+    """
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)) and float not in get_args(argument.hint):
+            for token in argument.tokens:
+                if "." in token.value and not token.value.rstrip("0").endswith("."):
+                    raise ValueError(f"{argument.name} takes a whole number, got {token.value}")
 
 
 @contextmanager

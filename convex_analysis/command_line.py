@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App
+if TYPE_CHECKING:
+    from cyclopts import App
 
 COMMANDS = {
     "demo": "Recover a mask by l1 and by a concave penalty, with bounds, errors and the certified optimum.",
@@ -18,15 +19,26 @@ COMMANDS = {
 
 def make_app() -> App:
     """Return the command-line application; a command's file is imported when it is called."""
+    from importlib.metadata import version
+
+    from cyclopts import App
+
     app = App(
         name="convex-analysis",
         help="Solve sparse models with concave penalties, and certify what is found.",
         version=lambda: version("concave-sparsity"),
         suppress_keyboard_interrupt=False,  # said by `main`
+        config=_refuse_fractions,
     )
     for name, summary in COMMANDS.items():
         app.command(f"convex_analysis.commands.{name}:{name}", name=name, help=summary)
     return app
+
+
+def _refuse_fractions(*given: Any) -> None:
+    from concave_sparsity.stages import refuse_fractions  # brings numpy, which help does without
+
+    refuse_fractions(*given)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

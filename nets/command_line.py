@@ -1,25 +1,34 @@
-"""The command `lottery`: every public function in ``nets/commands`` is a command, its first line the help."""
+"""The command `lottery`: every public function in ``nets/commands`` is a command, its first line the help.
+
+Nothing is imported here: Ctrl-C is heard from the first moment.
+"""
 
 from __future__ import annotations
 
 import ast
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+if TYPE_CHECKING:
+    from cyclopts import App
 
 COMMANDS = Path(__file__).parent / "commands"
 
 
 def make_app() -> App:
     """Return the command-line application with all commands."""
+    from importlib.metadata import version
+
+    from cyclopts import App, Parameter
+
     app = App(
         name="lottery",
         help="Find lottery tickets with concave regularizers, and compare them with their rivals.",
         version=lambda: version("concave-sparsity"),
         suppress_keyboard_interrupt=False,  # said by `main`
+        config=_refuse_fractions,
         default_parameter=Parameter(negative_iterable=()),
     )
     for function, module, text in sorted(_functions()):
@@ -33,6 +42,12 @@ def _functions() -> Iterator[tuple[str, str, str]]:
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 yield node.name, file.stem, (ast.get_docstring(node) or "").split("\n")[0]
+
+
+def _refuse_fractions(*given: Any) -> None:
+    from concave_sparsity.stages import refuse_fractions  # brings numpy, which help does without
+
+    refuse_fractions(*given)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -152,7 +152,8 @@ class Play(Training):
         Glob patterns of parameters to leave unmasked.
     granularity : str
         What shares one mask entry: "weight"; "N:M", e.g. "2:4": of M consecutive weights N are kept, so the
-        density is N / M; "channel": a neuron, channel or attention head with all its weights.
+        density is N / M; "channel": a neuron, channel or attention head with all its weights; "kernel",
+        "square" or "package.module:function": blocks (`nets.registry.granularities`).
     options : mapping of str to scalar
         Options of the method (`lottery methods NAME` lists them); kept as sorted pairs.
     control : str

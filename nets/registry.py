@@ -7,7 +7,7 @@
 
 makes ``--task "quantile(0.9)"`` work wherever the module is imported; a package brings the same by an entry
 point of the group "concave_sparsity.tasks". There is one registry for each of methods, models, data sets,
-penalties, tasks, optimisers and schedules. This module imports no torch.
+penalties, tasks, granularities, optimisers and schedules. This module imports no torch.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from concave_sparsity.registry import Registry, is_import_path, key
 
 __all__ = [
     "data_sets",
+    "granularities",
     "methods",
     "models",
     "needs",
@@ -77,6 +78,12 @@ data_sets = Registry(
     "the path of an image folder or 'package.module:factory'",
 )
 tasks = Registry("task", "tasks", _lazily("nets.tasks", "TASKS"), "a nets.Task or 'package.module:TASK'")
+granularities = Registry(
+    "granularity",
+    "granularities",
+    lambda: {n: f"nets.granularity.blocks:{n}" for n in ("kernel", "square")},
+    "'package.module:function'",
+)
 optimisers = Registry(
     "optimiser", "optimisers", lambda: {n: f"nets.training.optimisers:{n}" for n in ("sgd", "adam", "adamw")}
 )

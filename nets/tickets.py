@@ -74,6 +74,9 @@ class Ticket:
         penalty = str(self.metadata.get("penalty") or "")
         layers = self.layer_densities
         thin, thick = (end(layers, key=lambda name: layers[name]) for end in (min, max))
+        span = f"from {100 * layers[thin]:.3g}% of {thin} to {100 * layers[thick]:.3g}% of {thick}"
+        if layers[thin] == layers[thick]:
+            span = f"{100 * layers[thin]:.3g}% of {thin}" + " and of every other" * (len(layers) > 1)
         cost = self.metadata.get("search_epochs", self.metadata.get("epochs"))
         lines = [
             f"Ticket: {self.kept:,} of {self.total:,} maskable weights ({100 * self.density:.3g}%), "
@@ -83,8 +86,7 @@ class Ticket:
             + (f" on {where}" if where else "")
             + (f", seed {self.metadata['seed']}" if "seed" in self.metadata else "")
             + (f", search of {float(cost):g} epochs" if isinstance(cost, (int, float)) else ""),
-            f"  {len(layers)} masked layer{'s' * (len(layers) > 1)}: from {100 * layers[thin]:.3g}% of "
-            f"{thin} to {100 * layers[thick]:.3g}% of {thick}",
+            f"  {len(layers)} masked layer{'s' * (len(layers) > 1)}: {span}",
             "  next: nets.retrain(ticket, model, data), ticket.hold(model, optimiser), ticket.save(path)",
         ]
         return "\n".join(lines)

@@ -273,8 +273,9 @@ def compare(
             raise ValueError(
                 f"there are options of method {name}, which is not compared; compared are {', '.join(names)}"
             )
-    if workers != 1 and any(registry.methods.is_local(name) for name in names):
-        workers = 1  # a method that no module holds is not known in other processes
+    local = any(map(registry.methods.is_local, names)) or registry.granularities.is_local(play.granularity)
+    if local and workers != 1:
+        workers = 1  # what no module holds is not known in other processes
     whole = replace(play, method="dense", density=1.0, granularity="weight")
     dense = [replace(whole, seed=seed) for seed in chosen_seeds]
     planned = plan([replace(play, seed=seed) for seed in chosen_seeds], names, densities, controls, own)

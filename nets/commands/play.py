@@ -53,6 +53,12 @@ def play(
         from nets.storage.atomic import write_bytes
         from nets.training.distributed import processes, rank
 
+    for path in (save, save_network):
+        if path is not None and path.suffix != ".safetensors":
+            raise ValueError(
+                f"{path} is written as safetensors: name it {path.with_suffix('.safetensors').name} "
+                "(lottery export makes other forms of it)"
+            )
     set_threads(1)
     console = Console()
     chosen = settings.play(option)

@@ -1,1 +1,1 @@
-"""What shares one mask entry: a weight alone, N of M neighbouring weights, or a unit with all its weights."""
+"""What shares one mask entry: a weight, N of M neighbours, a block, or a unit with all its weights."""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from nets import registry
 from nets.data import AnyData
+from nets.granularity.blocks import Blocks
 from nets.granularity.channels import Channels
 from nets.granularity.groups import Groups
 from nets.granularity.layers import LayerDensities
@@ -46,7 +48,8 @@ def groups_of(
     pair = n_and_m(name)
     if pair is not None:
         return NOfM(*pair, model, layout)
-    assert granularity_kind(name) == "channel"
+    if granularity_kind(name) == "block":
+        return Blocks(name, registry.granularities.find(name), layout)
     if data is None:
         raise ValueError("granularity channel tries the network on inputs: give a batch")
     x = data[:4] if isinstance(data, Tensor) else data.example(4)

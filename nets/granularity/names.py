@@ -1,14 +1,17 @@
-"""The names of granularities: "weight", "2:4", "channel", "channel:flops". This module imports no torch."""
+"""The names of granularities: "weight", "2:4", "channel", "channel:flops", blocks. It imports no torch."""
 
 from __future__ import annotations
 
 import re
 from typing import TypeVar
 
+from concave_sparsity.registry import is_import_path, key
+from nets import registry
+
 Density = TypeVar("Density")
 
 #: Kinds, as methods declare them.
-KINDS = ("weight", "n:m", "channel")
+KINDS = ("weight", "n:m", "block", "channel")
 
 #: What the density of whole units is a share of, after a colon: "channel" is "channel:weights".
 BUDGETS = ("weights", "flops")
@@ -16,6 +19,8 @@ BUDGETS = ("weights", "flops")
 
 def granularity_name(text: str) -> str:
     """Return the name in its one spelling: "weight", "channel", "channel:flops", or "2:4" without spaces.
+
+    Blocks have a name of `nets.registry.granularities`, or "package.module:function".
 
     Raises
     ------
@@ -27,10 +32,15 @@ def granularity_name(text: str) -> str:
         return name
     if name == "channel:weights":
         return "channel"
-    match = re.fullmatch(r"(\d+)\s*:\s*(\d+)", name)
+    if is_import_path(own := text.strip()) and not own.startswith(("weight:", "channel:")):
+        return own
+    if name in registry.granularities:
+        return key(name)
+    match = re.fullmatch(r"(\d+):(\d+)", name)
     if match is None:
         raise ValueError(
-            f'granularity must be "weight", "channel", "channel:flops" or N:M such as "2:4", got {text!r}'
+            f'granularity must be "weight", "channel", "channel:flops", N:M such as "2:4", blocks '
+            f"({', '.join(registry.granularities)}) or 'package.module:function' of them, got {text!r}"
         )
     n, m = int(match[1]), int(match[2])
     if not 1 <= n < m:
@@ -40,7 +50,9 @@ def granularity_name(text: str) -> str:
 
 def granularity_kind(name: str) -> str:
     """Return which of `KINDS` a name is of."""
-    return "n:m" if n_and_m(name) is not None else name.partition(":")[0]
+    if name in ("weight", "channel", "channel:flops"):
+        return name.partition(":")[0]
+    return "block" if n_and_m(name) is None else "n:m"
 
 
 def n_and_m(name: str) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from concave_sparsity import L1, Penalty
 from nets.configuration import Scalar
 from nets.granularity.channels import Channels
+from nets.granularity.names import KINDS
 from nets.masking.course import Setting, SparseTraining
 from nets.masking.laws import (
     Clipped,
@@ -300,7 +301,7 @@ CONCAVE = Method(
     needs=("penalty",),
     options=OPTIONS,
     density_follows=follows,
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
     revision=1,
 )
 
@@ -319,6 +320,6 @@ L1_MASK = Method(
     cost=cost,
     options=OPTIONS,
     density_follows=follows,
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
     revision=1,
 )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nets.granularity.names import KINDS
 from nets.masking.course import Course, Setting
 from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
@@ -112,7 +113,7 @@ L0 = Method(
         Option("descent", 0.5, "share of the training over which the density wanted falls"),
         Option("lam", 0.0, "weight of the expected l0 norm; 0: steered to the density"),
     ),
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
     revision=1,
 )
 
@@ -184,5 +185,5 @@ CONTINUOUS_SPARSIFICATION = Method(
         Option("lam", 0.0, "weight of the sum of the mask in the objective; 0: steered to the density"),
         Option("rounds", 1, "trainings, each going on with the survivors of the last"),
     ),
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )

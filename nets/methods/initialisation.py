@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from nets.granularity.names import KINDS
 from nets.masking.course import Scoring, Setting, SparseTraining
 from nets.masking.selection import select
 from nets.methods.method import DISTRIBUTION, Method, Option
@@ -33,7 +34,7 @@ RANDOM = Method(
     mask=random_mask,
     cost=lambda density, epochs, options: 0.0,
     options=(DISTRIBUTION,),
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )
 
 
@@ -60,7 +61,7 @@ SNIP = Method(
         DISTRIBUTION,
     ),
     chain=True,
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )
 
 
@@ -90,7 +91,7 @@ GRASP = Method(
         DISTRIBUTION,
     ),
     chain=True,
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )
 
 
@@ -132,5 +133,5 @@ SYNFLOW = Method(
     cost=lambda density, epochs, options: 0.0,
     needs=("gradients",),
     options=(Option("rounds", 100, "pruning rounds"),),
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )

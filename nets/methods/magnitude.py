@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from nets.granularity.names import KINDS
 from nets.masking.course import Course, SparseTraining
 from nets.masking.selection import select
 from nets.methods.method import DISTRIBUTION, Method, Option
@@ -71,7 +72,7 @@ MAGNITUDE = Method(
         Option("rewinding", "weights", "what goes back: weights, or the learning-rate alone"),
     ),
     chain=True,
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )
 
 
@@ -93,5 +94,5 @@ IMP = Method(
         DISTRIBUTION,
     ),
     chain=True,
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )

@@ -86,8 +86,9 @@ class Method:
     fixed_density : float or None
         For methods that cannot choose: the density they always have (dense: 1).
     granularities : tuple of str
-        What may share a mask entry: "weight", "n:m", "channel" (`nets.granularity`). A method that chooses
-        its mask by `nets.masking.selection.select` can do N:M.
+        What may share a mask entry: "weight", "n:m", "block", "channel" (`nets.granularity`). A method that
+        chooses its mask by `nets.masking.selection.select` can do N:M; one whose scores are entries', too,
+        blocks and channels.
     density_follows : callable
         (options) -> whether with these options the density follows from them instead of being asked for.
     revision : int

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from concave_sparsity import largest
+from nets.granularity.names import KINDS
 from nets.masking.course import Course, Setting, SparseTraining
 from nets.masking.selection import select
 from nets.methods.method import DISTRIBUTION, Method, Option
@@ -191,7 +192,7 @@ GMP = Method(
         Option("updates", 50, "number of pruning steps in between"),
         DISTRIBUTION,
     ),
-    granularities=("weight", "n:m", "channel"),
+    granularities=KINDS,
 )
 
 

@@ -119,6 +119,10 @@ def _values(name: str, value: Any) -> list[Any]:
         if high - low >= MOST:
             raise ValueError(f"{name} = {value!r} has {high - low + 1:,} values; {MOST:,} are the most")
         return list(range(low, high + 1))
+    if isinstance(value, str) and ".." in value:
+        raise ValueError(
+            f'{name} = {value!r} is no range of whole numbers; one is written "0..3", both included'
+        )
     if isinstance(value, list) and name in LISTS:
         return value if value and all(isinstance(item, list) for item in value) else [value]
     if isinstance(value, list):

@@ -81,7 +81,7 @@ class Wanted:
     granularity : str
         What shares one mask entry: "weight"; "N:M", e.g. "2:4", whose density is N / M whatever is asked;
         "channel": neurons, channels and attention heads as a whole; "channel:flops": the same, and densities
-        are shares of the operations of one inference.
+        are shares of the operations of one inference; "kernel", "square" or a partition of your own: blocks.
     budget : str
         In place of densities: "flops:0.3" keeps units that do at most 0.3 of the masked layers' operations,
         "weights:0.3" is the density 0.3. Granularity and densities are then as it says.

@@ -15,41 +15,34 @@ from nets.command_line import COMMANDS, main
 HEAVY = ("torch", "numpy", "matplotlib", "pandas", "scipy", "sklearn", "cvxpy", "numba")
 
 
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys\n"
-        "from nets.command_line import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit as e:\n    assert not e.code\n"
-        f"heavy = [m for m in {HEAVY!r} if m in sys.modules]\n"
-        "assert not heavy, heavy\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+STEPS = f"""
+import contextlib, io, sys
+def unloaded(after, *names):
+    heavy = sorted({{*names}} & sys.modules.keys())
+    assert not heavy, f"{{after}} imports {{heavy}}"
+def help_of(*command):
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        main([*command, "--help"])
+    return printed.getvalue()
+import nets
+dir(nets)
+unloaded("nets", *{HEAVY!r})
+from nets.command_line import main
+unloaded("the command, which hears Ctrl-C from the first moment", "cyclopts", "rich")
+assert "compare" in help_of()
+unloaded("help", *{HEAVY!r})
+for command in ("play", "compare", "methods"):
+    assert "Usage" in help_of(command)
+    unloaded(f"help of {{command}}", "torch")
+nets.find_ticket, nets.compare
+unloaded("the torch side", "cvxpy", "numba")
+"""
+
+
+def test_what_is_not_needed_yet_is_not_imported():
+    """One process, from what imports least to what imports most."""
+    done = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "compare" in done.stdout
-
-
-@pytest.mark.parametrize("command", ["play", "compare", "methods"])
-def test_help_of_a_command_does_not_import_torch(command):
-    code = (
-        "import sys\n"
-        "from nets.command_line import main\n"
-        f"try:\n    main([{command!r}, '--help'])\nexcept SystemExit as e:\n    assert not e.code\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_importing_nets_is_light():
-    code = "import sys, nets; dir(nets); heavy = [m for m in %r if m in sys.modules]; assert not heavy, heavy"
-    subprocess.run([sys.executable, "-c", code % (HEAVY,)], check=True)
-
-
-def test_torch_side_imports_no_convex_machinery():
-    code = (
-        "import sys, nets; nets.find_ticket; nets.compare; assert not {'cvxpy', 'numba'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_command_has_a_summary(capsys):
@@ -84,6 +77,22 @@ def test_methods_lists_all_and_shows_one(capsys, monkeypatch):
         assert not stop.value.code
         printed = capsys.readouterr().out
         assert all(word in printed for word in words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["play", "--epochs", "1.5"], "--epochs takes a whole number, got 1.5"),
+        (["sweep", "x.toml", "--workers", "0.5"], "--workers takes a whole number, got 0.5"),
+        (["play", "--save", "t.pt"], "t.pt is written as safetensors: name it t.safetensors"),
+        (["play", "--save-network", "net.bin"], "net.bin is written as safetensors: name it net.safetensors"),
+    ],
+)
+def test_what_would_be_rounded_or_misnamed_is_refused(arguments, told, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 1
+    assert told in capsys.readouterr().err
 
 
 def test_play_writes_the_ticket(capsys, tmp_path):

@@ -24,6 +24,7 @@ REGISTRIES = (
     registry.data_sets,
     registry.penalties,
     registry.tasks,
+    registry.granularities,
     registry.optimisers,
     registry.schedules,
 )

@@ -6,6 +6,7 @@ import time
 
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 
 import nets
@@ -92,6 +93,17 @@ def test_every_column_of_a_result_is_documented(capsys):
     text = printed(capsys, "query")
     assert "asked_density" in text
     assert "train_loss" in text
+
+
+def test_a_ticket_of_equal_layers_says_so():
+    linear = torch.nn.Linear(4, 2)
+    masks = {"weight": torch.tensor([[True, True, False, False]] * 2)}
+    ticket = nets.Ticket(masks, linear.state_dict())
+    assert "1 masked layer: 50% of weight\n" in str(ticket)
+    twice = nets.Ticket(
+        {**masks, "other": masks["weight"]}, {**linear.state_dict(), "other": linear.weight.detach()}
+    )
+    assert "2 masked layers: 50% of weight and of every other\n" in str(twice)
 
 
 def test_a_ticket_prints_itself_in_five_lines():

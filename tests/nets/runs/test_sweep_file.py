@@ -66,6 +66,7 @@ def test_fields_that_are_lists():
         ("density = [0.1, 2]", r"density must be in \(0, 1\]"),
         ("seed = []", "leaves nothing to run"),
         ("seed = '5..2'", "empty range"),
+        ("seed = '0...3'", r"no range of whole numbers; one is written \"0..3\", both included"),
         ("method = 'impp'", "unknown method 'impp'"),
         ("penalty = 'log(0)'", "eps"),
         ("epochs = 1.5", "epochs must be a whole number"),
