@@ -105,8 +105,8 @@ MEMORY = 16.0
 SHORT = 2048
 # Columns for which room is made at first (address space alone).
 FIRST_CAPACITY = 1024
-# Working columns are kept side by side, and scratch memory between solves, up to this size; else rows are
-# gone through in parts of about that.
+# Working columns are kept side by side, scratch memory between solves, and a Gram matrix made for a search
+# around sparse columns, up to this size; else rows are gone through in parts of about that.
 KEPT_BYTES = 1 << 26
 PART_BYTES = 1 << 22
 # Smaller scratch arrays are asked of the system; a buffer this many times too large is left for others.

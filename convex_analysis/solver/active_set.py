@@ -304,12 +304,14 @@ class ActiveSet:
         """Search around a point; None where that was done already, is too dear, or found nothing better."""
         if not self.search or self._pattern(found.x) == self.searched.get(exchanges):
             return None
+        exact = self.model.exact(trace.predictor)
+        if exact is None:
+            return None
         assert isinstance(penalty, Separable)
         if self._allowed == np.inf:
             self._allowed = steering.REFINING * self._work
         W = self.model.working.columns
         scale, rest = abs(self.objective), self._allowed - self._work
-        exact = self.model.exact(trace.predictor)
         search = LocalSearch(exact, penalty, self.lower[W], self.upper[W], scale, tolerance, rest)
         better = search.run(found.x, found.gradient, left, exchanges)
         self.searched[exchanges] = self._pattern(better.x)

@@ -96,8 +96,13 @@ class ColumnsModel:
         """Say that there is nothing more exact: all is in float64."""
         return False
 
-    def exact(self, z: Vector) -> GramModel:
-        """Return the same model with a Gram matrix, for a search that looks at all pairs of columns."""
+    def exact(self, z: Vector) -> GramModel | None:
+        """Return the same model with a Gram matrix, for a search that looks at all pairs of columns.
+
+        None where there are so many that it would take more memory, and time, than all else.
+        """
+        if 8 * self.working.size**2 > steering.KEPT_BYTES:
+            return None
         model = GramModel(self.fit)
         model.update(self.working.columns, z)
         return model

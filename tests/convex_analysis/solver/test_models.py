@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from concave_sparsity import L1, MCP, Log, Lq
-from convex_analysis import RegressionProblem, majorize_minimize, path
+from convex_analysis import RegressionProblem, majorize_minimize, path, steering
 from convex_analysis.solver.model_columns import ColumnsModel, model_for
 from convex_analysis.solver.model_gram import GramModel
 from convex_analysis.solver.model_moments import MomentsModel
@@ -39,6 +39,25 @@ def test_concave_problems_on_sparse_columns(penalty, refine):
     assert found.converged
     assert problem.stationarity(found.x, found.intercept) <= found.tolerance * (1 + 1e-6)
     assert (np.diff(found.objectives) <= 1e-13 * np.abs(found.objectives[:-1])).all()
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_no_gram_matrix_is_made_of_more_sparse_columns_than_fit(refine, monkeypatch):
+    problem = RegressionProblem(WIDE, SIGNAL, penalty=MCP(3.0), lam=0.003, fit_intercept=True)
+    sizes = []
+    update = GramModel.update
+    monkeypatch.setattr(
+        GramModel, "update", lambda model, new, z: (sizes.append(new.size), update(model, new, z))[1]
+    )
+    assert majorize_minimize(problem, refine=refine).converged
+    assert max(sizes) > 20, "no search on a Gram matrix to leave out"
+    limit = 8 * 20**2
+    monkeypatch.setattr(steering, "KEPT_BYTES", limit)
+    sizes.clear()
+    found = majorize_minimize(problem, refine=refine)
+    assert found.converged
+    assert problem.stationarity(found.x, found.intercept) <= found.tolerance * (1 + 1e-6)
+    assert 8 * max(sizes, default=0) ** 2 <= limit
 
 
 @pytest.mark.parametrize(
