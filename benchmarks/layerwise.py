@@ -3,7 +3,7 @@
     python benchmarks/layerwise.py layers      # every solver on the same moments of every layer
     python benchmarks/layerwise.py networks    # nets.prune with its defaults, and what the network keeps
     python benchmarks/layerwise.py units       # whole channels and heads, beside magnitude and random ones
-    python benchmarks/layerwise.py report      # tables of the stored results, into benchmarks/README.md
+    python benchmarks/layerwise.py report      # tables of the stored results, into all pages that show them
 
 "layers" takes the moments of each layer's inputs in the dense network, prunes the layer by every solver at
 every density (the count is the layer's, as each solver shares it out), and notes the relative error of the
@@ -30,13 +30,14 @@ from typing import Any
 import cyclopts
 import numpy as np
 import torch
-from convex_report import environment, store
 from filelock import FileLock
-from layerwise_networks import ENCODER, KEPT, SUBJECTS, TRAINED, Subject, subject
-from layerwise_report import section, summary
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import nets
+from benchmarks.convex_report import environment
+from benchmarks.layerwise_networks import ENCODER, KEPT, SUBJECTS, TRAINED, Subject, subject
 from concave_sparsity import L1, MCP, SCAD, CappedL1, Exponential, Log, Lq, Penalty
 from nets.layerwise import Calibration, layer_solver
 from nets.layerwise.moments import gather
@@ -47,8 +48,6 @@ from nets.storage.atomic import write_bytes
 
 app = cyclopts.App(name="layerwise.py", help=__doc__)
 RESULTS = Path(__file__).resolve().parents[1] / "figures" / "results"
-README = Path(__file__).resolve().with_name("README.md")
-BEGIN, END = "<!-- layerwise: begin -->", "<!-- layerwise: end -->"
 
 Matrix = NDArray[np.float64]
 Density = float | str
@@ -472,15 +471,10 @@ def units(
 
 @app.command
 def report() -> None:
-    """Write the tables of the stored results into benchmarks/README.md, and what the figure shows."""
-    rows = [Store(RESULTS / f"layerwise_{part}.json").rows for part in ("layers", "networks")]
-    store(summary(rows[0], SUBJECTS), RESULTS / "layerwise_summary.json")
-    text = README.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    README.write_text(
-        f"{head}{BEGIN}\n\n{section(*rows, SUBJECTS, ENCODER)}\n\n{END}{tail}", encoding="utf-8"
-    )
+    """Write the tables of the stored results into every page that shows them: `python -m figures.tables`."""
+    from figures import tables
+
+    tables.write()
 
 
 if __name__ == "__main__":

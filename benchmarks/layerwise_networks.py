@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from layerwise_text import other_packages, sample, standard_library
 from torch import Tensor, nn
 
 import nets
+from benchmarks.layerwise_report import ENCODER
+from benchmarks.layerwise_text import other_packages, sample, standard_library
 from nets.data import load
 from nets.models import build
 
@@ -65,7 +66,6 @@ TRAINED: dict[str, tuple[str, str, float, dict[str, Any]]] = {
         {"epochs": 25, "batch_size": 32, "optimiser": "adamw", "lr": 1e-3, "warm_up": 2.0},
     ),
 }
-ENCODER = "all-MiniLM-L6-v2"
 SUBJECTS = (*TRAINED, ENCODER)
 #: Training samples, and sentences, that a calibration takes.
 SAMPLES, SENTENCES = 1000, 1024

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from convex_report import markdown
 from scipy.stats import binom
+
+from benchmarks import convex_report
 
 Rows = Sequence[dict[str, Any]]
 #: Places in a layer's stored figures.
@@ -15,6 +16,8 @@ CALIBRATION, HELD_OUT, SECONDS = 0, 1, 2
 
 #: Solvers that a layer must have been pruned by at every density to count in tables of means and sums.
 CORE = ("concave", "concave, path", "l1", "alps", "sparsegpt", "sparsegpt+refit")
+
+ENCODER = "all-MiniLM-L6-v2"
 
 #: Goals for the sentence encoder: the rival, at which densities, and the largest ratio of errors.
 GOALS: tuple[tuple[str, tuple[float | str, ...], float], ...] = (
@@ -26,6 +29,11 @@ GOALS: tuple[tuple[str, tuple[float | str, ...], float], ...] = (
     ("alps", (0.5, 0.3, 0.2, "2:4"), 1.0),
     ("l1", (0.5, 0.3, 0.2), 0.65),
 )
+
+
+def markdown(lines: Rows, columns: dict[str, str]) -> str:
+    """Return a table, nothing where it would be empty."""
+    return convex_report.markdown(lines, columns) if lines else ""
 
 
 def median_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
@@ -77,36 +85,44 @@ def complete(rows: Rows, subject: str, methods: Sequence[str]) -> set[tuple[int,
     return set.intersection(*by_cell.values()) if by_cell else set()
 
 
-def error_table(rows: Rows, subject: str) -> str:
-    """Return the mean relative errors on held-out data, methods by densities, over layers that all have."""
-    methods = in_order([row for row in rows if row["subject"] == subject])
-    common = complete(rows, subject, CORE)
-    if not common:
-        return ""
+def layer_table(rows: Rows, subject: str, place: int) -> str:
+    """Return the mean errors on held-out data, or the sums of processor seconds a seed, methods by densities.
+
+    Over the layers that the methods of `CORE` have pruned at all densities (over all, where there are none
+    such); a cell that lacks some of them is over those that it has, whose number stands in brackets.
+    """
     mine = [row for row in rows if row["subject"] == subject]
+    common = complete(rows, subject, CORE) or {(r["seed"], layer) for r in mine for layer in r["layers"]}
+    seeds = len({seed for seed, _ in common})
     lines = []
-    for method in methods:
+    for method in in_order(mine):
         line: dict[str, Any] = {"method": method}
         for density in densities(mine):
             values = [
-                figures[HELD_OUT]
+                figures[place]
                 for row in mine
                 if row["method"] == method and row["density"] == density
                 for layer, figures in row["layers"].items()
                 if (row["seed"], layer) in common
             ]
-            if len(values) == len(common):
-                line[named(density)] = f"{statistics.fmean(values):.4f}"
+            if values:
+                told = f"{sum(values) / seeds:.3g}" if place == SECONDS else f"{statistics.fmean(values):.4f}"
+                part = f" ({len(values)} of them)" if len(values) < len(common) else ""
+                line[named(density)] = told + part
         if len(line) > 1:
             lines.append(line)
     columns = {"method": "method"} | {named(d): named(d) for d in densities(mine)}
-    seeds = len({seed for seed, _ in common})
-    head = f"{subject}: {len(common)} layers in all, {seeds} seed{'s' * (seeds > 1)}"
-    return f"{head}\n\n{markdown(lines, columns)}"
+    if not lines:
+        return ""
+    counted = [f"{n} {word}{'s' * (n > 1)}" for n, word in ((len(common), "layer"), (seeds, "seed"))]
+    return f"{subject}: {counted[0]} in all, {counted[1]}\n\n{markdown(lines, columns)}"
 
 
 def ratio_table(rows: Rows, subjects: Sequence[str], others: Sequence[str]) -> str:
-    """Return medians of the paired ratios of the concave solver's errors by the others', with intervals."""
+    """Return medians of the paired ratios of the concave solver's errors by the others', with intervals.
+
+    Of fewer than three pairs the ratios themselves.
+    """
     lines = []
     for subject in subjects:
         for density in densities([row for row in rows if row["subject"] == subject]):
@@ -115,6 +131,8 @@ def ratio_table(rows: Rows, subjects: Sequence[str], others: Sequence[str]) -> s
                 ratios = paired_layers(rows, subject, density, "concave", other)
                 if len(ratios) >= 3:
                     line[other] = "{:.3f} ({:.3f} to {:.3f})".format(*median_interval(ratios))
+                elif ratios:
+                    line[other] = ", ".join(f"{ratio:.3f}" for ratio in sorted(ratios))
             if len(line) > 2:
                 lines.append(line)
     columns = {"network": "network", "kept": "kept"} | {f"by {name}'s": name for name in others}
@@ -148,29 +166,6 @@ def goal_table(rows: Rows, subject: str) -> str:
     return markdown(lines, columns)
 
 
-def seconds_table(rows: Rows, subject: str) -> str:
-    """Return the processor seconds that the layers all methods have pruned took together, mean over seeds."""
-    mine = [row for row in rows if row["subject"] == subject]
-    methods, common = in_order(mine), complete(rows, subject, CORE)
-    seeds = max(1, len({seed for seed, _ in common}))
-    lines = []
-    for method in methods:
-        line: dict[str, Any] = {"method": method}
-        for density in densities(mine):
-            values = [
-                figures[SECONDS]
-                for row in mine
-                if row["method"] == method and row["density"] == density
-                for layer, figures in row["layers"].items()
-                if (row["seed"], layer) in common
-            ]
-            if len(values) == len(common):
-                line[named(density)] = sum(values) / seeds
-        if len(line) > 1:
-            lines.append(line)
-    return markdown(lines, {"method": "method"} | {named(d): named(d) for d in densities(mine)})
-
-
 def network_table(rows: Rows, subject: str) -> str:
     """Return what whole networks keep: every score; medians of processor seconds and of memory."""
     mine = [
@@ -178,7 +173,7 @@ def network_table(rows: Rows, subject: str) -> str:
         for row in rows
         if row["subject"] == subject
     ]
-    if not mine:
+    if not in_order(mine):
         return ""
     scores = list(mine[0]["scores"])
     parts = []
@@ -200,7 +195,8 @@ def network_table(rows: Rows, subject: str) -> str:
         columns = {"method": "method"} | {named(d): named(d) for d in densities(mine)}
         if score == scores[0]:
             columns |= {"processor seconds": "seconds", "peak memory, MiB": "MiB"}
-        parts.append(f"{subject}, {score} (dense {_spread(dense, score)}):\n\n{markdown(lines, columns)}")
+        told = f" (dense {_spread(dense, score)})" if dense else ""
+        parts.append(f"{subject}, {score}{told}:\n\n{markdown(lines, columns)}")
     return "\n\n".join(parts)
 
 
@@ -214,28 +210,34 @@ def _spread(values: Sequence[float], score: str) -> str:
     return middle if len(values) == 1 else f"{middle} ({text(min(values))} to {text(max(values))})"
 
 
-def section(layers: Rows, networks: Rows, subjects: Sequence[str], encoder: str) -> str:
-    """Return all tables as markdown."""
+def section(layers: Rows, networks: Rows) -> str:
+    """Return all tables as markdown; a heading stands only over what there is."""
     others = ("sparsegpt", "sparsegpt+refit", "alps", "l1", "l1, exchanges", "obc")
-    done = [name for name in subjects if any(row["subject"] == name for row in layers)]
-    parts = [
-        "#### Errors, ours by a rival's\n\n" + ratio_table(layers, done, others),
-        "#### Goals for the sentence encoder\n\n" + goal_table(layers, encoder),
-        "#### Mean relative errors on held-out data\n\n"
-        + "\n\n".join(filter(None, (error_table(layers, name) for name in done))),
-        "#### Processor seconds for the layers of the sentence encoder\n\n" + seconds_table(layers, encoder),
-        "#### Whole networks\n\n" + "\n\n".join(filter(None, (network_table(networks, n) for n in subjects))),
-    ]
-    return "\n\n".join(parts)
+    done, whole = subjects(layers), subjects(networks)
+    parts = {
+        "Errors, ours by a rival's": [ratio_table(layers, done, others)],
+        "Goals for the sentence encoder": [goal_table(layers, ENCODER)],
+        "Mean relative errors on held-out data": [layer_table(layers, name, HELD_OUT) for name in done],
+        "Processor seconds for the layers": [layer_table(layers, name, SECONDS) for name in done],
+        "Whole networks": [network_table(networks, name) for name in whole],
+    }
+    return "\n\n".join(
+        "\n\n".join([f"#### {head}", *filter(None, tables)]) for head, tables in parts.items() if any(tables)
+    )
 
 
-def summary(rows: Rows, subjects: Sequence[str]) -> dict[str, Any]:
+def subjects(rows: Rows) -> list[str]:
+    """Return the networks that were measured, in the order of the rows."""
+    return list(dict.fromkeys(row["subject"] for row in rows))
+
+
+def summary(rows: Rows) -> dict[str, list[dict[str, Any]]]:
     """Return what the figure shows: errors by density, and the families' errors by those of l1.
 
     Errors are medians over layers and seeds with their intervals; ratios are paired by layer and seed.
     """
     errors, against_l1 = [], []
-    for subject in subjects:
+    for subject in subjects(rows):
         mine = [row for row in rows if row["subject"] == subject]
         for method in in_order(mine):
             for density in densities(mine):

@@ -12,16 +12,20 @@ not certified. `python -m figures.tables` writes the table.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from convex_report import store
-from layerwise import RESULTS, RIDGE, grams, versions
-from layerwise_networks import subject
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.convex_report import store
+from benchmarks.layerwise import RESULTS, RIDGE, grams, versions
+from benchmarks.layerwise_networks import subject
 from concave_sparsity import Log
 from convex_analysis import RegressionProblem, global_minimum, majorize_minimize
 from nets.layerwise.rows import LayerProblem, prune_rows

@@ -15,34 +15,18 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.layerwise_report import ENCODER, summary
 from figures import stored
 from figures.stored import RESULTS
 from figures.style import canvas, looks, name_panel
 
-SUMMARY = RESULTS / "layerwise_summary.json"
 SOLVERS = ("concave", "alps", "sparsegpt+refit", "sparsegpt", "l1", "wanda", "magnitude")
 FAMILIES = (
     "concave, path", "log(0.01), path", "log(1), path", "lq(0.5), path", "mcp(2), path", "scad(3.7), path",
     "exponential(4), path",
 )  # fmt: skip
-#: The network of either panel, and how it is called there.
-ENCODER, SMALL = "all-MiniLM-L6-v2", "lenet-300-100 on mnist"
-
-
-def rows() -> dict[str, list[dict[str, Any]]]:
-    """Return what the benchmark has stored.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it was never run; the message says how to.
-    """
-    if not SUMMARY.is_file():
-        raise FileNotFoundError(
-            "No results are stored: run `python benchmarks/layerwise.py layers`, then the same with `report`."
-        )
-    found: dict[str, list[dict[str, Any]]] = json.loads(SUMMARY.read_text())
-    return found
+#: The network of the right panel.
+SMALL = "lenet-300-100 on mnist"
 
 
 def _draw(place: Axes, found: list[dict[str, Any]], subject: str, methods: tuple[str, ...]) -> None:
@@ -68,7 +52,7 @@ def _draw(place: Axes, found: list[dict[str, Any]], subject: str, methods: tuple
 
 def draw() -> Figure:
     """Draw both panels."""
-    found = rows()
+    found = summary(stored_rows("layers"))
     figure, axes = canvas(1, 2, height=3.4)
     left, right = axes[0]
     shown = ENCODER if any(r["subject"] == ENCODER for r in found["errors"]) else SMALL
@@ -89,8 +73,17 @@ SAME = 1e-4
 
 
 def stored_rows(part: str, key: str = "rows") -> list[dict[str, Any]]:
-    """Return what one command of the benchmark has stored."""
-    found: list[dict[str, Any]] = json.loads((RESULTS / f"layerwise_{part}.json").read_text())[key]
+    """Return what one command of the benchmark has stored.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was never run; the message says how to.
+    """
+    file = RESULTS / f"layerwise_{part}.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"No results are stored: run `python benchmarks/layerwise.py {part}`.")
+    found: list[dict[str, Any]] = json.loads(file.read_text())[key]
     return found
 
 

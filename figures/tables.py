@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import channels, inference, own_loop, quantised, small_transformers
+from benchmarks import channels, inference, layerwise_report, own_loop, quantised, small_transformers
 from figures import (
     claims,
     concave_forms,
@@ -93,6 +93,9 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
         stored.read("paper_algorithm"), "digits"
     ),
     ("README.md", "layers"): layerwise.told,
+    ("benchmarks/README.md", "layerwise"): lambda: layerwise_report.section(
+        layerwise.stored_rows("layers"), layerwise.stored_rows("networks")
+    ),
     ("docs/layerwise.md", "missed"): layerwise.missed,
     ("README.md", "layerwise"): lambda: layerwise.network_table(layerwise.FEW, gaps=False),
     ("docs/layerwise.md", "allocations"): layerwise.allocation_table,
@@ -130,6 +133,14 @@ def outdated() -> list[str]:
     return found
 
 
+def write() -> None:
+    """Write every table into its page."""
+    for (page, mark), make in TABLES.items():
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        path.write_text(written(text, mark, make()), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -141,10 +152,7 @@ def main() -> None:
         if differing := outdated():
             sys.exit("not what is stored: " + "; ".join(differing) + ". Run `python -m figures.tables`.")
         return
-    for (page, mark), make in TABLES.items():
-        path = ROOT / page
-        text = path.read_text(encoding="utf-8")
-        path.write_text(written(text, mark, make()), encoding="utf-8")
+    write()
 
 
 if __name__ == "__main__":

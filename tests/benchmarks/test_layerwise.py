@@ -1,20 +1,16 @@
 """The benchmark of layer-wise pruning, over a tiny network and made-up rows."""
 
 import json
-import sys
-from pathlib import Path
+import re
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import layerwise
-import layerwise_networks
-import layerwise_report as report
-import layerwise_rows
-import layerwise_text as text
+from benchmarks import layerwise, layerwise_networks, layerwise_rows
+from benchmarks import layerwise_report as report
+from benchmarks import layerwise_text as text
 
 
 @pytest.fixture
@@ -123,6 +119,16 @@ def test_ratios_are_paired_by_layer_and_seed():
     }  # fmt: skip
 
 
+def whole(method, density, seed, **changes):
+    about = {"subject": NAME, "method": method, "density": density, "seed": seed, "allocation": "layer"}
+    told = {"scores": {"accuracy": 0.9}, "seconds": 1.0, "processor_seconds": 1.0, "peak_mib": 10.0}
+    return about | told | changes
+
+
+#: A line of heads and the one below it, with nothing to follow.
+EMPTY = re.compile(r"^\| ---.*\n(?!\|)", re.MULTILINE)
+
+
 def test_the_report_says_what_the_rows_hold():
     rows = [
         made_up(method, density, seed, np.array([0.01, 0.04]) * factor * (1 + seed))
@@ -130,23 +136,46 @@ def test_the_report_says_what_the_rows_hold():
         for density in (0.5, "2:4")
         for seed in (0, 1)
     ]
-    networks = [
-        {
-            **row,
-            "allocation": "layer",
-            "scores": {"accuracy": 0.9},
-            "seconds": 1.0,
-            "processor_seconds": 1.0,
-            "peak_mib": 10.0,
-        }
-        for row in [*rows, made_up("dense", 1.0, 0, [])]
-    ]
-    shown = report.section(rows, networks, [NAME], NAME)
+    networks = [whole(row["method"], row["density"], row["seed"]) for row in rows] + [whole("dense", 1.0, 0)]
+    rows = [{**row, "subject": report.ENCODER} for row in rows]
+    shown = report.section(rows, networks)
     assert "0.500 (0.500 to 0.500)" in shown
     assert "| sparsegpt | 50% | at most 0.6 | 4 | 0.500 | 0.500 | yes |" in shown
     assert "90.00" in shown
-    summary = report.summary(rows, [NAME])
+    summary = report.summary(rows)
     assert {r["median"][0] for r in summary["against_l1"] if r["method"] == "concave"} == {0.25}
+
+
+def test_every_stored_row_is_shown_and_no_table_is_empty():
+    """Also of networks nobody named, single layers, methods without a rival, and a dense row alone."""
+    layers = [
+        {**made_up(method, density, 0, errors), "subject": subject}
+        for subject, method, density, errors in (
+            ("unheard of", "concave", 0.5, [0.011, 0.012]),
+            ("unheard of", "alps", 0.5, [0.013]),
+            ("unheard of", "obc", "2:4", [0.014]),
+            (report.ENCODER, "wanda", 0.2, [0.015, 0.016]),
+            (report.ENCODER, "magnitude", 0.2, [0.017]),
+        )
+    ]
+    networks = [
+        whole("dense", 1.0, 0, subject="dense alone"),
+        whole("concave", 0.5, 0, subject="no dense", scores={"accuracy": 0.8125}),
+        whole("dense", 1.0, 0, subject="default"),
+        whole("concave", 0.5, 0, subject="default", allocation="default", scores={"accuracy": 0.8249}),
+        whole("concave", "2:4", 0, subject="default", scores={"accuracy": 0.8251}),
+    ]
+    for some, others in product((layers, []), (networks, networks[:1], [])):
+        shown = report.section(some, others)
+        assert not EMPTY.search(shown + "\n")
+        assert bool(shown) == bool(some or len(others) > 1)
+    shown = report.section(layers, networks)
+    # Held-out errors are twice those of calibration; means are over the layers that the main methods share.
+    for cell in ("0.0220", "0.0260", "0.0280", "0.0310", "0.0340 (1 of them)", "81.25", "82.49", "82.51"):
+        assert f"| {cell} |" in shown, cell
+    assert "by alps's" in shown
+    assert "0.846" in shown  # one pair: the ratio itself
+    assert "dense alone" not in shown
 
 
 def test_the_interval_of_a_median_covers_it_as_often_as_it_says():
