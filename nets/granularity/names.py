@@ -49,8 +49,8 @@ def granularity_name(text: str) -> str:
 
 
 def granularity_kind(name: str) -> str:
-    """Return which of `KINDS` a name is of."""
-    if name in ("weight", "channel", "channel:flops"):
+    """Return which of `KINDS` a name is of; "head", which `nets.prune` alone takes, is its own."""
+    if name in ("weight", "channel", "channel:flops", "head"):
         return name.partition(":")[0]
     return "block" if n_and_m(name) is None else "n:m"
 

@@ -129,7 +129,7 @@ class Allocator:
                 problem = self._problem(weights, means, g)
                 counts = [counts[site.name][g] for counts in candidates.values()]
                 for name, mask in zip(candidates, path_supports(problem, self.recipe.penalty, counts)):
-                    new[name][g] = problem.on(mask)
+                    new[name][g] = problem.nearly_on(mask)
             _, _, _, x, y = means
             for name, values in new.items():
                 shift = y - np.einsum("god,gd->go", values, x)
@@ -199,7 +199,7 @@ class Allocator:
             problem = self._problem(weights, means, g, rows)
             counts = [max(1, round(float(share) * problem.total)) for share in shares]
             for place, mask in enumerate(path_supports(problem, self.recipe.penalty, counts)):
-                values = problem.on(mask)
+                values = problem.nearly_on(mask)
                 change = np.einsum("od,od->o", values @ gram[g] - 2.0 * cross[g][rows], values)
                 error[place] += max(float((change + squares[g][rows]).sum()), 0.0)
             energy += float(squares[g][rows].sum())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nets.layerwise.support import choose, damped
+from nets.layerwise.support import choose, conjugate_gradients, damped
 
 RHO = 0.1
 LEAST_RHO = 1e-4
@@ -34,7 +34,8 @@ def prune_layer(
     hessian /= np.outer(scale, scale)
     scaled = weights * scale
     start = split(scaled.astype(np.float32), hessian.astype(np.float32), density)
-    return conjugate_gradients(start, hessian, scaled @ hessian) / scale
+    start = start.astype(np.float64)
+    return conjugate_gradients(start, start != 0, hessian, scaled @ hessian, CONJUGATE_STEPS) / scale
 
 
 def project(weights: NDArray[np.floating], density: float | str) -> NDArray[np.floating]:
@@ -80,26 +81,3 @@ def split(
             d, v, before = start, np.zeros_like(start), start != 0
         inverse = (vectors / (values + rho)) @ vectors.T
     return d
-
-
-def conjugate_gradients(
-    start: NDArray[np.floating], hessian: NDArray[np.float64], right: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the start's values improved on its support: ten steps for all rows at once (algorithm 2).
-
-    The preconditioner is the diagonal of the Hessian, which is one here.
-    """
-    support = start != 0
-    w = start.astype(np.float64)
-    residual = np.where(support, right - w @ hessian, 0.0)
-    direction, square = residual, np.sum(residual * residual, axis=1, keepdims=True)
-    for _ in range(CONJUGATE_STEPS):
-        image = np.where(support, direction @ hessian, 0.0)
-        curvature = np.sum(direction * image, axis=1, keepdims=True)
-        length = np.divide(square, curvature, out=np.zeros_like(square), where=curvature > 0)
-        w = w + length * direction
-        residual = residual - length * image
-        following = np.sum(residual * residual, axis=1, keepdims=True)
-        share = np.divide(following, square, out=np.zeros_like(square), where=square > 0)
-        direction, square = residual + share * direction, following
-    return w

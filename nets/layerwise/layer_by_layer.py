@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -128,12 +128,7 @@ def prune(
         sees data, or sees NaN.
     """
     began = time.perf_counter()
-    try:
-        granularity = "head" if granularity == "head" else granularity_name(granularity)
-    except ValueError:
-        raise ValueError(
-            f'granularity must be "weight", "channel", "head" or N:M such as "2:4", got {granularity!r}'
-        ) from None
+    granularity = _granularity(granularity)
     tried = allocation is None and solver == "concave" and granularity == "weight"
     if allocation is None:
         units_go = granularity_kind(granularity) in ("channel", "head")
@@ -209,6 +204,14 @@ def prune(
     if units is not None:
         metadata |= {"units_kept": units.kept, "units": units.units, "input_shape": units.input_shape}
     return Ticket(masks, state, metadata, seconds=time.perf_counter() - began)
+
+
+def _granularity(text: str) -> str:
+    with suppress(ValueError):
+        name = "head" if text == "head" else granularity_name(text)
+        if granularity_kind(name) != "block":
+            return name
+    raise ValueError(f'granularity must be "weight", "channel", "head" or N:M such as "2:4", got {text!r}')
 
 
 def _refuse_density(granularity: str, density: float) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from concave_sparsity import Penalty
-from nets.layerwise.support import Mask, Weights, least_squares, pattern
+from nets.layerwise.support import Mask, Weights, conjugate_gradients, least_squares, pattern
 
 #: Penalty parameter of the splitting, for a Gram matrix of unit diagonal, and how lam starts and grows.
 RHO = 0.3
@@ -27,6 +27,8 @@ GROWTH = 1.05
 #: Growth while fewer than 2% of the weights have gone: nothing happens there yet.
 FIRST_GROWTH = 1.5
 LARGEST_LAM = 1e6
+#: Steps of `LayerProblem.nearly_on`: 0.04 to 0.3% above the least error on layers of a sentence encoder.
+NEAR_STEPS = 20
 
 #: How many weights stay: of the layer; of each row, shape (out,); or of every group, a pattern "N:M".
 Limit = int | Sequence[int] | NDArray[np.int64] | str
@@ -95,6 +97,25 @@ class LayerProblem:
     def on(self, mask: Mask) -> Weights:
         """Return the minimiser of every row among the weights that vanish outside the mask."""
         return least_squares(self.correlations, self.gram, mask)
+
+    def nearly_on(self, mask: Mask) -> Weights:
+        """Return nearly what `on` does, for comparisons: errors are some tenths of a percent larger.
+
+        By conjugate gradients in single precision, a tenth of the work of a factorisation a row.
+        """
+        scale = np.sqrt(np.diag(self.gram))
+        size = np.sqrt(np.mean(np.square(self.correlations / scale), axis=1, keepdims=True))
+        size = np.where(size > 0, size, 1.0)
+        gram, right, start = (
+            a.astype(np.float32)
+            for a in (
+                self.gram / np.outer(scale, scale),
+                self.correlations / scale / size,
+                np.where(mask, self.weights * scale / size, 0.0),
+            )
+        )
+        found: Weights = conjugate_gradients(start, mask, gram, right, NEAR_STEPS).astype(np.float64)
+        return found * size / scale
 
     def errors(self, weights: Weights) -> Weights:
         """Return v'G v - 2 c'v + squares of each row, shape (out,)."""

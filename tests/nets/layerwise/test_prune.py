@@ -358,6 +358,11 @@ def test_targets_in_a_mapping_are_left_out_where_the_network_takes_none() -> Non
             {"granularity": "row"},
             'granularity must be "weight", "channel", "head" or N:M',
         ),
+        (
+            torch.ones(20, 12),
+            {"granularity": "package.module:blocks"},
+            'granularity must be "weight", "channel", "head" or N:M',
+        ),
         (torch.ones(20, 12), {"allocation": "some"}, "allocation must be one of row, layer, global"),
         (torch.ones(20, 12), {"include": "foo"}, "pattern 'foo' matches no prunable weight"),
     ],

@@ -98,6 +98,18 @@ def test_no_single_exchange_helps_once_the_search_is_over() -> None:
         assert best_error(problem, row, others) >= errors[row] * (1 - 1e-3)
 
 
+def test_values_for_comparisons_are_near_the_exact_ones() -> None:
+    for seed, d in ((0, 40), (1, 150)):
+        problem = layer(seed, rows=30, d=d, n=400)
+        mask = path_support(problem, Log(0.1), 30 * d // 3)
+        mask[0] = False
+        exact, near = problem.on(mask), problem.nearly_on(mask)
+        assert (near[~mask] == 0).all()
+        assert np.isfinite(near).all()
+        assert (problem.errors(near) >= problem.errors(exact) * (1 - 1e-5)).all()
+        assert problem.errors(near).sum() <= 1.01 * problem.errors(exact).sum()
+
+
 def test_rows_done_side_by_side_are_the_same_rows() -> None:
     problem = layer(1, rows=16, d=40, n=200)
     start = path_support(problem, Log(0.1), 320)
