@@ -35,7 +35,10 @@ def prune_layer(
     scaled = weights * scale
     start = split(scaled.astype(np.float32), hessian.astype(np.float32), density)
     start = start.astype(np.float64)
-    return conjugate_gradients(start, start != 0, hessian, scaled @ hessian, CONJUGATE_STEPS) / scale
+    found: NDArray[np.float64] = conjugate_gradients(
+        start, start != 0, hessian, scaled @ hessian, CONJUGATE_STEPS
+    )
+    return found / scale
 
 
 def project(weights: NDArray[np.floating], density: float | str) -> NDArray[np.floating]:
