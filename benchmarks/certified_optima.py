@@ -7,7 +7,8 @@ Signed regression: d Gaussian columns of correlation rho^|i-j|, k coefficients o
 to noise 5. lam is what EBIC chooses on the path without ridge, the box 1.5 times the largest coefficient
 there. Asked is a gap of 1e-3 of the objective at zero. The genes of riboflavin (--data or
 CONCAVE_SPARSITY_DATA) have ten minutes. SCIP (extra `bench`) gets the same problem with |x| as the sum of
-two variables of which one is zero at the minimum.
+two variables of which one is zero at the minimum. Times and limits are of the processor, one core a row, so
+that other work on the machine counts little.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -107,6 +109,7 @@ def scip(problem: RegressionProblem, gap: float, seconds: float) -> tuple[float,
     model.hideOutput()
     for name, value in {"time": seconds, "gap": 0.0, "absgap": gap}.items():
         model.setParam(f"limits/{name}", value)
+    model.setParam("timing/clocktype", 1)  # the processor's
     top = float(problem.upper[0])
     up, down = ([model.addVar(lb=0.0, ub=top) for _ in range(d)] for _ in range(2))
     gram, q = problem.X.T @ problem.X / n, problem.X.T @ problem.y / n
@@ -133,12 +136,13 @@ def measure(cell: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     gap = RELATIVE_GAP * zero
     warm = RegressionProblem(problem.X[:, :5], problem.y, lam=problem.lam, lower=-1.0, upper=1.0)
     global_minimum(warm, max_nodes=50)  # compiles
-    begun = time.perf_counter()
+    begun = time.process_time()
     if cell["solver"] == "SCIP":
         objective, bound, nodes = scip(problem, gap, cell["limit"])
         kept = None
     else:
-        found = global_minimum(problem, gap=gap, max_nodes=10**9, time_limit=cell["limit"])
+        with patch("time.perf_counter", time.process_time):  # what the limit is measured by
+            found = global_minimum(problem, gap=gap, max_nodes=10**9, time_limit=cell["limit"])
         objective, bound, nodes = found.objective, found.lower_bound, found.n_nodes
         kept = found.support.size
     return {
@@ -150,7 +154,7 @@ def measure(cell: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         "gap": max(objective - bound, 0.0) / zero,
         "nodes": nodes,
         "kept": kept,
-        "seconds": time.perf_counter() - begun,
+        "seconds": time.process_time() - begun,
     }
 
 

@@ -12,6 +12,7 @@ import os
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -54,14 +55,10 @@ def _solve(**cell: Any) -> tuple[float, float]:
     """Return the processor seconds taken and the gap reached within the limit of them."""
     from convex_analysis import global_minimum
 
-    problem, allowed = _problem(**cell), LIMIT
-    while True:
-        begun, worked = time.perf_counter(), time.process_time()
-        solution = global_minimum(problem, time_limit=allowed, max_nodes=10**7)
-        elapsed, worked = time.perf_counter() - begun, time.process_time() - worked
-        if solution.status == "optimal" or worked >= 0.9 * LIMIT:
-            return worked, solution.gap
-        allowed = 1.05 * LIMIT * elapsed / worked  # the clock ran on while others had the core
+    problem, begun = _problem(**cell), time.process_time()
+    with patch("time.perf_counter", time.process_time):  # what the limit is measured by
+        solution = global_minimum(problem, time_limit=LIMIT, max_nodes=10**7)
+    return time.process_time() - begun, solution.gap
 
 
 def _tables() -> dict[str, list[list[dict[str, Any]]]]:
