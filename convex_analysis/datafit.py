@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 
@@ -16,6 +16,11 @@ from convex_analysis.losses.loss import Loss, Vector
 
 # What changes with the units of the columns.
 _OF_COLUMNS = ("_first_pass", "squared_norms", "coordinate_curvature", "largest_entries", "_units", "_scaled")
+# Columns this far apart, or this far from length one, are brought together (binary exponents).
+_WIDEST = 10
+_FARTHEST = 30
+# Squares beyond these exponents lose digits or overflow: then the largest entry stands for the norm.
+_SAFE = 480
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,15 +269,11 @@ class DataFit:
             return 0.0
         return -float(self.row_weights @ self.offset)
 
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return what is kept under a name, made at the first call from the data alone."""
-        if name not in self.__dict__:
-            self.__dict__[name] = make()
-        return self.__dict__[name]
-
     def with_linear(self, linear: Vector | None) -> Self:
         """Return the fit with another linear term; what was computed from the data is kept."""
-        return self._changed(linear=linear)
+        other = self._changed(linear=linear)
+        other.__dict__.pop("_scaled", None)
+        return other
 
     def with_ridge(self, ridge: Vector | None) -> Self:
         """Return the fit with another ridge term; what was computed from the data is kept."""
@@ -286,16 +287,48 @@ class DataFit:
         design, y, loss = self.design, self.y, self.loss
         return DataFit(design, y, row_weights, loss, self.fit_intercept, self.offset, self.ridge, self.linear)
 
-    def scaled(self, units: Vector) -> Self:
-        """Return the fit in coordinates ``x_j / units_j``."""
-        other = copy.copy(self)
-        for name in _OF_COLUMNS:
-            other.__dict__.pop(name, None)
-        return other._changed(
-            design=self.design.scaled(units),
-            ridge=None if self.ridge is None else self.ridge * units * units,
-            linear=None if self.linear is None else self.linear * units,
-        )
+    # ---- coordinates in which all columns have about the same length
+
+    def column_units(self, shared: Callable[[Indices], Indices]) -> tuple[Vector | None, float]:
+        """Return a power of two for each column, its norm times which is about one, and the longest norm.
+
+        The norm is ``sqrt(sum_i s_i a_ij^2)``. None in the place of the units where the norms are within a
+        factor of 1000 of each other and not far from one; a zero column has the unit one. ``shared`` gives
+        the exponents of a group one value (`Regulariser.shared`). Made once.
+        """
+        if self._units is not None:
+            return self._units
+        norms = np.sqrt(self.squared_norms)
+        exponents = np.where(norms > 0.0, np.frexp(norms)[1], 0)
+        unsafe = (norms == 0.0) | ~np.isfinite(norms) | (np.abs(exponents) > _SAFE)
+        if unsafe.any():
+            largest = self.largest_entries
+            exponents[unsafe] = np.where(largest[unsafe] > 0.0, np.frexp(largest[unsafe])[1], 0)
+            norms = np.where(unsafe, largest, norms)
+        exponents = shared(exponents)
+        proper = exponents[norms > 0.0]
+        alike = not proper.size or (np.ptp(proper) <= _WIDEST and np.abs(proper).max() <= _FARTHEST)
+        found = (None if alike else np.ldexp(1.0, -exponents), float(norms.max()))
+        self.__dict__["_units"] = found
+        return found
+
+    _units: ClassVar[tuple[Vector | None, float] | None] = None
+
+    def scaled(self, units: Vector) -> DataFit:
+        """Return the fit in coordinates ``x_j / units_j``, made once, with all that is found from it."""
+        if self._scaled is None:
+            other = copy.copy(self)
+            for name in _OF_COLUMNS:
+                other.__dict__.pop(name, None)
+            self.__dict__["_scaled"] = other._changed(
+                design=self.design.scaled(units),
+                ridge=None if self.ridge is None else self.ridge * units * units,
+                linear=None if self.linear is None else self.linear * units,
+                _units=(None, 1.0),
+            )
+        return cast(DataFit, self._scaled)
+
+    _scaled: ClassVar[DataFit | None] = None
 
     def _changed(self, **fields: object) -> Self:
         other = copy.copy(self)

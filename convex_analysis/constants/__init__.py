@@ -12,9 +12,8 @@ from convex_analysis.constants.curvature import (
 )
 from convex_analysis.constants.irrepresentable import Irrepresentable, irrepresentable
 from convex_analysis.constants.normalised_penalty import NormalisedPenalty
-from convex_analysis.constants.restricted_eigenvalue import restricted_eigenvalue
 from convex_analysis.constants.rounding import Rounding
-from convex_analysis.constants.sign_cone import orthant_minimum, sign_cone_minimum
+from convex_analysis.constants.sign_cone import orthant_minimum, restricted_eigenvalue, sign_cone_minimum
 from convex_analysis.constants.slope_lines import SlopeLine, slope_lines
 from convex_analysis.constants.strong_convexity import diagonal_curvature, strong_convexity
 

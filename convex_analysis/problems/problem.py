@@ -13,7 +13,6 @@ from convex_analysis.losses import Loss, loss_named
 from convex_analysis.losses.loss import Vector
 from convex_analysis.problems import validation
 from convex_analysis.regulariser import Grouped, Regulariser, Separable, Strength
-from convex_analysis.scaling import column_units, scaled_fit
 
 if TYPE_CHECKING:
     from concave_sparsity import Penalty
@@ -246,11 +245,11 @@ class Problem:
         on the way there and back; a group has one unit. A problem whose columns are within a factor of 1000
         of each other comes back as it is.
         """
-        units = column_units(self.fit, self.regulariser)[0]
+        units = self.fit.column_units(self.regulariser.shared)[0]
         if units is None:
             return self
         return self.with_parts(
-            fit=scaled_fit(self.fit, units),
+            fit=self.fit.scaled(units),
             units=self.units * units,
             lower=self.lower / units,
             upper=self.upper / units,
@@ -343,7 +342,7 @@ class Problem:
 
     def rounding(self) -> float:
         """Return the size that a gradient which is exactly zero may have after rounding."""
-        return self.fit.rounding(column_units(self.fit, self.regulariser)[1])
+        return self.fit.rounding(self.fit.column_units(self.regulariser.shared)[1])
 
     def require_plain(self, what: str, *, ridge: bool = False, offset: bool = False) -> None:
         """Refuse what theorems and branch and bound do not know: unbounded curvature, ridge, offset.

@@ -15,9 +15,8 @@ from convex_analysis.kernels.gram_descent import minimise
 from convex_analysis.kernels.group_descent import add_rows, face_hessian, group_epochs
 from convex_analysis.losses.loss import Vector
 from convex_analysis.regulariser import Grouped, Regulariser
-from convex_analysis.solver.scratch_memory import Owner, borrow
 from convex_analysis.solver.stacked_set import StackedSet
-from convex_analysis.solver.working_set import WorkingSet
+from convex_analysis.solver.working_set import Owner, WorkingSet, borrow
 from convex_analysis.stacked_design import StackedDesign
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from concave_sparsity import MCP, Log, Lq
 from convex_analysis import RegressionProblem, majorize_minimize
-from convex_analysis.solver.scratch_memory import Owner, borrow
+from convex_analysis.solver.working_set import Owner, borrow
 
 
 def address(array):

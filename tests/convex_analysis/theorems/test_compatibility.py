@@ -10,7 +10,7 @@ from convex_analysis import MaskProblem, theorems
 @thorough(40)
 def test_no_point_below_the_target_is_farther_in_l1(count, record_property):
     def attempt(case):
-        for point in [solve(case.problem, case.target), *level_points(case)[:4]]:
+        for point in [solve(case.problem, case.target), *level_points(case, 4)]:
             yield theorems.T10.check(case.problem, case.target, point)
 
     strategy = cases(noises=(0.0, 1e-3, 0.03, 0.3), lams=(-3, 0.5), min_ones=1, extreme=False)

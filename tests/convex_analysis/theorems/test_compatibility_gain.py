@@ -20,7 +20,7 @@ from convex_analysis import MaskProblem, theorems
 @thorough(15)
 def test_no_point_below_the_target_is_farther_than_the_bound(count, record_property):
     def attempt(case):
-        for point in [solve(case.problem, case.target), *level_points(case)[:3]]:
+        for point in [solve(case.problem, case.target), *level_points(case, 3)]:
             yield theorems.T15.check(case.problem, case.target, point)
 
     strategy = cases(max_features=6, noises=(0.0, 1e-3, 0.03), lams=(-4, -0.5), min_ones=1, extreme=False)

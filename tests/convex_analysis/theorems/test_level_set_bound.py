@@ -33,7 +33,7 @@ def test_no_point_below_the_target_is_farther_than_the_bound(count, record_prope
 @thorough(15)
 def test_with_fewer_samples_the_known_signs_supply_the_convexity(count, record_property):
     def attempt(case):
-        for point in level_points(case)[:4]:
+        for point in level_points(case, 4):
             yield theorems.T2.check(case.problem, case.target, point, signs="always")
 
     margins = search(cases(samples_per_feature=(0.6, 0.8), lams=(-3, 0)), attempt, count)

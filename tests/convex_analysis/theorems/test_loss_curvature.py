@@ -39,7 +39,7 @@ def test_the_bounds_hold_everywhere_in_the_box(count, record_property):
     def attempt(case):
         d = case.target.size
         points = [case.rng.uniform(0, 1, d), case.rng.integers(0, 2, d).astype(float), 1 - case.target]
-        for point in points + level_points(case)[:2]:
+        for point in [*points, *level_points(case, 2)]:
             yield theorems.T12.check(case.problem, case.target, point)
 
     margins = search(cases(losses=("logistic",)), attempt, count)

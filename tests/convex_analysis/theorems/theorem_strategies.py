@@ -1,6 +1,7 @@
 """Problems that try to break the theorems, not only Gaussian ones, and points hard for each bound."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,34 +189,30 @@ def stationary_points(case: Given) -> list[Any]:
     return [solve(case.problem, start) for start in starts]
 
 
-def level_points(case: Given) -> list[np.ndarray]:
-    """Return points with F no larger than at the target, as far from it as simple searches go."""
+def level_points(case: Given, most: int | None = None) -> Iterator[np.ndarray]:
+    """Yield points with F no larger than at the target, as far from it as simple searches go."""
     problem, target = case.problem, case.target
     level = problem.objective(target)
     ends = [solve(problem, target).x, solve(problem, None).x]
     ends += [case.rng.integers(0, 2, target.size).astype(float) for _ in range(4)]
     ends += [case.rng.uniform(0, 1, target.size) for _ in range(3)]
     ends += [np.abs(target - (np.arange(target.size) == j)) for j in range(min(target.size, 4))]
-    points = []
-    for end in ends:
-        if not (end != target).any():
-            continue
+    for end in [end for end in ends if (end != target).any()][:most]:
         direction = end - target
         # Beyond the end, up to the face of the box, and back to the level by bisection.
         moving = direction != 0
         far = float(np.min(1.0 / np.abs(direction[moving])))
-        shares = far * np.linspace(0.0, 1.0, 41)
+        shares = far * np.linspace(0.0, 1.0, 21)
         below = [t for t in shares if problem.objective(np.clip(target + t * direction, 0, 1)) <= level]
         low = max(below, default=0.0)
-        high = min(far, low + far / 40)
-        for _ in range(40):
+        high = min(far, low + far / 20)
+        for _ in range(16):
             middle = 0.5 * (low + high)
             if problem.objective(np.clip(target + middle * direction, 0, 1)) <= level:
                 low = middle
             else:
                 high = middle
-        points.append(np.clip(target + low * direction, 0, 1))
-    return points
+        yield np.clip(target + low * direction, 0, 1)
 
 
 def thorough(quick: int = 40) -> pytest.MarkDecorator:
