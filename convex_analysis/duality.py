@@ -35,11 +35,6 @@ class DualPoint(NamedTuple):
         slack = None if self.slack is None else factor * self.slack
         return DualPoint(factor * self.nu, factor * self.correlation, slack)
 
-    def in_units(self, units: Vector) -> DualPoint:
-        """Return the same point for columns divided by the units."""
-        slack = None if self.slack is None else self.slack / units
-        return DualPoint(self.nu, self.correlation / units, slack)
-
 
 def dual_value(
     problem: Problem,

@@ -38,18 +38,6 @@ def deviance(problem: Problem, solution: Solution) -> float:
     return 2.0 * n * fit
 
 
-def degrees_of_freedom(problem: Problem, solution: Solution) -> int:
-    """Return the number of coefficients that are not zero, plus one for each intercept."""
-    kept, _, intercepts = _sizes(problem, solution)
-    return kept + intercepts
-
-
-def _sizes(problem: Problem, solution: Solution) -> tuple[int, int, int]:
-    """Return how many coefficients are not zero, how many there are, and how many intercepts."""
-    columns = problem.design.intercepts
-    return solution.support.size, problem.n_features - columns, columns + int(problem.fit_intercept)
-
-
 def bic(problem: Problem, solution: Solution) -> float:
     """Return the Bayesian information criterion (Schwarz 1978), corrected for small samples.
 
@@ -78,8 +66,8 @@ def ebic(problem: Problem, solution: Solution, gamma: float = 1.0) -> float:
 
 
 def _criterion(problem: Problem, solution: Solution, gamma: float) -> float:
-    n, (k, d, intercepts) = effective_samples(problem), _sizes(problem, solution)
-    df = k + intercepts
+    n, k, columns = effective_samples(problem), solution.support.size, problem.design.intercepts
+    d, df = problem.n_features - columns, k + columns + int(problem.fit_intercept)
     if k and (df > MOST_PARAMETERS * n or n - df - 1 <= 0):
         return inf
     size = min(k, d // 2)

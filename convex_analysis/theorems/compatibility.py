@@ -10,13 +10,18 @@ from convex_analysis.theorems.theorem import Theorem, few_features, no_worse_tha
 from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
-def cone_hypotheses(case: Case) -> list[Hypothesis]:
-    """Return the hypotheses under which the error of a point no worse than the target lies in a cone."""
-    return [
+def no_worse_in_cone(case: Case, hypotheses: Hypotheses) -> float:
+    """Require that the error of a point no worse than the target is in a cone; return its allowed excess."""
+    hypotheses.require(
         Hypothesis.at_least("k, the number of ones in the target", case.k, 1),
         Hypothesis.above("lam", case.lam, 0.0),
         Hypothesis.below("kappa_N", case.noise_off_support, 1.0),
-    ]
+        few_features(case),
+    )
+    if case.point is None:
+        return 0.0
+    hypotheses.append(no_worse_than_target(case))
+    return case.used_excess + float(case.gradient_rounding.sum())
 
 
 def widened(case: Case, alpha: float, excess: float) -> tuple[float, float]:
@@ -51,11 +56,7 @@ class Compatibility(Theorem):
     formula = "(1 + alpha) 2 (1 + kappa_S)_+ lam k / phi^2"
 
     def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
-        hypotheses.require(*cone_hypotheses(case), few_features(case))
-        excess = 0.0
-        if case.point is not None:
-            hypotheses.append(no_worse_than_target(case))
-            excess = case.used_excess + float(case.gradient_rounding.sum())
+        excess = no_worse_in_cone(case, hypotheses)
         alpha, near = widened(case, case.cone, excess)
         minimum = sign_cone_minimum(case.factor_at_target, case.support, alpha)
         hypotheses.append(Hypothesis.above("phi^2 / k", minimum.value, 0.0))

@@ -7,9 +7,9 @@ import numpy as np
 from convex_analysis.constants import Constant, restricted_eigenvalue, sign_cone_minimum
 from convex_analysis.constants.curvature import Matrix
 from convex_analysis.theorems.case import Case
-from convex_analysis.theorems.compatibility import cone_hypotheses, positive_root, widened
+from convex_analysis.theorems.compatibility import no_worse_in_cone, positive_root, widened
 from convex_analysis.theorems.stationary_bound import stationary
-from convex_analysis.theorems.theorem import Theorem, few_features, no_worse_than_target
+from convex_analysis.theorems.theorem import Theorem, few_features
 from convex_analysis.theorems.verdict import Hypotheses, Hypothesis, Verdict
 
 
@@ -50,11 +50,7 @@ class CompatibilityGain(Theorem):
     formula = "(1 + alpha_c) 2 (1 + kappa_S - c)_+ lam k / phi_c^2"
 
     def _examine(self, case: Case, hypotheses: Hypotheses) -> Verdict:
-        hypotheses.require(*cone_hypotheses(case), few_features(case))
-        excess = 0.0
-        if case.point is not None:
-            hypotheses.append(no_worse_than_target(case))
-            excess = case.used_excess + float(case.gradient_rounding.sum())
+        excess = no_worse_in_cone(case, hypotheses)
         lam, c, factor = case.lam, case.penalty.curvature, case.factor_at_target
         alpha, near = widened(case, case.cone, excess)
         wide = ConeMinimum(case, factor, alpha).shifted(2.0 * lam * c.value)

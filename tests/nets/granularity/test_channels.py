@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from concave_sparsity import Log
+from convex_analysis import MaskProblem
 from nets.analysis.controls import control
 from nets.configuration import Play, Training
 from nets.data import load
@@ -319,3 +321,22 @@ def test_what_cannot_be_shared_out_is_refused(blobs, conv_net):
         )
     with pytest.raises(ValueError, match="edge-popup cannot prune by channel"):
         find_ticket(conv_net(), blobs, "edge-popup", granularity="channel")
+
+
+def test_the_mask_of_a_unit_is_the_mask_of_a_group():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 6, bias=False), nn.ReLU(), nn.Linear(6, 1, bias=False)).double()
+    x, first, last = torch.randn(20, 5).double(), model[0].weight.detach(), model[2].weight.detach()
+    layout = Layout.of(model, maskable(model))
+    alive = torch.arange(6) % 3 != 0
+    kept = layout.segments(Channels(model, layout, x[:1]).expand(alive))
+    masked = [w * m.view_as(w) for w, m in zip((first, last), kept, strict=True)]
+    scores = torch.relu(x @ masked[0].T) @ masked[1].T
+    # Each unit's incoming weights are a group: a ReLU unit is as active under a mask as without it.
+    active = last[0][:, None] * (x @ first.T > 0)[:, :, None] * x[:, None, :]
+    groups = torch.arange(6).repeat_interleave(5).numpy()
+    problem = MaskProblem(
+        active.flatten(1).numpy(), scores[:, 0].numpy(), first.flatten().numpy(), groups=groups
+    )
+    np.testing.assert_allclose(problem.predictor(alive.double().numpy()), scores[:, 0], atol=1e-12)
+    assert scores.abs().max() > 0.0
