@@ -295,45 +295,47 @@ def _length(tensors: Sequence[Tensor]) -> float:
 def held_out_errors(
     dense: nn.Module,
     pruned: nn.Module,
-    sites: Sequence[Site],
+    blocks: Iterable[tuple[Sequence[Site], int | None]],
     data: Calibration | None,
     alive: Mapping[str, Mask],
 ) -> dict[str, float]:
     """Return by name the mean squared change of each layer's outputs, relative to their variance.
 
-    Relative to their mean square where the layer has no bias. Both networks run whole: a layer's inputs are
-    those of the finished network. Of the sites in `alive` only those outputs count.
+    Relative to their mean square where the layer has no bias. A layer's inputs are those of the finished
+    network. The sites come block by block, with the calls after which a pass may end, so that memory holds
+    what one block puts out. Of the sites in `alive` only those outputs count.
     """
+    errors: dict[str, float] = {}
     if data is None:
-        return {}
+        return errors
     own, new = dict(dense.named_parameters()), dict(pruned.named_parameters())
-    sums: dict[str, tuple[int, Tensor]] = {}  # n; per output the sums of change^2, y^2 and y
-    wanted, met = Listener(dense, sites), Listener(pruned, sites)
-    by_path: dict[str, list[Site]] = {}
-    for site in sites:
-        for path in (site.module, *site.ties):
-            by_path.setdefault(path, []).append(site)
-    for call, valid in data.calls(dense):
-        wanted.run(call)
-        met.run(call)
-        for (path, a, a_call, a_out), (_, b, b_call, b_out) in zip(wanted.heard, met.heard):
-            for site in by_path[path]:
-                y = outputs_of(site, a, a_call, a_out, own[site.parameter]).double()
-                change = outputs_of(site, b, b_call, b_out, new[site.parameter]) - y
-                if site.bias:
-                    shift = site.part_of_bias(new[site.bias]) - site.part_of_bias(own[site.bias])
-                    change = change + shift
-                if valid is not None and len(y) == valid.numel():
-                    y, change = y[valid.reshape(-1)], change[valid.reshape(-1)]
-                found = torch.stack([change.square().sum(0), y.square().sum(0), y.sum(0)])
-                n, total = sums.get(site.name, (0, torch.zeros_like(found)))
-                sums[site.name] = n + len(y), total + found
-    errors = {}
-    for name, biased in ((site.name, bool(site.bias)) for site in sites if site.name in sums):
-        n, found = sums[name]
-        error, squares, mean = found[:, torch.from_numpy(alive[name])] if name in alive else found
-        energy = float((squares - mean * mean / n if biased else squares).sum())
-        errors[name] = float(error.sum()) / energy if energy > 0 else 0.0
+    for sites, calls in blocks:
+        sums: dict[str, tuple[int, Tensor]] = {}  # n; per output the sums of change^2, y^2 and y
+        wanted, met = Listener(dense, sites, calls), Listener(pruned, sites, calls)
+        by_path: dict[str, list[Site]] = {}
+        for site in sites:
+            for path in (site.module, *site.ties):
+                by_path.setdefault(path, []).append(site)
+        for call, valid in data.calls(dense):
+            wanted.run(call)
+            met.run(call)
+            for (path, a, a_call, a_out), (_, b, b_call, b_out) in zip(wanted.heard, met.heard):
+                for site in by_path[path]:
+                    y = outputs_of(site, a, a_call, a_out, own[site.parameter]).double()
+                    change = outputs_of(site, b, b_call, b_out, new[site.parameter]) - y
+                    if site.bias:
+                        shift = site.part_of_bias(new[site.bias]) - site.part_of_bias(own[site.bias])
+                        change = change + shift
+                    if valid is not None and len(y) == valid.numel():
+                        y, change = y[valid.reshape(-1)], change[valid.reshape(-1)]
+                    found = torch.stack([change.square().sum(0), y.square().sum(0), y.sum(0)])
+                    n, total = sums.get(site.name, (0, torch.zeros_like(found)))
+                    sums[site.name] = n + len(y), total + found
+        for name, biased in ((site.name, bool(site.bias)) for site in sites if site.name in sums):
+            n, found = sums[name]
+            error, squares, mean = found[:, torch.from_numpy(alive[name])] if name in alive else found
+            energy = float((squares - mean * mean / n if biased else squares).sum())
+            errors[name] = float(error.sum()) / energy if energy > 0 else 0.0
     return errors
 
 

@@ -184,7 +184,8 @@ def prune(
                     )
             outputs.note(name, pruned)
         alive = {} if units is None else {s.name: units.kept_by(s).any(2).reshape(-1) for s in sites}
-        errors = held_out_errors(model, pruned, sites, held_out, alive)
+        passes = [(block, calls) for _, block, calls in blocks]
+        errors = held_out_errors(model, pruned, passes, held_out, alive)
     layers = [replace(layer, held_out=errors.get(layer.name, float("nan"))) for layer in layers]
     certificate = Certificate(tuple(layers), outputs.changes, outputs.total)
     state = {name: tensor.detach().cpu().clone() for name, tensor in pruned.state_dict().items()}
