@@ -33,10 +33,12 @@ EXAMPLES = {
 PRINTED = {
     "diabetes": (),
     "digits": (),
+    "halves": (),
     "prune_without_training": ("--epochs", "1", "--samples", "100", "--densities", "0.2"),
     "sparse_language_model": ("--quick",),
     "sparse_vision_transformer": ("--quick",),
 }
+LONG = ("halves", "prune_without_training")
 
 
 @pytest.fixture(autouse=True)
@@ -87,19 +89,17 @@ def test_an_example_of_models_says_what_it_found(name, says, capsys):
     assert all(words in printed for words in says), printed
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "prune_without_training")) for n in PRINTED]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in PRINTED])
 def test_an_example_runs_and_prints(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, *PRINTED[name]])
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) >= 3
 
 
-@pytest.mark.parametrize("name", ["leukemia", "riboflavin"])
+@pytest.mark.parametrize("name", ["leukemia", "riboflavin", "words"])
 def test_an_example_that_lacks_its_data_says_where_they_are(name, monkeypatch, tmp_path):
     monkeypatch.setenv("CONCAVE_SPARSITY_DATA", str(tmp_path))
-    with pytest.raises(SystemExit, match=r"There is no .*\.npz\. Make it of .* R package"):
+    with pytest.raises(SystemExit, match=r"There is no .*\.npz\. Make it of .*(R package|by date)"):
         runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
 
 

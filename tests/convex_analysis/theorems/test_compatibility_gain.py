@@ -33,7 +33,7 @@ def test_no_point_below_the_target_is_farther_than_the_bound(count, record_prope
 @thorough(30)
 def test_no_stationary_point_is_farther_than_the_bound(count, record_property):
     def attempt(case):
-        for point in stationary_points(case)[:3]:
+        for point in stationary_points(case, 3):
             yield theorems.T19.check(case.problem, case.target, point)
 
     strategy = cases(max_features=6, noises=(0.0, 1e-3, 0.03), lams=(-3, -0.5), min_ones=1, extreme=False)

@@ -175,7 +175,7 @@ def solve(problem: Any, start: Any = None, **limits: Any) -> Any:
         return majorize_minimize(problem, start, **{"max_iter": 300, **limits})
 
 
-def stationary_points(case: Given) -> list[Any]:
+def stationary_points(case: Given, most: int | None = None) -> list[Any]:
     """Return majorize-minimize's ends from several starts."""
     d = case.target.size
     starts = [
@@ -186,7 +186,7 @@ def stationary_points(case: Given) -> list[Any]:
         case.rng.uniform(0, 1, d),
         case.rng.integers(0, 2, d).astype(float),
     ]
-    return [solve(case.problem, start) for start in starts]
+    return [solve(case.problem, start) for start in starts[:most]]
 
 
 def level_points(case: Given, most: int | None = None) -> Iterator[np.ndarray]:
