@@ -130,7 +130,7 @@ def test_no_point_is_below_the_bound_of_branch_and_bound(seed, kind):
 
 @pytest.mark.theorems
 @given(seed=st.integers(0, 10**9), kind=st.sampled_from(KINDS))
-@settings(max_examples=2000)
+@settings(max_examples=settings.get_profile("theorems").max_examples)
 @pytest.mark.filterwarnings("ignore::convex_analysis.ConvergenceWarning")
 def test_no_point_is_below_the_bound_of_branch_and_bound_thousands(seed, kind):
     search(seed, kind)

@@ -25,7 +25,8 @@ def stated(seed, penalty, share):
 
 def examine(seed, penalty, share):
     problem, target, rng = stated(seed, penalty, share)
-    found = majorize_minimize(problem, tol=1e-11)
+    # Steps are many where the penalty all but cancels the curvature.
+    found = majorize_minimize(problem, tol=1e-11, max_iter=20_000)
     x = found.x
     if not x.any():
         return
