@@ -18,7 +18,7 @@ def _one_sample(loss, y):
     return MaskProblem(np.ones((1, 1)), np.array([y]), loss=loss)
 
 
-@thorough(30)
+@thorough(15)
 def test_the_bounds_hold_everywhere_in_the_box_for_hubers_loss(count, record_property):
     """Also T2, T4, T13, T14 and T18, which say something as soon as there is curvature."""
 
@@ -34,7 +34,7 @@ def test_the_bounds_hold_everywhere_in_the_box_for_hubers_loss(count, record_pro
     assert len(margins) > 2 * count
 
 
-@thorough(30)
+@thorough(15)
 def test_the_bounds_hold_everywhere_in_the_box(count, record_property):
     def attempt(case):
         d = case.target.size

@@ -9,7 +9,7 @@ from convex_analysis import MaskProblem, theorems
 ALONE = "target is the only stationary point within |m - target| <="
 
 
-@thorough(40)
+@thorough(20)
 def test_no_stationary_point_is_farther_than_the_bound(count, record_property):
     def attempt(case):
         for point in stationary_points(case):
