@@ -34,8 +34,7 @@ from nets.data import Dataset, load
 from nets.granularity.factory import groups_of
 from nets.masking.layout import Layout, maskable
 from nets.models import build
-from nets.models.flops import count_flops
-from nets.models.narrow import width_for
+from nets.models.flops import count_flops, width_for
 from nets.tickets import Ticket
 
 RESULTS = seed_rows.RESULTS / "channels.jsonl"

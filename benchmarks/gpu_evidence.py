@@ -37,7 +37,7 @@ from nets.lottery import Untrained, find_tickets, is_dense, result_of, retrain_t
 from nets.methods import method
 from nets.models import build
 from nets.runs.environment import environment
-from nets.runs.stored_trainings import StoredTrainings
+from nets.runs.trainings import StoredTrainings
 from nets.tickets import Ticket
 from nets.training.flat_model import FlatModel
 from nets.training.loop import Loop

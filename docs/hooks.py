@@ -45,13 +45,13 @@ def _help(app: Any) -> str:
 
 
 def _results() -> str:
-    from nets.runs.rows import RESULTS
+    from nets.result import RESULTS
 
     return _table(RESULTS)
 
 
 def _metrics() -> str:
-    from nets.runs.rows import METRICS
+    from nets.result import METRICS
 
     return _table(METRICS)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,9 @@ from nets.masking.course import SparseTraining
 from nets.masking.layout import Layout, copied, maskable
 from nets.methods import Method
 from nets.methods import method as named_method
-from nets.metric import ACCURACY, Metric, accuracy_of
+from nets.metric import ACCURACY, Judged, Metric
 from nets.models import build
-from nets.models.flops import FlopCount, inference_flops, training_flops
-from nets.models.narrow import width_for
+from nets.models.flops import FlopCount, inference_flops, training_flops, width_for
 from nets.result import Result
 from nets.search import Found, Search, Wanted
 from nets.search.rounds import fine_tuning
@@ -64,7 +63,7 @@ def device_of(device: str | torch.device) -> torch.device:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Judged):
     """A trained network.
 
     Parameters
@@ -97,16 +96,6 @@ class Trained:
     samples: int = 0
     metric: Metric = ACCURACY
     sizes: Mapping[str, int] | None = None
-
-    @property
-    def test_accuracy(self) -> float:
-        """`test_score`, of a task that is judged by the accuracy."""
-        return accuracy_of(self.test_score, self.metric)
-
-    @property
-    def validation_accuracy(self) -> float:
-        """`validation_score`, of a task that is judged by the accuracy."""
-        return accuracy_of(self.validation_score, self.metric)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the trained network's `state_dict` as a safetensors file, atomically.
@@ -345,7 +334,9 @@ def _tickets(
         metadata["penalty"] = repr(search.penalty)
     if chosen.density_follows(search.options):
         metadata["density_follows"] = True
-    tickets = {found.density: _ticket(found, search, metadata) for found in chosen.find(search)}
+    tickets = {}
+    for found in chosen.find(search):
+        tickets[found.density] = _ticket(found, search, metadata)
     asked = wanted.asked(search.layout)
     if missing := [f"{density:g}" for density in asked if density not in tickets]:
         raise ValueError(
@@ -533,19 +524,7 @@ def is_dense(play: Play) -> bool:
     return named_method(play.method).fixed_density == 1.0 and play.rewind == 0
 
 
-class Scored(Protocol):
-    """A network that was trained and tested, here or elsewhere."""
-
-    @property
-    def test_score(self) -> float:
-        """Of the test part."""
-
-    @property
-    def validation_score(self) -> float:
-        """Of the validation part."""
-
-
-def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Scored) -> Result:
+def result_of(play: Play, ticket: Ticket, trained: Trained, dense: Trained) -> Result:
     """Return the result of a play from its ticket, its retrained network and the dense one."""
     kept, densities = ticket.kept, ticket.layer_densities
     if trained.sizes is not None:

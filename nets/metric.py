@@ -159,3 +159,21 @@ def accuracy_of(score: float, metric: Metric) -> float:
     if metric.name != ACCURACY.name:
         raise AttributeError(f"this task is judged by its {metric.name}, not by the accuracy: read the score")
     return score
+
+
+class Judged:
+    """What has scores of a metric: the accuracies among them by name."""
+
+    test_score: float
+    validation_score: float
+    metric: Metric
+
+    @property
+    def test_accuracy(self) -> float:
+        """`test_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.test_score, self.metric)
+
+    @property
+    def validation_accuracy(self) -> float:
+        """`validation_score`, of a task that is judged by the accuracy."""
+        return accuracy_of(self.validation_score, self.metric)

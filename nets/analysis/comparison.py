@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nets import registry
 from nets.analysis.matching import exceeds, judge, largest_matching_sparsity
-from nets.analysis.series import Series
 from nets.configuration import CONTROLS, Play, check, check_several
 from nets.metric import ACCURACY, Metric
-from nets.result import Result
+from nets.result import Result, Series
 from nets.runs.jobs import Job, Keeping, jobs
 from nets.storage.atomic import write_bytes
 

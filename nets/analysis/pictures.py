@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from concave_sparsity.plot_style import WIDTH, looks
-from nets.analysis.series import row_label
 from nets.metric import Metric
+from nets.result import row_label
 
 
 class Ticket(Protocol):

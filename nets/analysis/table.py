@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 
 from nets.analysis.comparison import Comparison
-from nets.analysis.series import row_label
+from nets.result import row_label
 
 
 def rich_table(comparison: Comparison) -> Table:

@@ -6,7 +6,6 @@ import io
 import math
 import pickle
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +147,12 @@ def _view(told: Any) -> npt.NDArray[Any]:
 
 
 def read_python_batch(
-    folder: Path, file: PublishedFile, verify: bool, label_key: str, n_classes: int
+    folder: Path, file: PublishedFile, verify: bool, n_classes: int
 ) -> tuple[Images, Labels]:
     """Read one pickled batch: images (n, 3, 32, 32) and labels (n,)."""
     path = folder / file.name
     batch = read_pickled_arrays(_content(folder, file, verify), path)
-    pixels: Any = batch.get("data")
+    label_key, pixels = "labels" if n_classes == 10 else "fine_labels", batch.get("data")
     if (
         not isinstance(pixels, np.ndarray)
         or pixels.dtype != np.uint8
@@ -170,11 +169,12 @@ def read_python_batch(
 
 
 def read_binary_batch(
-    folder: Path, file: PublishedFile, verify: bool, label_bytes: int, n_classes: int
+    folder: Path, file: PublishedFile, verify: bool, n_classes: int
 ) -> tuple[Images, Labels]:
-    """Read one file of records, each `label_bytes` label bytes (the last counts) and 3072 pixels."""
+    """Read one file of records: a label byte (of CIFAR-100 two, the fine one last), 3072 pixels."""
     path = folder / file.name
     content = _content(folder, file, verify)
+    label_bytes = 1 if n_classes == 10 else 2
     record = label_bytes + PIXELS
     if not content or len(content) % record:
         raise ValueError(
@@ -182,18 +182,6 @@ def read_binary_batch(
         )
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, record)
     return records[:, label_bytes:].reshape(-1, *SHAPE), labels(records[:, label_bytes - 1], n_classes, path)
-
-
-def join(
-    train: Sequence[tuple[Images, Labels]], test: tuple[Images, Labels], class_names: tuple[str, ...]
-) -> RawData:
-    """Join the training batches in order."""
-    return RawData(
-        np.concatenate([x for x, _ in train]),
-        np.concatenate([y for _, y in train]),
-        *test,
-        class_names=class_names,
-    )
 
 
 SITES = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
@@ -204,66 +192,6 @@ def _archive(name: str, md5: str, size: int) -> PublishedFile:
 
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-CIFAR10_PYTHON = (
-    PublishedFile("data_batch_1", ("c99cafc152244af753f735de768cd75f",)),
-    PublishedFile("data_batch_2", ("d4bba439e000b95fd0a9bffe97cbabec",)),
-    PublishedFile("data_batch_3", ("54ebc095f3ab1f0389bbae665268c751",)),
-    PublishedFile("data_batch_4", ("634d18415352ddfa80567beed471001a",)),
-    PublishedFile("data_batch_5", ("482c414d41f54cd18b22e5b47cb7c3cb",)),
-    PublishedFile("test_batch", ("40351d587109b95175f43aff81a1287e",)),
-)
-CIFAR10_BINARY = (
-    PublishedFile("data_batch_1.bin", ("5dd7e06a14cb22eb9f671a540d1b7c25",)),
-    PublishedFile("data_batch_2.bin", ("5ea93a67294ea407fff1d09f752e9692",)),
-    PublishedFile("data_batch_3.bin", ("942cd6a4bcdd0dd3c604fbe906cb4421",)),
-    PublishedFile("data_batch_4.bin", ("ae636b3ba5c66a11e91e8cb52e771fcb",)),
-    PublishedFile("data_batch_5.bin", ("53f37980c15c3d472c316c40844f3f0d",)),
-    PublishedFile("test_batch.bin", ("803d5f7f4d78ea53de84dbe85f74fb6d",)),
-)
-
-
-def read_cifar10_python(folder: Path, verify: bool) -> RawData:
-    """Read cifar-10-batches-py."""
-    *train, test = (read_python_batch(folder, file, verify, "labels", 10) for file in CIFAR10_PYTHON)
-    return join(train, test, CIFAR10_CLASSES)
-
-
-def read_cifar10_binary(folder: Path, verify: bool) -> RawData:
-    """Read cifar-10-batches-bin."""
-    *train, test = (read_binary_batch(folder, file, verify, 1, 10) for file in CIFAR10_BINARY)
-    return join(train, test, CIFAR10_CLASSES)
-
-
-CIFAR10 = Source(
-    name="cifar10",
-    title="photographs, 32 x 32 colour, 10 classes",
-    n_classes=10,
-    input_shape=(3, 32, 32),
-    n_train=50000,
-    n_test=10000,
-    mean=(0.4914, 0.4822, 0.4465),
-    std=(0.2470, 0.2435, 0.2616),
-    reference="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
-    forms=(
-        Form(
-            folders=("cifar-10-batches-py", "cifar10/cifar-10-batches-py", "cifar10"),
-            files=CIFAR10_PYTHON,
-            read=read_cifar10_python,
-            archive=_archive("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", 170498071),
-            unpacked_size=200_000_000,
-        ),
-        Form(
-            folders=("cifar-10-batches-bin", "cifar10/cifar-10-batches-bin", "cifar10"),
-            files=CIFAR10_BINARY,
-            read=read_cifar10_binary,
-            archive=_archive("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170052171),
-            unpacked_size=200_000_000,
-        ),
-    ),
-    validation=5000,
-    augmentation=Augmentation(pad=4, flip=True),
-)
 
 # Alphabetical, which is the order of the labels.
 CLASS_LIST = """
@@ -278,54 +206,92 @@ CLASS_LIST = """
 """
 CIFAR100_CLASSES = tuple(CLASS_LIST.split())
 
-CIFAR100_PYTHON = (
-    PublishedFile("train", ("16019d7e3df5f24257cddd939b257f8d",)),
-    PublishedFile("test", ("f0ef6b0ae62326f3e7ffdfab6717acfc",)),
-)
-CIFAR100_BINARY = (
-    PublishedFile("train.bin", ("6172c7755cfe09b2fe270c85cebc1b15",)),
-    PublishedFile("test.bin", ("4499cfba6c016c1be1438163640a0898",)),
-)
+
+def _form(folder: str, archive: tuple[str, str, int], class_names: tuple[str, ...], **md5: str) -> Form:
+    """Return one of the two forms: files of batches, the last one the test part, in an archive."""
+    binary = "bin" in folder
+    name, digest, size = archive
+    files = tuple(PublishedFile(file + ".bin" * binary, (found,)) for file, found in md5.items())
+    reader = read_binary_batch if binary else read_python_batch
+
+    def read(place: Path, verify: bool) -> RawData:
+        *train, test = (reader(place, file, verify, len(class_names)) for file in files)
+        x, y = (np.concatenate(parts) for parts in zip(*train))
+        return RawData(x, y, *test, class_names=class_names)
+
+    short = f"cifar{len(class_names)}"
+    return Form(
+        folders=(folder, f"{short}/{folder}", short),
+        files=files,
+        read=read,
+        archive=PublishedFile(name, (digest,), size, tuple(site + name for site in SITES)),
+        unpacked_size=200_000_000,
+    )
 
 
-def read_cifar100_python(folder: Path, verify: bool) -> RawData:
-    """Read cifar-100-python."""
-    train, test = (read_python_batch(folder, file, verify, "fine_labels", 100) for file in CIFAR100_PYTHON)
-    return join([train], test, CIFAR100_CLASSES)
+def _source(
+    class_names: tuple[str, ...], mean: tuple[float, ...], std: tuple[float, ...], *forms: Form
+) -> Source:
+    return Source(
+        name=f"cifar{len(class_names)}",
+        title=f"photographs, 32 x 32 colour, {len(class_names)} classes",
+        n_classes=len(class_names),
+        input_shape=SHAPE,
+        n_train=50000,
+        n_test=10000,
+        mean=mean,
+        std=std,
+        reference="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+        forms=forms,
+        validation=5000,
+        augmentation=Augmentation(pad=4, flip=True),
+    )
 
 
-def read_cifar100_binary(folder: Path, verify: bool) -> RawData:
-    """Read cifar-100-binary: the coarse label comes first, the fine one second."""
-    train, test = (read_binary_batch(folder, file, verify, 2, 100) for file in CIFAR100_BINARY)
-    return join([train], test, CIFAR100_CLASSES)
-
-
-CIFAR100 = Source(
-    name="cifar100",
-    title="photographs, 32 x 32 colour, 100 classes",
-    n_classes=100,
-    input_shape=(3, 32, 32),
-    n_train=50000,
-    n_test=10000,
-    mean=(0.5071, 0.4865, 0.4409),
-    std=(0.2673, 0.2564, 0.2762),
-    reference="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
-    forms=(
-        Form(
-            folders=("cifar-100-python", "cifar100/cifar-100-python", "cifar100"),
-            files=CIFAR100_PYTHON,
-            read=read_cifar100_python,
-            archive=_archive("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", 169001437),
-            unpacked_size=200_000_000,
-        ),
-        Form(
-            folders=("cifar-100-binary", "cifar100/cifar-100-binary", "cifar100"),
-            files=CIFAR100_BINARY,
-            read=read_cifar100_binary,
-            archive=_archive("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", 168513733),
-            unpacked_size=200_000_000,
-        ),
+CIFAR10 = _source(
+    CIFAR10_CLASSES,
+    (0.4914, 0.4822, 0.4465),
+    (0.2470, 0.2435, 0.2616),
+    _form(
+        "cifar-10-batches-py",
+        ("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", 170498071),
+        CIFAR10_CLASSES,
+        data_batch_1="c99cafc152244af753f735de768cd75f",
+        data_batch_2="d4bba439e000b95fd0a9bffe97cbabec",
+        data_batch_3="54ebc095f3ab1f0389bbae665268c751",
+        data_batch_4="634d18415352ddfa80567beed471001a",
+        data_batch_5="482c414d41f54cd18b22e5b47cb7c3cb",
+        test_batch="40351d587109b95175f43aff81a1287e",
     ),
-    validation=5000,
-    augmentation=Augmentation(pad=4, flip=True),
+    _form(
+        "cifar-10-batches-bin",
+        ("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170052171),
+        CIFAR10_CLASSES,
+        data_batch_1="5dd7e06a14cb22eb9f671a540d1b7c25",
+        data_batch_2="5ea93a67294ea407fff1d09f752e9692",
+        data_batch_3="942cd6a4bcdd0dd3c604fbe906cb4421",
+        data_batch_4="ae636b3ba5c66a11e91e8cb52e771fcb",
+        data_batch_5="53f37980c15c3d472c316c40844f3f0d",
+        test_batch="803d5f7f4d78ea53de84dbe85f74fb6d",
+    ),
+)
+
+CIFAR100 = _source(
+    CIFAR100_CLASSES,
+    (0.5071, 0.4865, 0.4409),
+    (0.2673, 0.2564, 0.2762),
+    _form(
+        "cifar-100-python",
+        ("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", 169001437),
+        CIFAR100_CLASSES,
+        train="16019d7e3df5f24257cddd939b257f8d",
+        test="f0ef6b0ae62326f3e7ffdfab6717acfc",
+    ),
+    _form(
+        "cifar-100-binary",
+        ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", 168513733),
+        CIFAR100_CLASSES,
+        train="6172c7755cfe09b2fe270c85cebc1b15",
+        test="4499cfba6c016c1be1438163640a0898",
+    ),
 )

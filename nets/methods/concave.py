@@ -29,8 +29,7 @@ from nets.masking.relaxed_mask import RelaxedMask
 from nets.masking.trained_mask import GradientUpdate, ProximalUpdate, TrainedMask, Update
 from nets.methods.method import Method, Option
 from nets.search import Found, Search
-from nets.search.rounds import append_curves, refuse_rewinding
-from nets.search.scored_search import cut
+from nets.search.rounds import append_curves, cut, refuse_rewinding
 from nets.training.loop import Hook, Loop
 
 RELAXATIONS = ("clipped", "sigmoid")

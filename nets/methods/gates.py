@@ -15,7 +15,7 @@ from nets.masking.course import Course, Setting
 from nets.masking.scored_mask import Moment, ScoredMask
 from nets.methods.method import Method, Option
 from nets.search import Found, Search
-from nets.search.scored_search import find_by_scores
+from nets.search.rounds import find_by_scores
 
 #: Temperature and stretching of the hard-concrete distribution (Louizos, Welling, Kingma 2018, section 4).
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,82 +17,62 @@ from nets.search.rounds import one_shot, scored_mask
 from nets.search.search import Found, Search, timed
 
 
-def random_mask(setting: Setting, density: float) -> SparseTraining:
-    """Return the hook that trains under the mask."""
-    return scored_mask(setting, density, criteria.random, setting.options["distribution"], pooling="own")
+def _scored_method(
+    name: str,
+    scores: Callable[[Scoring], Tensor],
+    *,
+    pooling: str = "sum",
+    options: tuple[Option, ...] = (),
+    **described: Any,
+) -> Method:
+    """Return the method that scores once, before training, and cuts to every density."""
+
+    def find(search: Search) -> Iterable[Found]:
+        return one_shot(search, scores, search.options["distribution"], pooling=pooling)
+
+    def mask(setting: Setting, density: float) -> SparseTraining:
+        return scored_mask(setting, density, scores, setting.options["distribution"], pooling=pooling)
+
+    return Method(
+        name=name,
+        find=find,
+        mask=mask,
+        cost=lambda density, epochs, options: 0.0,
+        options=(*options, DISTRIBUTION),
+        granularities=KINDS,
+        **described,
+    )
 
 
-def find_random(search: Search) -> Iterable[Found]:
-    """Keep weights drawn at random, once, before training."""
-    return one_shot(search, criteria.random, search.options["distribution"], pooling="own")
-
-
-RANDOM = Method(
-    name="random",
+RANDOM = _scored_method(
+    "random",
+    criteria.random,
+    pooling="own",
     summary="weights drawn at random before training",
     reference="Liu et al., The unreasonable effectiveness of random pruning, ICLR 2022",
-    find=find_random,
-    mask=random_mask,
-    cost=lambda density, epochs, options: 0.0,
-    options=(DISTRIBUTION,),
-    granularities=KINDS,
 )
 
-
-def snip_scores(setting: Scoring) -> Tensor:
-    """Return the connection sensitivities."""
-    return criteria.snip(setting, setting.options["samples"])
-
-
-def find_snip(search: Search) -> Iterable[Found]:
-    """Score once by connection sensitivity and cut to every density."""
-    return one_shot(search, snip_scores, search.options["distribution"])
-
-
-SNIP = Method(
-    name="snip",
+SNIP = _scored_method(
+    "snip",
+    lambda setting: criteria.snip(setting, setting.options["samples"]),
     summary="connection sensitivity at initialisation, one shot",
     reference="Lee, Ajanthan, Torr, ICLR 2019, arXiv 1810.02340",
-    find=find_snip,
-    mask=lambda setting, density: scored_mask(setting, density, snip_scores, setting.options["distribution"]),
-    cost=lambda density, epochs, options: 0.0,
     needs=("gradients",),
-    options=(
-        Option("samples", 1280, "training samples over which the sensitivity is averaged"),
-        DISTRIBUTION,
-    ),
+    options=(Option("samples", 1280, "training samples over which the sensitivity is averaged"),),
     chain=True,
-    granularities=KINDS,
 )
 
-
-def grasp_scores(setting: Scoring) -> Tensor:
-    """Return the Hessian-gradient products."""
-    return criteria.grasp(setting, setting.options["samples"], setting.options["temperature"])
-
-
-def find_grasp(search: Search) -> Iterable[Found]:
-    """Score once by the Hessian-gradient product and cut to every density."""
-    return one_shot(search, grasp_scores, search.options["distribution"])
-
-
-GRASP = Method(
-    name="grasp",
+GRASP = _scored_method(
+    "grasp",
+    lambda setting: criteria.grasp(setting, setting.options["samples"], setting.options["temperature"]),
     summary="gradient signal preservation at initialisation, one shot",
     reference="Wang, Zhang, Grosse, ICLR 2020, arXiv 2002.07376",
-    find=find_grasp,
-    mask=lambda setting, density: scored_mask(
-        setting, density, grasp_scores, setting.options["distribution"]
-    ),
-    cost=lambda density, epochs, options: 0.0,
     needs=("gradients", "second derivatives"),
     options=(
         Option("samples", 1280, "training samples over which gradient and Hessian are averaged"),
         Option("temperature", 200.0, "divides the logits"),
-        DISTRIBUTION,
     ),
     chain=True,
-    granularities=KINDS,
 )
 
 

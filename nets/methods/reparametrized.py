@@ -16,7 +16,7 @@ from nets.masking.scored_mask import Moment, ScoredMask
 from nets.masking.selection import select
 from nets.methods.method import Method, Option
 from nets.search import Found, Search
-from nets.search.scored_search import find_by_scores
+from nets.search.rounds import find_by_scores
 from nets.training.loop import Hook
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -162,30 +163,26 @@ def gmp_mask(setting: Setting, density: float) -> GradualPruning:
     )
 
 
-def find_sparse(search: Search, mask: Callable[[Setting, float], SparseTraining]) -> Iterable[Found]:
-    """Train once for every density under the hook that `mask` makes; its last mask is the ticket's."""
+def _sparse_method(name: str, mask: Callable[[Setting, float], SparseTraining], **described: Any) -> Method:
+    """Return the method that trains once for every density under the hook; its last mask is the ticket's."""
 
-    def one(density: float) -> Found:
-        hook = mask(search, density)
-        search.train(hook)
-        report = search.reported()
-        return search.found(hook.mask, density, report=report)
+    def find(search: Search) -> Iterable[Found]:
+        def one(density: float) -> Found:
+            hook = mask(search, density)
+            search.train(hook)
+            report = search.reported()
+            return search.found(hook.mask, density, report=report)
 
-    return search.each(one)
+        return search.each(one)
 
-
-def find_gmp(search: Search) -> Iterable[Found]:
-    """Train once for every density, pruning along a cubic."""
-    return find_sparse(search, gmp_mask)
+    return Method(name=name, find=find, mask=mask, cost=lambda density, epochs, options: epochs, **described)
 
 
-GMP = Method(
-    name="gmp",
+GMP = _sparse_method(
+    "gmp",
+    gmp_mask,
     summary="gradual magnitude pruning along a cubic during one training",
     reference="Zhu, Gupta, To prune, or not to prune, ICLR 2018 workshop, arXiv 1710.01878",
-    find=find_gmp,
-    mask=gmp_mask,
-    cost=lambda density, epochs, options: epochs,
     options=(
         Option("begin", 0.1, "share of the training at which pruning begins"),
         Option("end", 0.7, "share of the training at which the density is reached"),
@@ -195,36 +192,20 @@ GMP = Method(
     granularities=KINDS,
 )
 
-
-def find_set(search: Search) -> Iterable[Found]:
-    """Train a sparse network of changing connections, grown at random."""
-    return find_sparse(search, partial(regrowth, grow="random"))
-
-
-SET = Method(
-    name="set",
+SET = _sparse_method(
+    "set",
+    partial(regrowth, grow="random"),
     summary="sparse evolutionary training: drop by magnitude, grow at random",
     reference="Mocanu et al., Nature Communications 2018, arXiv 1707.04780",
-    find=find_set,
-    mask=partial(regrowth, grow="random"),
-    cost=lambda density, epochs, options: epochs,
     options=OPTIONS,
     granularities=("weight",),
 )
 
-
-def find_rigl(search: Search) -> Iterable[Found]:
-    """Train a sparse network of changing connections, grown where the gradient is largest."""
-    return find_sparse(search, partial(regrowth, grow="gradient"))
-
-
-RIGL = Method(
-    name="rigl",
+RIGL = _sparse_method(
+    "rigl",
+    partial(regrowth, grow="gradient"),
     summary="rigged lottery: drop by magnitude, grow by gradient",
     reference="Evci et al., Rigging the lottery, ICML 2020, arXiv 1911.11134",
-    find=find_rigl,
-    mask=partial(regrowth, grow="gradient"),
-    cost=lambda density, epochs, options: epochs,
     options=OPTIONS,
     granularities=("weight",),
 )

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from nets import registry
-from nets.analysis.series import Series
 from nets.configuration import Play
 from nets.metric import ACCURACY, Metric
+from nets.result import Series, is_number
 from nets.runs.folder import MASKS, BadRun, RunFolder, run_folders
 from nets.runs.results import BadRunWarning
-from nets.runs.rows import is_number
 from nets.storage import records
 
 #: Fields that tell one point of a panel from another; all others that vary tell panels apart.

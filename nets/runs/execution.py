@@ -31,10 +31,10 @@ from nets.training.distributed import on_first, rank, size
 
 if TYPE_CHECKING:
     from nets.data import AnyData
-    from nets.lottery import Scored, Trained
-    from nets.runs.trackers import Recorder
+    from nets.lottery import Trained
+    from nets.runs.trainings import Recorder
     from nets.tickets import Ticket
-    from nets.training.loop import Checkpoint, Hook
+    from nets.training.loop import Hook
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ def execute(
         return [outcome for part in parts for outcome in execute(part, keeping, hooks=hooks, say=say)]
     if not any(_stored(play, keeping, say) is None for play in plays):
         return [_read(play, keeping, say) for play in plays]
+    from nets.lottery import retrain_ticket
+
     with ExitStack() as locks:
         _lock(locks, keeping.search_folder(plays[0]), keeping)
         missing = [play for play in plays if _stored(play, keeping, say) is None]
@@ -121,16 +123,22 @@ def execute(
         on_first(lambda: _open(runs, say))
         made: dict[str, Outcome] = {}
         try:
-            data, belongs_to = _data(missing[0])
-            on_first(lambda: _note_sessions(runs, belongs_to))
-            _search(runs, keeping, data, belongs_to, hooks, say)
-            dense = _dense(missing[0], keeping, hooks, say)
+            session = _Session(keeping, hooks, say, *_data(missing[0]))
+            on_first(lambda: _note_sessions(runs, session.belongs_to))
+            session.search(runs)
+            dense = session.dense(missing[0])
         except Exception as error:
             made = {run.folder.address: _failed(run, error) for run in runs}
         else:
             for run in runs:
                 try:
-                    _finish(run, keeping, data, belongs_to, dense, hooks, say)
+                    trained = retrain_ticket(
+                        run.play,
+                        None if dense is None else run.ticket,
+                        data=session.data,
+                        **session.watched(run.play, run.folder.path, run.reported, keep_finished=False)[0],
+                    )
+                    on_first(partial(_store_result, run, keeping, trained, dense or trained))
                     row = on_first(run.folder.result)
                     made[run.folder.address] = Outcome(run.play, run.folder.address, row)
                 except Exception as error:
@@ -217,34 +225,79 @@ def _note_sessions(runs: Sequence[_Run], belongs_to: dict[str, Any]) -> None:
         write_json(run.folder.path / "environment.json", {"sessions": [*sessions, session]}, durable=False)
 
 
-def _search(
-    runs: Sequence[_Run],
-    keeping: Keeping,
-    data: AnyData,
-    belongs_to: dict[str, Any],
-    hooks: Sequence[Hook],
-    say: Callable[[str], None],
-) -> None:
-    """Give every run its ticket: the stored one, or one from the search, which is then stored."""
-    from nets.lottery import search_tickets
+@dataclass(frozen=True)
+class _Session:
+    """What the trainings of a job have in common."""
 
-    for run in runs:
-        run.ticket = on_first(partial(_stored_ticket, run, keeping, say))
-    wanted = [run for run in runs if run.ticket is None]
-    if not wanted:
-        return
-    play, folder = wanted[0].play, keeping.search_folder(wanted[0].play)
-    on_first(lambda: remove_temporaries(folder))
-    recorder = _recorder(folder)
-    tickets = search_tickets(
-        play,
-        [run.play.density for run in wanted],
-        data=data,
-        hooks=(*hooks, *_watching(play, search_address(play), keeping, recorder)),
-        checkpoint=_trainings(folder, play, belongs_to, keeping, say, recorder),
-    )
-    for run, run.ticket in zip(wanted, tickets):
-        on_first(partial(_store_ticket, run, recorder))
+    keeping: Keeping
+    hooks: Sequence[Hook]
+    say: Callable[[str], None]
+    data: AnyData
+    #: What stored trainings belong to.
+    belongs_to: dict[str, Any]
+
+    def search(self, runs: Sequence[_Run]) -> None:
+        """Give every run its ticket: the stored one, or one from the search, which is then stored."""
+        from nets.lottery import search_tickets
+
+        for run in runs:
+            run.ticket = on_first(partial(_stored_ticket, run, self.keeping, self.say))
+        wanted = [run for run in runs if run.ticket is None]
+        if not wanted:
+            return
+        play, folder = wanted[0].play, self.keeping.search_folder(wanted[0].play)
+        on_first(lambda: remove_temporaries(folder))
+        watched, recorder = self.watched(play, folder)
+        densities = [run.play.density for run in wanted]
+        for run, run.ticket in zip(wanted, search_tickets(play, densities, data=self.data, **watched)):
+            on_first(partial(_store_ticket, run, recorder))
+
+    def dense(self, play: Play) -> Trained | None:
+        """Return the dense network's scores, from its own run; None if the play is that run."""
+        from nets.lottery import Untrained, is_dense
+
+        if is_dense(play):
+            return None
+        dense, waiting = dense_of(play), replace(self.keeping, wait=True)
+        (outcome,) = execute(Job(dense, (dense.density,)), waiting, hooks=self.hooks, say=self.say)
+        if outcome.row is None:
+            raise RuntimeError(f"its dense network {outcome.address} failed: {outcome.failure}")
+        metric = Metric.of_row(outcome.row)
+        test, validation = (outcome.row[metric.column(part)] for part in ("test", "validation"))
+        return replace(Untrained, test_score=test, validation_score=validation, metric=metric)
+
+    def watched(
+        self,
+        play: Play,
+        folder: Path,
+        before: Mapping[str, bytes] | None = None,
+        *,
+        keep_finished: bool = True,
+    ) -> tuple[dict[str, Any], Recorder | None]:
+        """Return hooks and checkpoint of trainings kept below a folder, and what records them.
+
+        Of several processes that train together the first one alone records and tells trackers.
+        """
+        from nets.runs.trainings import Recorder, StoredTrainings, trackers
+
+        keeping, recorder, hooks = self.keeping, None, list(self.hooks)
+        if not rank():
+            recorder = Recorder(folder, before)
+            title = f"{play.data}-{play.model}-{play.method}-{play.density:g}-seed-{play.seed}"
+            title = re.sub(r"[^\w.-]+", "-", title)
+            events = keeping.root / "tensorboard" / f"{title}-{folder.name[:8]}"
+            hooks += trackers(play, events, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
+            hooks.append(recorder)
+        checkpoint = StoredTrainings(
+            folder / "checkpoints",
+            self.belongs_to,
+            interval=keeping.interval,
+            keep_finished=keep_finished,
+            device=play.device,
+            recorder=recorder,
+            say=self.say,
+        )
+        return {"hooks": hooks, "checkpoint": checkpoint}, recorder
 
 
 def _store_ticket(run: _Run, recorder: Recorder | None) -> None:
@@ -291,107 +344,20 @@ def _stored_ticket(run: _Run, keeping: Keeping, say: Callable[[str], None]) -> T
     return None
 
 
-def _dense(play: Play, keeping: Keeping, hooks: Sequence[Hook], say: Callable[[str], None]) -> Scored | None:
-    """Return the scores of the dense network, from its own run; None if the play is that run."""
-    from nets.lottery import is_dense
-
-    if is_dense(play):
-        return None
-    dense = dense_of(play)
-    (outcome,) = execute(Job(dense, (dense.density,)), replace(keeping, wait=True), hooks=hooks, say=say)
-    if outcome.row is None:
-        raise RuntimeError(f"its dense network {outcome.address} failed: {outcome.failure}")
-    metric = Metric.of_row(outcome.row)
-    return _Scores(outcome.row[metric.column("test")], outcome.row[metric.column("validation")])
-
-
-@dataclass(frozen=True)
-class _Scores:
-    test_score: float
-    validation_score: float
-
-
-def _finish(
-    run: _Run,
-    keeping: Keeping,
-    data: AnyData,
-    belongs_to: dict[str, Any],
-    dense: Scored | None,
-    hooks: Sequence[Hook],
-    say: Callable[[str], None],
-) -> None:
-    """Retrain the ticket, store network and result, drop the checkpoints."""
-    from nets.lottery import result_of, retrain_ticket
-
-    assert run.ticket is not None
-    path = run.folder.path
-    recorder = _recorder(path, run.reported)
-    trained = retrain_ticket(
-        run.play,
-        None if dense is None else run.ticket,
-        data=data,
-        hooks=(*hooks, *_watching(run.play, run.folder.address, keeping, recorder)),
-        checkpoint=_trainings(path, run.play, belongs_to, keeping, say, recorder, keep_finished=False),
-    )
-    row = _finite(result_of(run.play, run.ticket, trained, dense or trained).row())
-    row["dense"] = address(dense_of(run.play))
-    on_first(lambda: _store_result(run, keeping, trained, row))
-
-
-def _store_result(run: _Run, keeping: Keeping, trained: Trained, row: dict[str, Any]) -> None:
+def _store_result(run: _Run, keeping: Keeping, trained: Trained, dense: Trained) -> None:
+    """Store network and result of a run, and drop its checkpoints."""
+    from nets.lottery import result_of
     from nets.storage import tensor_file
 
+    assert run.ticket is not None
+    row = _finite(result_of(run.play, run.ticket, trained, dense).row())
+    row["dense"] = address(dense_of(run.play))
     if keeping.keep_network:
         metadata = {"run": run.folder.address, "form": canonical(run.play)}
         path = run.folder.path / "network.safetensors"
         tensor_file.write(path, "concave-sparsity network", 1, trained.model.state_dict(), metadata)
     run.folder.write_result(row)
     run.folder.clear_checkpoints()
-
-
-def _trainings(
-    folder: Path,
-    play: Play,
-    belongs_to: dict[str, Any],
-    keeping: Keeping,
-    say: Callable[[str], None],
-    recorder: Recorder | None,
-    *,
-    keep_finished: bool = True,
-) -> Checkpoint:
-    """Return the trainings kept below a folder."""
-    from nets.runs.stored_trainings import StoredTrainings
-
-    return StoredTrainings(
-        folder / "checkpoints",
-        belongs_to,
-        interval=keeping.interval,
-        keep_finished=keep_finished,
-        device=play.device,
-        recorder=recorder,
-        say=say,
-    )
-
-
-def _recorder(folder: Path, before: Mapping[str, bytes] | None = None) -> Recorder | None:
-    """Return what records the trainings in a folder: in the first process alone."""
-    from nets.runs.trackers import Recorder
-
-    return None if rank() else Recorder(folder, before)
-
-
-def _watching(play: Play, name: str, keeping: Keeping, recorder: Recorder | None) -> list[Hook]:
-    """Return the hooks that record a training, and those of the trackers asked for: of the first process."""
-    from nets.runs.trackers import trackers
-
-    if recorder is None:
-        return []
-    title = re.sub(
-        r"[^\w.-]+", "-", f"{play.data}-{play.model}-{play.method}-{play.density:g}-seed-{play.seed}"
-    )
-    events = keeping.root / "tensorboard" / f"{title}-{name[:8]}"
-    own = trackers(play, events, tensorboard=keeping.tensorboard, tracker=keeping.tracker)
-    return [*own, recorder]
 
 
 def _finite(value: Any) -> Any:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from nets.configuration import Play
+from nets.result import check_row
 from nets.runs.canonical import (
     DIGITS,
     VERSION,
@@ -37,7 +38,6 @@ from nets.runs.canonical import (
     from_form,
     require_revision,
 )
-from nets.runs.rows import check
 from nets.storage.atomic import (
     explained,
     free_name,
@@ -242,22 +242,16 @@ class RunFolder:
         Raises
         ------
         BadRun
-            If it is missing, a link out of the folder, or no JSON object.
+            If it is missing, or no JSON object.
         """
         path = self.path / name
         try:
-            if path.is_symlink():
-                raise BadRun(f"{path} is a link; a run's folder holds plain files")
             with explained(path, "read"):
-                if not path.is_file():  # a pipe would be waited for without end
-                    raise BadRun(f"{path} is missing, or no file")
                 content = path.read_bytes()
             value = json.loads(content, parse_constant=_refuse)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise BadRun(f"{path} is missing, or no file") from None
         except (ValueError, RecursionError) as error:
-            if isinstance(error, BadRun):
-                raise
             raise BadRun(f"{path} is damaged: it is not JSON ({error})") from None
         if not isinstance(value, dict):
             raise BadRun(f"{path} is damaged: it holds no JSON object")
@@ -294,7 +288,7 @@ class RunFolder:
         except ValueError as error:
             raise BadRun(f"{self.path / 'result.json'} was {error}") from None
         try:
-            check(row)
+            check_row(row)
         except ValueError as error:
             raise BadRun(f"{self.path / 'result.json'} is not the result of a run: {error}") from None
         return row

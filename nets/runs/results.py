@@ -24,7 +24,7 @@ from nets.runs.folder import METRICS
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
-from nets.runs import rows as columns
+from nets import result as columns
 
 #: Columns that come first in a table.
 FIRST = (

@@ -11,9 +11,9 @@ from scipy import stats
 
 import nets
 from nets.analysis.comparison import Comparison, mean_interval, plan
-from nets.analysis.series import row_label
 from nets.analysis.table import against_table, matching_lines, rich_table
 from nets.configuration import Play
+from nets.result import row_label
 
 SETTINGS = {"epochs": 2, "methods": ("dense", "concave", "imp"), "densities": (0.5, 0.1), "seeds": 2}
 

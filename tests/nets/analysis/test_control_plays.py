@@ -8,9 +8,9 @@ import pytest
 import nets
 from nets import Play
 from nets.analysis.controls import CONTROLS as FUNCTIONS
-from nets.analysis.series import row_label
 from nets.configuration import CONTROLS
 from nets.lottery import play_densities
+from nets.result import row_label
 from nets.runs.canonical import address, dense_of
 from nets.runs.jobs import jobs, search_address
 

@@ -11,9 +11,9 @@ from rich.console import Console
 
 import nets
 from nets import Play
+from nets import result as columns
 from nets.command_line import main
 from nets.commands._progress import Bar
-from nets.runs import rows as columns
 from nets.runs.driver import Progress, Report
 from nets.runs.jobs import Job
 

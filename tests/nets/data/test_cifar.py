@@ -31,7 +31,7 @@ def python_bytes(x: np.ndarray, y: np.ndarray, key: str) -> bytes:
 def write_cifar10(folder, n: int = 60, binary: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
     folder.mkdir(parents=True)
     batches = [batch(n, 10, seed) for seed in range(6)]
-    files = cifar.CIFAR10_BINARY if binary else cifar.CIFAR10_PYTHON
+    files = cifar.CIFAR10.forms[binary].files
     for file, (x, y) in zip(files, batches):
         records = np.concatenate([y[:, None].astype(np.uint8), x], axis=1)
         (folder / file.name).write_bytes(records.tobytes() if binary else python_bytes(x, y, "labels"))
@@ -42,8 +42,7 @@ def write_cifar10(folder, n: int = 60, binary: bool = False) -> list[tuple[np.nd
 def test_cifar10_is_read_in_order(tmp_path, binary):
     folder = tmp_path / ("cifar-10-batches-bin" if binary else "cifar-10-batches-py")
     batches = write_cifar10(folder, binary=binary)
-    read = cifar.read_cifar10_binary if binary else cifar.read_cifar10_python
-    raw = read(folder, verify=False)
+    raw = cifar.CIFAR10.forms[binary].read(folder, verify=False)
     np.testing.assert_array_equal(raw.x_train.reshape(300, 3072), np.concatenate([x for x, _ in batches[:5]]))
     np.testing.assert_array_equal(raw.y_train, np.concatenate([y for _, y in batches[:5]]))
     np.testing.assert_array_equal(raw.x_test.reshape(60, 3072), batches[5][0])
@@ -60,7 +59,7 @@ def test_cifar10_is_read_in_order(tmp_path, binary):
 def test_cifar100_uses_its_fine_labels(tmp_path, binary):
     folder = tmp_path / ("cifar-100-binary" if binary else "cifar-100-python")
     folder.mkdir()
-    for file, seed in zip(cifar.CIFAR100_BINARY if binary else cifar.CIFAR100_PYTHON, (0, 1)):
+    for file, seed in zip(cifar.CIFAR100.forms[binary].files, (0, 1)):
         x, y = batch(200, 100, seed)
         coarse = np.full((200, 1), 19, dtype=np.uint8)
         records = np.concatenate([coarse, y[:, None].astype(np.uint8), x], axis=1)
@@ -112,7 +111,7 @@ def test_an_archive_in_the_data_folder_is_unpacked_on_first_use(tmp_path):
 def test_malformed_python_batches_are_told(tmp_path, content, message):
     (tmp_path / "batch").write_bytes(pickle.dumps(content))
     with pytest.raises(ValueError, match=message):
-        read_python_batch(tmp_path, PublishedFile("batch"), False, "labels", 10)
+        read_python_batch(tmp_path, PublishedFile("batch"), False, 10)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,7 @@ def test_malformed_python_batches_are_told(tmp_path, content, message):
 def test_malformed_binary_batches_are_told(tmp_path, content, message):
     (tmp_path / "batch").write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_binary_batch(tmp_path, PublishedFile("batch"), False, 1, 10)
+        read_binary_batch(tmp_path, PublishedFile("batch"), False, 10)
 
 
 def test_a_hostile_batch_runs_nothing_even_unverified(tmp_path):

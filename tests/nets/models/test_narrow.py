@@ -8,8 +8,7 @@ from torch import nn
 
 from nets.data import Dataset
 from nets.models import ARCHITECTURES, build
-from nets.models.flops import count_flops
-from nets.models.narrow import maskable_weights, width_for
+from nets.models.flops import count_flops, maskable_weights, width_for
 from nets.models.parts import scaled
 
 

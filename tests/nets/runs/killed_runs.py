@@ -227,7 +227,7 @@ def many(root, job, seed):
 def main():
     warnings.simplefilter("error")
     load("digits")
-    for name in ("nets.lottery", "nets.runs.trackers", "nets.runs.stored_trainings", "nets.runs.environment"):
+    for name in ("nets.lottery", "nets.runs.trainings", "nets.runs.trainings", "nets.runs.environment"):
         importlib.import_module(name)
     for line in sys.stdin:
         kind, root, job, *arguments = json.loads(line)

@@ -8,7 +8,7 @@ from nets.data import load
 from nets.runs.canonical import address
 from nets.runs.execution import execute
 from nets.runs.jobs import Job, Keeping
-from nets.runs.trackers import trackers
+from nets.runs.trainings import trackers
 
 PLAY = Play(epochs=2, method="concave", density=0.1)
 
