@@ -166,12 +166,6 @@ METRICS: dict[str, str] = {
 }
 
 
-def documented(name: str) -> bool:
-    """Tell whether a column of the results is described."""
-    names = {one.strip() for key in RESULTS for one in key.split(",")}
-    return name in names or name.startswith("search_")
-
-
 #: Columns that every row has: text, and numbers.
 TEXTS = ("data", "model", "method", "penalty", "run")
 NUMBERS = ("seed", "asked_density", "density", "kept", "total", "search_epochs_spent")

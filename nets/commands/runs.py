@@ -74,7 +74,7 @@ def play(
                 progress.report(Report(job, **message))
                 bar.show(progress)
 
-            hooks = (TellEpochs(chosen, report),)
+            hooks = (TellEpochs(report),)
             if runs is None:
                 ((result, ticket),) = play_densities(
                     chosen,

@@ -187,10 +187,6 @@ def read_binary_batch(
 SITES = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
 
 
-def _archive(name: str, md5: str, size: int) -> PublishedFile:
-    return PublishedFile(name, (md5,), size, tuple(site + name for site in SITES))
-
-
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 # Alphabetical, which is the order of the labels.

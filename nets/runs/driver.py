@@ -170,7 +170,7 @@ def work(task: Task, tell: Tell) -> list[Outcome] | list[Result]:
     Later
         If somebody else is working on one of them.
     """
-    job, hook = task.job, TellEpochs(task.job.play, tell)
+    job, hook = task.job, TellEpochs(tell)
     if task.keeping is None:
         from nets.lottery import Untrained, is_dense, play_densities
 
@@ -188,8 +188,7 @@ class TellEpochs(Hook):
 
     watches_only: ClassVar[bool] = True
 
-    def __init__(self, play: Play, tell: Tell) -> None:
-        self._play = play
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._epochs = 0.0
 

@@ -1,4 +1,4 @@
-"""Ways to search: at once before training, in rounds of training and rewinding, by scores that are trained."""
+"""Ways to search: at once before training, in rounds of training and rewinding, by scores that one trains."""
 
 from __future__ import annotations
 
