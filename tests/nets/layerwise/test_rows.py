@@ -143,3 +143,14 @@ def test_a_penalty_of_the_users_own_is_enough() -> None:
 
     mask, _ = prune_rows(layer(0), Root(), evenly(30, 6))
     assert mask.sum() == 30
+
+
+@pytest.mark.parametrize("counts", [24, "2:4"])
+def test_inputs_too_much_alike_for_single_precision_are_no_reason_to_fail(counts: int | str) -> None:
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.standard_normal((50, 4)), 2, axis=1) + 1e-6 * rng.standard_normal((50, 8))
+    problem = LayerProblem.of(x.T @ x / 50, rng.standard_normal((6, 8)), ridge=1e-10)
+    plain, path = prune_rows(problem, Log(0.1), counts, search=False)
+    mask, values = prune_rows(problem, Log(0.1), counts)
+    assert mask.sum() == plain.sum() == 24
+    assert problem.errors(values).sum() <= problem.errors(path).sum() * (1 + 1e-6) + 1e-9
