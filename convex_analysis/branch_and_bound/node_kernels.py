@@ -163,20 +163,17 @@ def _upper_end(
             start, total = lower, slope - weight
         if total * end + 0.5 * stiffness * (end - x) ** 2 <= limit:
             return end
-        p = total - stiffness * x
-        rest = 0.5 * stiffness * x * x - limit
-        square = p * p - 2.0 * stiffness * rest
-        if square >= 0.0:
+        # The solution's distance from x: far from zero the square of t itself would lose all digits.
+        rest = total * x - limit
+        square = total * total - 2.0 * stiffness * rest
+        if square >= 0.0 and total + stiffness * (end - x) > 0.0:  # rising at the end: it lies below
             root = math.sqrt(square)
-            t = -math.inf
-            if p > 0.0:
-                t = -2.0 * rest / (p + root)
-            elif stiffness > 0.0:
-                t = (root - p) / stiffness
-            if start <= t < end:
-                return t
+            t = x - 2.0 * rest / (total + root) if total > 0.0 else x + (root - total) / stiffness
+            if t >= start:
+                return min(t, end)
         if start <= lower:
-            return -math.inf
+            at_start = total * start + 0.5 * stiffness * (start - x) ** 2
+            return start if at_start <= limit else -math.inf
         end = start
 
 
@@ -215,7 +212,8 @@ def tighten_nodes(
             if a < 0.0 < b:
                 least = min(least, 0.0)
             # Rounding outwards: an interval a little too long is harmless.
-            size = abs(at_lower) + abs(at_upper) + k * max(a * a, b * b)
+            far, room = max(-a, b), max(b - t, t - a)
+            size = 2.0 * (abs(v) + w) * far + k * room * (far + room)
             limit = least + slack[i] + 1e-14 * size
             margin = 1e-12 * (b - a)
             high = _upper_end(v, w, k, t, a, b, limit)

@@ -1,5 +1,7 @@
 """Bounds of many nodes at once, and what they exclude."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -146,3 +148,32 @@ def test_however_coarse_the_solution_its_bound_belongs_to_its_gradient(seed, max
         claimed = bounds.bound + (bracket - least).sum(axis=1) + square.max(axis=1)
         truth = np.array([problem.objective(x) for x in t])
         assert (claimed <= truth + 1e-12).all()
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_no_point_within_the_limit_is_cut_off_however_far_from_zero(seed):
+    """In rational arithmetic: boxes of width 1e2 at 1e8, whose ends just pass or just fail."""
+    rng = np.random.default_rng(seed)
+    x = float(rng.choice([-1.0, 1.0]) * 10.0 ** rng.uniform(-2, 8))
+    room = 10.0 ** rng.uniform(-3, 3, 2)
+    lower, upper = x - room[0], x + room[1]
+    weight = 10.0 ** rng.uniform(-7, 0)
+    slope = float(-np.sign(x) * weight * (1.0 + rng.choice([0.0, 1e-4, -1e-4, 0.5])))
+    stiffness = float(rng.choice([0.0, 10.0 ** rng.uniform(-10, 0)]))
+
+    def value(t):
+        exact = Fraction(slope) * Fraction(t) + Fraction(weight) * abs(Fraction(t))
+        return exact + Fraction(stiffness) * (Fraction(t) - Fraction(x)) ** 2 / 2
+
+    ends = [float(value(t)) for t in (lower, upper)]
+    nodes = [np.array([[part]]) for part in (slope, weight, stiffness, x)]
+    least = min(ends) if lower >= 0 or upper <= 0 else min(*ends, 0.0)
+    linear = [slope * t + weight * abs(t) for t in (lower, upper)]
+    base = min(linear) if lower >= 0 or upper <= 0 else min(*linear, 0.0)
+    for far in (*ends, 0.5 * (ends[0] + ends[1]), float(value(x)), least):
+        slack = max(far - base, 0.0)
+        low, high = np.array([[lower]]), np.array([[upper]])
+        tighten_nodes(*nodes, np.array([slack]), low, high)
+        for t in (lower, upper, x, *rng.uniform(lower, upper, 20)):
+            if lower <= t <= upper and value(t) - Fraction(base) <= Fraction(slack):
+                assert low[0, 0] <= t <= high[0, 0]
