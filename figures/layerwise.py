@@ -176,6 +176,8 @@ VALIDATION_TEXT = "standard library"
 SHOWN = {
     SMALL: ("accuracy", "LeNet-300-100 on MNIST, test accuracy in %"),
     "lenet-5 on mnist": ("accuracy", "LeNet-5 on MNIST, test accuracy in %"),
+    "lenet-5 on cifar10": ("accuracy", "LeNet-5 on CIFAR-10, test accuracy in %"),
+    "vit-lite-6 on digits": ("accuracy", "a vision transformer on digits, test accuracy in %"),
     ENCODER: ("cosine, other packages", "all-MiniLM-L6-v2, cosine to the dense embeddings"),
 }
 #: Columns of that table: solver and allocation ("default": what a trial chose; a pattern N:M has no choice).
@@ -202,11 +204,7 @@ def network_table(columns: Sequence[str] = tuple(COLUMNS), gaps: bool = True) ->
     lines = []
     for subject, (metric, name) in SHOWN.items():
         mine = [row for row in rows if row["subject"] == subject]
-        ours = [
-            r
-            for r in mine
-            if r["method"] == "concave" and (r["allocation"] == "default" or isinstance(r["density"], str))
-        ]
+        ours = [r for r in mine if r["method"] == "concave" and r["allocation"] in ("default", "layer")]
         for density in sorted(
             {r["density"] for r in ours}, key=lambda d: (isinstance(d, str), d), reverse=True
         ):
