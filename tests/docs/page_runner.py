@@ -51,9 +51,13 @@ def _command(line: str) -> None:
             raise RuntimeError(f"{line!r} ended with status {ended.code}") from None
 
 
+#: Words of tables that hang on numbers.
+VERDICTS = {"ahead", "behind", "matching", "none", "shown", "undecided", "winning", "worse"}
+
+
 def words(text: str) -> list[str]:
-    """Return the words of a text; numbers differ a little from processor to processor."""
-    return re.findall(r"[A-Za-z]{2,}", text)
+    """Return the words of a text; numbers, and verdicts on them, differ from processor to processor."""
+    return [word for word in re.findall(r"[A-Za-z]{2,}", text) if word not in VERDICTS]
 
 
 def write(page: Path) -> None:
