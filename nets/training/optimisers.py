@@ -73,8 +73,8 @@ def flush_denormals(optimiser: torch.optim.Optimizer) -> None:
     Under a mask entry of zero a weight has no gradient, and its momentum shrinks by a constant factor at each
     step; after some 800 it is below 1e-38, where processors take many times as long over a number.
     """
-    for state in optimiser.state.values():
-        for mean in map(state.get, MEANS):
+    for state in optimiser.state.values():  # some keep plain values there besides
+        for mean in map(state.get, MEANS) if isinstance(state, dict) else ():
             if isinstance(mean, Tensor) and mean.device.type == "cpu" and mean.is_floating_point():
                 mean.masked_fill_(mean.abs() < torch.finfo(mean.dtype).tiny, 0.0)
 
