@@ -78,9 +78,7 @@ def row_bounds(
     device : torch.device
         Where the steps are done.
     """
-    scale = np.sqrt(np.diag(problem.gram))
-    gram = problem.gram / np.outer(scale, scale)
-    right = problem.correlations / scale
+    scale, gram, right = problem.scaled
     inverse = np.linalg.inv(gram)
     dense = right @ inverse
     error = problem.errors(values)
@@ -312,15 +310,11 @@ def held_out_errors(
     for sites, calls in blocks:
         sums: dict[str, tuple[int, Tensor]] = {}  # n; per output the sums of change^2, y^2 and y
         wanted, met = Listener(dense, sites, calls), Listener(pruned, sites, calls)
-        by_path: dict[str, list[Site]] = {}
-        for site in sites:
-            for path in (site.module, *site.ties):
-                by_path.setdefault(path, []).append(site)
         for call, valid in data.calls(dense):
             wanted.run(call)
             met.run(call)
             for (path, a, a_call, a_out), (_, b, b_call, b_out) in zip(wanted.heard, met.heard):
-                for site in by_path[path]:
+                for site in wanted.by_path[path]:
                     y = outputs_of(site, a, a_call, a_out, own[site.parameter]).double()
                     change = outputs_of(site, b, b_call, b_out, new[site.parameter]) - y
                     if site.bias:

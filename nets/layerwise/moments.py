@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -280,10 +281,18 @@ class Listener:
     _versions: list[tuple[Tensor, int]] = field(default_factory=list)
     _known: dict[tuple[int, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
+    @cached_property
+    def by_path(self) -> dict[str, list[Site]]:
+        """The sites that each module serves, by its path."""
+        found: dict[str, list[Site]] = {}
+        for site in self.sites:
+            for path in (site.module, *site.ties):
+                found.setdefault(path, []).append(site)
+        return found
+
     @contextmanager
     def _hooks(self) -> Iterator[None]:
         modules = dict(self.model.named_modules())
-        paths = dict.fromkeys(path for site in self.sites for path in (site.module, *site.ties))
 
         def hook(path: str) -> Callable[..., None]:
             def note(module: nn.Module, args: Any, named: dict[str, Any], output: Any) -> None:
@@ -300,7 +309,7 @@ class Listener:
         torch.backends.mha.set_fastpath_enabled(False)  # it would not call the modules
         with ExitStack() as stack:
             stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
-            for path in paths:
+            for path in self.by_path:
                 handle = modules[path].register_forward_hook(hook(path), with_kwargs=True)
                 stack.callback(handle.remove)
             yield
@@ -395,14 +404,10 @@ def gather(
             met.heard = wanted.heard
         else:
             met.run(call)
-        by_path: dict[str, list[Site]] = {}
-        for site in sites:
-            for path in (site.module, *site.ties):
-                by_path.setdefault(path, []).append(site)
         fresh: dict[tuple[Any, ...], tuple[Tensor, InputMoments]] = {}
         for (path, old, old_call, output), (other, new, new_call, _) in zip(wanted.heard, met.heard):
             assert path == other
-            for site in by_path[path]:
+            for site in wanted.by_path[path]:
                 y = outputs_of(site, old, old_call, output, weights[site.parameter])
                 x = site.inputs(new, new_call)
                 _add(moments, fresh, site, new, x, y, valid, calibration.precision)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -94,6 +95,12 @@ class LayerProblem:
         """Number of weights."""
         return self.weights.size
 
+    @cached_property
+    def scaled(self) -> tuple[Weights, Weights, Weights]:
+        """Roots s of the diagonal of G, shape (d,), and G and c for v s: of unit diagonal."""
+        scale = np.sqrt(np.diag(self.gram))
+        return scale, self.gram / np.outer(scale, scale), self.correlations / scale
+
     def on(self, mask: Mask) -> Weights:
         """Return the minimiser of every row among the weights that vanish outside the mask."""
         return least_squares(self.correlations, self.gram, mask)
@@ -103,18 +110,12 @@ class LayerProblem:
 
         By conjugate gradients in single precision, a tenth of the work of a factorisation a row.
         """
-        scale = np.sqrt(np.diag(self.gram))
-        size = np.sqrt(np.mean(np.square(self.correlations / scale), axis=1, keepdims=True))
+        scale, gram, right = self.scaled
+        size = np.sqrt(np.mean(np.square(right), axis=1, keepdims=True))
         size = np.where(size > 0, size, 1.0)
-        gram, right, start = (
-            a.astype(np.float32)
-            for a in (
-                self.gram / np.outer(scale, scale),
-                self.correlations / scale / size,
-                np.where(mask, self.weights * scale / size, 0.0),
-            )
-        )
-        found: Weights = conjugate_gradients(start, mask, gram, right, NEAR_STEPS).astype(np.float64)
+        parts = np.where(mask, self.weights * scale / size, 0.0), gram, right / size
+        start, inner, wanted = (part.astype(np.float32) for part in parts)
+        found: Weights = conjugate_gradients(start, mask, inner, wanted, NEAR_STEPS).astype(np.float64)
         return found * size / scale
 
     def errors(self, weights: Weights) -> Weights:
@@ -155,10 +156,10 @@ def prune_rows(
         return mask, problem.on(mask)
     from nets.layerwise.local_search import improve  # numba
 
-    scale = np.sqrt(np.diag(problem.gram))
+    _, gram, correlations = problem.scaled
     better, before = improve(
-        problem.gram / np.outer(scale, scale),
-        problem.correlations / scale,
+        gram,
+        correlations,
         problem.squares,
         mask,
         joint=isinstance(counts, int),
@@ -230,7 +231,7 @@ class _Path:
         device: torch.device | str,
         dtype: torch.dtype,
     ) -> None:
-        scale = np.sqrt(np.diag(problem.gram))
+        scale, scaled, correlations = problem.scaled
         u = problem.weights * scale
         size = np.sqrt(np.mean(u * u, axis=None if per_layer else 1, keepdims=True))
         size = np.where(size > 0, size, 1.0)
@@ -238,10 +239,10 @@ class _Path:
         def tensor(a: Weights) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(a)).to(device=device, dtype=dtype)
 
-        gram = torch.from_numpy(problem.gram / np.outer(scale, scale))
+        gram = torch.from_numpy(scaled)
         inverse = torch.linalg.inv(gram + RHO * torch.eye(len(gram), dtype=gram.dtype))
         self.inverse = inverse.to(device=device, dtype=dtype)
-        self.right = tensor(problem.correlations / scale / size)
+        self.right = tensor(correlations / size)
         self.z = tensor(u / size)
         self.dual = torch.zeros_like(self.z)
         self.penalty, self.lam = penalty, FIRST_LAM

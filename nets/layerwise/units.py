@@ -93,10 +93,9 @@ class _Reader:
 
     @classmethod
     def of(cls, problem: LayerProblem, unit: Places) -> _Reader:
-        scale = np.sqrt(np.diag(problem.gram))
+        scale, gram, correlations = problem.scaled
         size = float(np.sqrt(problem.squares.sum())) or 1.0
-        gram = problem.gram / np.outer(scale, scale)
-        return cls(gram, problem.correlations / scale / size, problem.weights * scale / size, unit)
+        return cls(gram, correlations / size, problem.weights * scale / size, unit)
 
 
 @dataclass
