@@ -92,6 +92,8 @@ class Registry:
     def register(self, name: str, thing: Any = None) -> Any:
         """Make a thing known by a name, directly or as a decorator; return it.
 
+        A function or class defined anew, as by a notebook's cell run again, takes its old place.
+
         Raises
         ------
         ValueError
@@ -102,7 +104,8 @@ class Registry:
         wanted = key(name)
         if not re.fullmatch(r"[a-z][a-z0-9-]*", wanted):
             raise ValueError(f"a name is made of letters, digits and hyphens, got {name!r}")
-        if wanted in self._built_in() or self._registered.get(wanted, thing) is not thing:
+        earlier = self._registered.get(wanted, thing)
+        if wanted in self._built_in() or (earlier is not thing and _origin(earlier) != _origin(thing)):
             raise ValueError(f"there is a {self.singular} {wanted!r} already; give yours another name")
         self._registered[wanted] = thing
         return thing
@@ -113,6 +116,12 @@ class Registry:
 
     def _brought(self) -> Mapping[str, EntryPoint]:
         return _entry_points(f"{GROUP}.{self.plural.replace(' ', '_')}")
+
+
+def _origin(thing: Any) -> Any:
+    """Return where a function or class is defined; of another thing, the thing."""
+    name = getattr(thing, "__qualname__", "<lambda>")
+    return thing if name.endswith("<lambda>") else (thing.__module__, name)
 
 
 @cache

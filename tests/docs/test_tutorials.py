@@ -49,8 +49,9 @@ def restored(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sections, "SECTIONS", sections.SECTIONS)
-    for kind in (registry.tasks, registry.methods):
-        monkeypatch.setattr(kind, "_registered", dict(kind._registered))
+    for kind in vars(registry).values():
+        if isinstance(kind, registry.Registry):
+            monkeypatch.setattr(kind, "_registered", dict(kind._registered))
     yield
     plt.close("all")
 

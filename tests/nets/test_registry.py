@@ -78,15 +78,22 @@ def test_every_registry_finds_hints_and_takes_ones_own(known):
         known.find("surely-none")
     assert known.find("math:tau") == math.tau
 
-    @known.register("Of_My_Own")
-    def own():
-        return 42
+    def cell():
+        @known.register("Of_My_Own")
+        def own():
+            return 42
 
+        return own
+
+    cell()
+    own = cell()  # run again, as a notebook's cell
     try:
         assert known.find("of-my-own") is own
         assert known.names()[-1] == "of-my-own"
         with pytest.raises(ValueError, match="already; give yours another name"):
             known.register("of-my-own", print)
+        with pytest.raises(ValueError, match="already; give yours another name"):
+            known.register("of-my-own", lambda: 42)
     finally:
         known.forget("of-my-own")
     with pytest.raises(ValueError, match="already; give yours another name"):
