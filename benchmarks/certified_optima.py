@@ -48,7 +48,7 @@ def cells() -> list[dict[str, Any]]:
     ]
     size = {"d": 140, "n": 70, "k": 7, "rho": 0.5, "ridge": 0.0, "solver": "ours", "limit": 60}
     middle = [{**size, "penalty": penalty} for penalty in penalties]
-    patient = [{**mine, "n": 100, "penalty": one, "ridge": 0.0, "limit": 1800} for one in penalties]
+    patient = [{**mine, "n": 100, "penalty": "log(0.1)", "ridge": 0.0, "limit": 600}]
     like = {"k": 10, "rho": 0.5, "penalty": "log(0.1)", "ridge": 0.0, "limit": 60}
     small = [
         {**like, "d": d, "n": n, "k": 3, "solver": s}
