@@ -74,7 +74,8 @@ class Descent(Theorem):
         mu = strong_convexity(case.factor_on_box)
         moves = np.linalg.norm(np.diff(iterates.points, axis=0), axis=1)
         if mu.value > 0:
-            sure = np.maximum(moves - np.sqrt(2.0 * iterates.gaps / mu.value), 0.0)
+            # A gap is known up to rounding: one of zero leaves a step that short of the exact one, too.
+            sure = np.maximum(moves - np.sqrt(2.0 * (iterates.gaps + rounding) / mu.value), 0.0)
             promised = 0.5 * mu.value * sure**2 - iterates.gaps + gaps
         else:
             promised = gaps - iterates.gaps

@@ -124,3 +124,20 @@ def _left_slope(cap):
             return np.where(t <= self.cap, 1.0 / self.cap, 0.0)
 
     return LeftSlope(cap)
+
+
+def test_a_step_whose_gap_is_rounded_to_zero_is_no_counterexample():
+    """Where the ridge outweighs the data, decrease and promise agree but for the step's own error."""
+    problem = MaskProblem(
+        np.array([[2.0]]),
+        np.array([1.0]),
+        np.array([0.01]),
+        penalty=Log(0.003657795111358327),
+        lam=0.003657795111358327,
+        loss="logistic",
+        ridge=10.0,
+        offset=[0.00044637],
+    )
+    verdict = theorems.T7.check(problem, steps=30)
+    assert verdict.holds, verdict.explain()
+    assert 0.999 < verdict.measured / verdict.bound <= 1.0
