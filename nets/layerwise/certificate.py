@@ -90,12 +90,12 @@ def row_bounds(
     lower, upper = dense - reach, dense + reach
     kept = mask.sum(1)
     relaxed = _Relaxed(gram, right, lower, upper, dense, device)
-    ones = np.ones_like(dense)
+    counting = _Chords(relaxed, np.ones_like(dense), np.ones_like(dense))
     average = excess[:, 0] / (2.0 * np.maximum(mask.shape[1] - kept, 1))
     best, gaps, chosen = least.copy(), np.zeros_like(error), np.zeros_like(error)
     lam, factor = average.copy(), FACTOR
     for _ in range(PRICES):
-        bound, gap, chords = relaxed.solve(lam, ones, ones)
+        bound, gap, chords = relaxed.solve(lam, counting)
         bound = problem.squares + 2.0 * (bound - lam * kept)
         better = bound > best
         best[better], gaps[better], chosen[better] = bound[better], 2.0 * gap[better], lam[better]
@@ -107,7 +107,7 @@ def row_bounds(
         found: Weights = np.asarray(penalty.value(np.abs(v) / size), dtype=np.float64)
         return found
 
-    bound, *_ = relaxed.solve(chosen, of(lower), of(upper))
+    bound, *_ = relaxed.solve(chosen, _Chords(relaxed, of(lower), of(upper)))
     reached = error + 2.0 * chosen * of(values * scale).sum(1)
     unit = np.where(problem.squares > 0, problem.squares, 1.0)
     return RowBounds(
@@ -120,57 +120,72 @@ def row_bounds(
 
 
 class _Relaxed:
-    """Rows of: minimise 1/2 v'G v - c'v + lam sum of chords over a box; a bound from below of each."""
+    """Rows of: minimise 1/2 v'G v - c'v + lam sum of chords over a box; a bound from below of each.
+
+    The steps are in single precision, what is certified in double.
+    """
 
     def __init__(
         self, gram: Weights, right: Weights, lower: Weights, upper: Weights, start: Weights, device: Any
     ) -> None:
-        self.gram, self.right, self.lower, self.upper = gram, right, lower, upper
-        self.device = device
-        inverse: Weights = np.linalg.inv(gram + RHO * np.eye(len(gram))).astype(np.float64)
-        self.inverse = self._single(inverse)
-        self.single_right = self._single(right)
-        self.box = self._single(lower), self._single(upper)
-        self.z, self.dual = self._single(start), torch.zeros_like(self.box[0])
+        self.gram, self.right, self.lower, self.upper = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (gram, right, lower, upper)
+        )
+        self.around = (self.lower < 0) & (self.upper > 0)
+        inverse = np.linalg.inv(gram + RHO * np.eye(len(gram)))
+        self.inverse = torch.from_numpy(inverse).to(device, torch.float32)
+        self.single_right, self.least, self.most = self.right.float(), self.lower.float(), self.upper.float()
+        self.z = torch.from_numpy(start).to(device, torch.float32)
+        self.dual = torch.zeros_like(self.z)
 
-    def _single(self, a: Weights) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(a)).to(self.device, torch.float32)
-
-    def solve(self, lam: Weights, low: Weights, high: Weights) -> tuple[Weights, Weights, Weights]:
-        """Return a bound from below, the gap to it, the sum of chords, from `low`, `high` at the ends.
-
-        Each of shape (out,).
-        """
-        lower, upper = self.lower, self.upper
-        around = (lower < 0) & (upper > 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rise = np.where(around, lam[:, None] * high / upper, 0.0)
-            fall = np.where(around, lam[:, None] * low / -lower, 0.0)
-            # A box on one side of zero: the chord of its ends.
-            slope = np.where(around | (upper <= lower), 0.0, lam[:, None] * (high - low) / (upper - lower))
-        level = np.where(around, 0.0, lam[:, None] * low - slope * lower)
-        up, down, tilt = self._single(rise), self._single(fall), self._single(slope)
+    def solve(self, lam: Weights, chords: _Chords) -> tuple[Weights, Weights, Weights]:
+        """Return a bound from below, the gap to it and the sum of the chords, each of shape (out,)."""
+        price = torch.from_numpy(lam).to(self.right.device)[:, None]
+        up, down = ((price * slope).float() / RHO for slope in (chords.rise, chords.fall))
+        right = (self.right - price * chords.slope).float()
         z, dual = self.z, self.dual
         for _ in range(STEPS):
-            v = (self.single_right - tilt + RHO * (z - dual)) @ self.inverse + dual
-            z = torch.where(v > 0, (v - up / RHO).clamp_min(0.0), (v + down / RHO).clamp_max(0.0))
-            z = torch.maximum(torch.minimum(z, self.box[1]), self.box[0])
+            v = torch.addmm(dual, torch.add(right, z - dual, alpha=RHO), self.inverse)
+            z = (v - up).clamp_min_(0.0).add_((v + down).clamp_max_(0.0)).clamp_(self.least, self.most)
             dual = v - z
         self.z, self.dual = z, dual
-        point = np.clip(z.double().cpu().numpy(), lower, upper)
+        point = z.double().clamp_(self.lower, self.upper)
         product = point @ self.gram
         gradient = product - self.right
-        ends = np.minimum(
-            gradient * lower + np.where(around, -fall * lower, slope * lower + level),
-            gradient * upper + np.where(around, rise * upper, slope * upper + level),
+        ends = torch.minimum(
+            torch.addcmul(price * chords.low, gradient, self.lower),
+            torch.addcmul(price * chords.high, gradient, self.upper),
         )
-        ends = np.where(around, np.minimum(ends, 0.0), ends)
-        bound = ends.sum(1) - 0.5 * np.einsum("od,od->o", product, point)
-        chords = np.where(point > 0, rise * point, -fall * point)
-        chords = np.where(around, chords, slope * point + level)
-        primal = np.einsum("od,od->o", 0.5 * product - self.right, point) + chords.sum(1)
-        counted = chords.sum(1) / np.where(lam > 0, lam, 1.0)
-        return bound, np.maximum(primal - bound, 0.0), counted
+        ends = torch.where(self.around, ends.clamp_max(0.0), ends)
+        bound = ends.sum(1) - 0.5 * torch.linalg.vecdot(product, point)
+        counted = chords.of(point)
+        primal = torch.linalg.vecdot(product.mul_(0.5).sub_(self.right), point) + price[:, 0] * counted
+        found = bound, (primal - bound).clamp_min(0.0), counted
+        return tuple(t.cpu().numpy() for t in found)  # type: ignore[return-value]
+
+
+class _Chords:
+    """The largest convex function below one with the values `low`, `high` at the ends of a box and 0 at 0.
+
+    Through zero where that lies inside the box; the chord of both ends where it does not.
+    """
+
+    def __init__(self, relaxed: _Relaxed, low: Weights, high: Weights) -> None:
+        lower, upper, around = relaxed.lower, relaxed.upper, relaxed.around
+        self.low, self.high = (torch.from_numpy(a).to(lower.device) for a in (low, high))
+        zero = torch.zeros((), dtype=lower.dtype, device=lower.device)
+        self.rise = torch.where(around, self.high / upper, zero)
+        self.fall = torch.where(around, self.low / -lower, zero)
+        flat = around | (upper <= lower)
+        self.slope = torch.where(flat, zero, (self.high - self.low) / (upper - lower))
+        self.level = torch.where(around, zero, self.low - self.slope * lower)
+
+    def of(self, point: Tensor) -> Tensor:
+        """Return the sum over each row, shape (out,)."""
+        above, below = point.clamp_min(0.0), point.clamp_max(0.0)
+        sides = torch.linalg.vecdot(self.rise, above) - torch.linalg.vecdot(self.fall, below)
+        total: Tensor = sides + torch.linalg.vecdot(self.slope, point) + self.level.sum(1)
+        return total
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def path_support(
     """
     path = _Path(problem, penalty, isinstance(counts, int), device, dtype)
     groups = _Groups(path.z, counts)
-    while not groups.close(path.z) and path.lam < LARGEST_LAM:
+    while not groups.close(path) and path.lam < LARGEST_LAM:
         path.step(groups)
     return groups.mask()
 
@@ -207,7 +207,7 @@ def path_supports(problem: LayerProblem, penalty: Penalty, counts: Sequence[int]
     """Return `path_support` at several counts of the layer, from one run along lam."""
     path = _Path(problem, penalty, True, "cpu", torch.float32)
     groups = [_Groups(path.z, count) for count in counts]
-    while not np.all([one.close(path.z) for one in groups]) and path.lam < LARGEST_LAM:
+    while not np.all([one.close(path) for one in groups]) and path.lam < LARGEST_LAM:
         path.step()
     return [one.mask() for one in groups]
 
@@ -246,7 +246,8 @@ class _Path:
         self.z = tensor(u / size)
         self.dual = torch.zeros_like(self.z)
         self.penalty, self.lam = penalty, FIRST_LAM
-        self.most = int(0.98 * int(torch.count_nonzero(self.z)))
+        self.nonzeros = int(torch.count_nonzero(self.z))
+        self.most = int(0.98 * self.nonzeros)
 
     def step(self, groups: _Groups | None = None) -> None:
         """Take one step, and let lam grow; groups that are closed bear no penalty any more."""
@@ -256,7 +257,8 @@ class _Path:
         v = (self.right + RHO * (self.z - self.dual)) @ self.inverse + self.dual
         self.z = v.sign() * (v.abs() - weights / RHO).clamp_min_(0.0)
         self.dual = v - self.z
-        self.lam *= FIRST_GROWTH if int(torch.count_nonzero(self.z)) > self.most else GROWTH
+        self.nonzeros = int(torch.count_nonzero(self.z))
+        self.lam *= FIRST_GROWTH if self.nonzeros > self.most else GROWTH
 
 
 class _Groups:
@@ -278,9 +280,9 @@ class _Groups:
         else:
             kept = torch.as_tensor(np.asarray(counts), dtype=torch.int64)
         self.size, self.kept = size, kept.to(z.device)
-        self.last = self._grouped(z.abs())
-        self.closed = torch.zeros(len(self.last), dtype=torch.bool, device=z.device)
-        self.support = torch.zeros_like(self.last, dtype=torch.bool)
+        self.last = z
+        self.closed = torch.zeros(len(kept), dtype=torch.bool, device=z.device)
+        self.support = torch.zeros((len(kept), size), dtype=torch.bool, device=z.device)
 
     def _grouped(self, values: Tensor) -> Tensor:
         """Return the values by group, shape (groups, size); what pads the last group of a row is zero."""
@@ -289,13 +291,16 @@ class _Groups:
     def _flat(self, values: Tensor) -> Tensor:
         return values.reshape(self.rows, -1)[:, : self.width]
 
-    def close(self, z: Tensor) -> bool:
+    def close(self, path: _Path) -> bool:
         """Close the groups that are down to their counts; tell whether all are closed."""
-        values = self._grouped(z.abs())
-        down = ((values != 0).sum(1) <= self.kept) & ~self.closed
+        if len(self.kept) > 1:
+            down = (self._grouped(path.z) != 0).sum(1) <= self.kept
+        else:
+            down = path.nonzeros <= self.kept
+        down &= ~self.closed
         self._fix(down)
         self.closed |= down
-        self.last = values
+        self.last = path.z
         return bool(self.closed.all())
 
     def _fix(self, which: Tensor) -> None:
@@ -303,7 +308,7 @@ class _Groups:
         if not len(chosen):
             return
         # A padded entry comes last, as its value is below every other.
-        values = self.last[chosen].clone()
+        values = self._grouped(self.last.abs())[chosen]
         if self.padding:
             own = self._grouped(torch.ones((self.rows, self.width), device=values.device))[chosen]
             values[own == 0] = -1.0
