@@ -3,7 +3,8 @@
 Majorize-minimize on the Gram matrix: every step replaces the concave penalty by its tangent, a weighted l1
 norm, and takes one step of the splitting ``V = Z`` for it, which is a matrix product with an inverse that is
 formed once. lam grows from nearly nothing, warm from the dense weights, until the support has the count that
-is asked for; then least squares on it is exact.
+is asked for; then least squares on it is exact. At one lam the steps come to rest where an exact step of
+majorize-minimize would; penalties that bend as much as the loss may make them circle until lam grows.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ def path_support(
     device, dtype
         Where and how precisely the steps are done.
     """
-    path = _Path(problem, penalty, isinstance(counts, int), device, dtype)
+    path = Path(problem, penalty, isinstance(counts, int), device, dtype)
     groups = _Groups(path.z, counts)
     while not groups.close(path) and path.lam < LARGEST_LAM:
         path.step(groups)
@@ -205,14 +206,14 @@ def path_support(
 
 def path_supports(problem: LayerProblem, penalty: Penalty, counts: Sequence[int]) -> list[Mask]:
     """Return `path_support` at several counts of the layer, from one run along lam."""
-    path = _Path(problem, penalty, True, "cpu", torch.float32)
+    path = Path(problem, penalty, True, "cpu", torch.float32)
     groups = [_Groups(path.z, count) for count in counts]
     while not np.all([one.close(path) for one in groups]) and path.lam < LARGEST_LAM:
         path.step()
     return [one.mask() for one in groups]
 
 
-class _Path:
+class Path:
     """Steps of majorize-minimize for all rows at once while lam grows.
 
     Parameters
@@ -291,7 +292,7 @@ class _Groups:
     def _flat(self, values: Tensor) -> Tensor:
         return values.reshape(self.rows, -1)[:, : self.width]
 
-    def close(self, path: _Path) -> bool:
+    def close(self, path: Path) -> bool:
         """Close the groups that are down to their counts; tell whether all are closed."""
         if len(self.kept) > 1:
             down = (self._grouped(path.z) != 0).sum(1) <= self.kept

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
+import cvxpy as cp
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from concave_sparsity import L1, MCP, Log, Penalty
 from nets.layerwise.local_search import improve
-from nets.layerwise.rows import LayerProblem, path_support, path_supports, prune_rows
+from nets.layerwise.rows import LayerProblem, Path, path_support, path_supports, prune_rows
 from nets.layerwise.support import evenly
 
 Array = NDArray[np.float64]
@@ -86,6 +88,30 @@ def test_one_run_along_lam_gives_the_supports_of_several() -> None:
     counts = [90, 40, 7]
     for count, mask in zip(counts, path_supports(problem, Log(0.1), counts)):
         assert np.array_equal(mask, path_support(problem, Log(0.1), count))
+
+
+@pytest.mark.parametrize(
+    ("penalty", "lam"),
+    [(L1(), 0.003), (L1(), 0.1), (L1(), 0.6), (Log(0.1), 0.1), (Log(0.1), 0.6), (MCP(3.0), 0.1)],
+)
+def test_steps_at_one_lam_end_at_the_reweighted_l1_solution(penalty: Penalty, lam: float) -> None:
+    """Majorize-minimize at rest: cvxpy's solution with the weights of the last point is that point."""
+    problem = layer(4, rows=4)
+    _, gram, correlations = problem.scaled
+    path = Path(problem, penalty, False, "cpu", torch.float64)
+    for _ in range(1500):
+        path.lam = lam
+        path.step()
+    found = path.z.numpy()
+    weights = lam * np.asarray(penalty.derivative(np.abs(found)))
+    size = path.right.numpy() / correlations
+    solution = cp.Variable(found.shape)
+    fit = 0.5 * cp.sum_squares(solution @ np.linalg.cholesky(gram)) - cp.sum(
+        cp.multiply(correlations * size, solution)
+    )
+    cp.Problem(cp.Minimize(fit + cp.sum(cp.multiply(weights, cp.abs(solution))))).solve(cp.CLARABEL)
+    assert lam < 0.01 or 0 < (found != 0).sum() < found.size
+    np.testing.assert_allclose(found, solution.value, atol=1e-5)
 
 
 def test_no_single_exchange_helps_once_the_search_is_over() -> None:
