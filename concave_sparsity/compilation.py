@@ -32,6 +32,15 @@ def exact(function: F) -> F:
     return _jit(function, {**_OPTIONS, "fastmath": False})
 
 
+def callback(function: Callable[..., Any], signature: Any) -> Any:
+    """Compile a function of this signature to one that C can call, at once."""
+    options = {name: value for name, value in _OPTIONS.items() if name != "nopython"}
+    try:
+        return numba.cfunc(signature, cache=True, **options)(function)
+    except RuntimeError:  # numba found no folder for its cache
+        return numba.cfunc(signature, **options)(function)
+
+
 def _jit(function: F, options: dict[str, Any]) -> F:
     try:
         return numba.jit(cache=True, **options)(function)  # type: ignore[no-any-return]

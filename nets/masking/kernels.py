@@ -1,11 +1,29 @@
-"""Compiled passes over flat vectors; apart, so that only who steps so waits for the compiler."""
+"""Compiled passes over flat vectors; apart, so that only who steps so waits for the compiler.
+
+With several threads a pass is shared out over those of torch itself (`Job`): they have half of the vectors in
+their caches already, and others would wait for them. Every number is computed alike whoever computes it.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import math
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from concave_sparsity.compilation import compiled, exact
+import numpy as np
+import torch
+from numba import carray, types
+from numba.extending import intrinsic
+
+from concave_sparsity.compilation import callback, compiled, exact
+
+#: Kinds of a `Job`.
+SGD, ADAM, CURVATURE, LOOK_UP = range(4)
+
+#: Numbers from which on a pass is shared out, as in torch.
+GRAIN = 32768
 
 
 @compiled
@@ -73,27 +91,244 @@ def held_sgd(
         weights[i] = (weight - lr * move) * m
 
 
-@exact
-def curvature(squares: Any, weights: Any, out: Any) -> None:
-    """Write sqrt(squares) weights^2 to `out`; shape (n,) each."""
-    for i in range(out.size):
-        out[i] = math.sqrt(squares[i]) * weights[i] * weights[i]
+@compiled
+def _adam(slope: Any, weight: Any, mean: Any, second: Any, rates: Any) -> Any:
+    """Return weight and moments after a step of Adam along a slope."""
+    lr, shrink, decay, new, old, fresh, root, eps = rates
+    slope += decay * weight
+    mean += new * (slope - mean)
+    second = old * second + fresh * slope * slope
+    return shrink * weight - lr * (mean / (math.sqrt(second) * root + eps)), mean, second
 
 
 @compiled
-def look_up(table: Any, bits: Any, first: int, shift: int, out: Any) -> None:
-    """Write the entry of a table that the leading bits of each number stand for, from `first` on."""
-    last = table.size - 1
-    for i in range(out.size):
-        place = (bits[i] - first) >> shift
-        out[i] = table[min(max(place, 0), last)]
-
-
-@compiled
-def above_half(mask: Any) -> int:
-    """Return how many entries lie above one half."""
-    count = 0
-    half = mask.dtype.type(0.5)
+def masked_adam(
+    gradients: Any,
+    weights: Any,
+    means: Any,
+    seconds: Any,
+    effective: Any,
+    mask: Any,
+    squares: Any,
+    rates: Any,
+) -> None:
+    """Step under the mask; shape (n,) each."""
     for i in range(mask.size):
-        count += mask[i] > half
-    return count
+        slope, m = gradients[i], mask[i]
+        squares[i] += slope * slope
+        weight, means[i], seconds[i] = _adam(slope * m, weights[i], means[i], seconds[i], rates)
+        weights[i] = weight
+        effective[i] = weight * m
+
+
+@compiled
+def held_adam(gradients: Any, weights: Any, means: Any, seconds: Any, mask: Any, rates: Any) -> None:
+    """Step weights that are zero outside a mask, and keep them so; shape (n,) each."""
+    for i in range(mask.size):
+        m = mask[i]
+        weight, means[i], seconds[i] = _adam(gradients[i] * m, weights[i], means[i], seconds[i], rates)
+        weights[i] = weight * m
+
+
+@compiled
+def plain_adam(gradients: Any, weights: Any, means: Any, seconds: Any, rates: Any) -> None:
+    """Step without a mask; shape (n,) each."""
+    for i in range(weights.size):
+        weights[i], means[i], seconds[i] = _adam(gradients[i], weights[i], means[i], seconds[i], rates)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _pointer(typing_context: Any, address: Any, like: Any) -> Any:
+    """Return an address as a pointer to numbers of the type of `like`."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like)(address, like), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _claim(typing_context: Any, counter: Any) -> Any:
+    """Return the number that a pointer points to and add one to it, as one act among threads."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        one = context.get_constant(types.int64, 1)
+        return builder.atomic_rmw("add", values[0], one, "seq_cst")
+
+    return types.int64(counter), generate
+
+
+@exact
+def _curvature(squares: Any, weights: Any, out: Any, keep: Any) -> None:
+    for i in range(out.size):
+        square = squares[i]
+        out[i] = math.sqrt(square) * weights[i] * weights[i]
+        squares[i] = square * keep
+
+
+@exact
+def _look_up(ratios: Any, bits: Any, out: Any, table: Any, first: int, shift: int, unit: Any) -> None:
+    last = table.size - 1
+    for begin in range(0, out.size, 1024):  # slices: an index might be negative for all the compiler knows
+        end = begin + 1024
+        some, leading, found = ratios[begin:end], bits[begin:end], out[begin:end]
+        for i in range(some.size):
+            some[i] /= unit
+        for i in range(found.size):
+            place = (leading[i] - first) >> shift
+            found[i] = table[min(max(place, 0), last)]
+
+
+@compiled
+def _share(job: int, table: Any, rates: Any, whole: Any, part: int, parts: int) -> None:
+    """Do one of `parts` equal shares of a job; `whole` is an integer as wide as the numbers."""
+    like, width = rates[0, 0], rates.itemsize
+    for t in range(table.shape[0]):
+        row, own = table[t], rates[t]
+        if row[1] == 0:
+            continue
+        share = (row[0] // parts + 64) // 64 * 64  # whole lines of the caches
+        begin = min(row[0], part * share)
+        n = min(row[0], begin + share) - begin
+        at = begin * width
+        first = carray(_pointer(row[1] + at, like), n)
+        second = carray(_pointer(row[2] + at, like), n)
+        third = carray(_pointer(row[3] + at, like), n)
+        fourth = carray(_pointer(row[4] + at, like), n)
+        mask = carray(_pointer(row[5] + at, like), n if row[5] else 0)
+        effective = carray(_pointer(row[6] + at, like), n)
+        squares = carray(_pointer(row[7] + at, like), n)
+        if job == CURVATURE:
+            _curvature(first, second, third, like)
+        elif job == LOOK_UP:
+            entries = carray(_pointer(row[4], like), row[5])
+            _look_up(first, carray(_pointer(row[1] + at, whole), n), second, entries, row[6], row[7], like)
+        elif job == ADAM:
+            eight = own[0], own[1], own[2], own[3], own[4], own[5], own[6], own[7]
+            if row[5] == 0:
+                plain_adam(first, second, third, fourth, eight)
+            elif row[7] == 0:
+                held_adam(first, second, third, fourth, mask, eight)
+            else:
+                masked_adam(first, second, third, fourth, effective, mask, squares, eight)
+        else:
+            lr, momentum, decay, nesterov = own[0], own[1], own[2], own[3] != 0
+            if row[5] and row[7] == 0:
+                held_sgd(first, second, third, mask, lr, momentum, decay, nesterov)
+            else:
+                masked_sgd(
+                    first, second, third, effective, mask, squares, lr, momentum, decay, nesterov, False
+                )
+
+
+def _of_singles(order: Any) -> None:
+    table = carray(_pointer(order[4], order[0]), (order[3], 8))
+    rates = carray(_pointer(order[5], np.float32(0.0)), (order[3], 8))
+    part = _claim(order)
+    while part < order[1]:  # a team may be smaller than asked for
+        _share(order[2], table, rates, np.int32(0), part, order[1])
+        part = _claim(order)
+
+
+def _of_doubles(order: Any) -> None:
+    table = carray(_pointer(order[4], order[0]), (order[3], 8))
+    rates = carray(_pointer(order[5], np.float64(0.0)), (order[3], 8))
+    part = _claim(order)
+    while part < order[1]:
+        _share(order[2], table, rates, np.int64(0), part, order[1])
+        part = _claim(order)
+
+
+class _Entry(NamedTuple):
+    """A compiled entry: what keeps it, where it lies, and how it is called."""
+
+    made: Any
+    address: Any
+    call: Any
+
+
+@cache
+def _entry(single: bool) -> _Entry:
+    made = callback(_of_singles if single else _of_doubles, types.void(types.CPointer(types.int64)))
+    call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(made.address)
+    return _Entry(made, ctypes.c_void_p(made.address), call)
+
+
+@cache
+def _team() -> Any:
+    """Return what runs a function by torch's own threads; None if torch has others than those of GNU."""
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
+        try:
+            found = ctypes.CDLL(str(path)).GOMP_parallel
+        except (OSError, AttributeError):
+            continue
+        found.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+        found.restype = None
+        return found
+    return None
+
+
+class Job:
+    """A job on several tensors at once: of many small ones calls would take longer than the arithmetic.
+
+    Parameters
+    ----------
+    kind : int
+        `SGD` or `ADAM`, a step; `CURVATURE`; `LOOK_UP`.
+    table : array of int64
+        Shape (tensors, 8): how many numbers each has, then addresses. Of a step those of its gradient,
+        weights, the one or two vectors of the optimiser, mask, effective weights, squares: without a gradient
+        (0) a tensor is passed over, without a mask it is stepped freely, and without squares it is held at
+        zero outside. Of the curvature squares, weights, result. To look up numbers, result, none, the table,
+        and then how long that is, which bits are first, and how far they are shifted.
+    rates : array of float32 or float64
+        Shape (tensors, 8), of the tensors' type: learning rate, momentum, weight decay and whether it is
+        Nesterov's; of Adam those that `_adam` takes; what squares are multiplied by; what numbers are divided
+        by.
+    """
+
+    def __init__(self, kind: int, table: Any, rates: Any) -> None:
+        self.table, self.rates = table, rates
+        self.shared = table[:, 0].max() > GRAIN and _team() is not None
+        self._order = np.array([0, 1, kind, len(table), table.ctypes.data, rates.ctypes.data], dtype=np.int64)
+        self._at = ctypes.c_void_p(self._order.ctypes.data)
+        self._entry = _entry(rates.dtype == np.float32)
+
+    def run(self) -> None:
+        """Do it, as the table and the rates are now."""
+        parts = torch.get_num_threads() if self.shared else 1
+        self._order[:2] = 0, parts
+        if parts > 1:
+            _team()(self._entry.address, self._at, parts, 0)
+        else:
+            self._entry.call(self._at)
+
+
+def curvature(squares: Any, weights: Any, keep: float, out: Any) -> None:
+    """Write sqrt(squares) weights^2 to `out`, then multiply the squares by `keep`; shape (n,) each."""
+    row = [out.size, squares.ctypes.data, weights.ctypes.data, out.ctypes.data, 0, 0, 0, 0]
+    Job(CURVATURE, np.array([row]), np.full((1, 8), keep, dtype=out.dtype)).run()
+
+
+def look_up(table: Any, ratios: Any, unit: Any, first: int, shift: int, out: Any) -> None:
+    """Write the entry of a table that the leading bits of ``ratios / unit`` stand for, from `first` on.
+
+    The ratios are divided in place.
+    """
+    row = [out.size, ratios.ctypes.data, out.ctypes.data, 0, table.ctypes.data, table.size, first, shift]
+    Job(LOOK_UP, np.array([row]), np.full((1, 8), unit, dtype=out.dtype)).run()
+
+
+@compiled
+def totals(mask: Any) -> Any:
+    """Return the sum of the entries and how many lie above one half."""
+    half = mask.dtype.type(0.5)
+    total, count = 0.0, 0
+    for begin in range(0, mask.size, 4096):
+        some, part, above = mask[begin : begin + 4096], mask.dtype.type(0.0), mask.dtype.type(0.0)
+        for i in range(some.size):
+            part += some[i]
+            above += mask.dtype.type(some[i] > half)
+        total += part
+        count += int(above)
+    return total, count

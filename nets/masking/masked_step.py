@@ -1,13 +1,14 @@
-"""A step of SGD on weights under a mask in one pass over the flat vectors, on a processor.
+"""A step of SGD or Adam on weights under a mask in one pass over the vectors, on a processor.
 
-In separate calls the step reads and writes the vectors of gradients, squares, mask, momentum, weights and
-effective weights sixteen times in all, which takes longer than the arithmetic; in one pass it is ten times,
-as often as the unmasked step takes with torch's calls.
+In separate calls the step of SGD reads and writes the vectors of gradients, squares, mask, momentum, weights
+and effective weights sixteen times in all, which takes longer than the arithmetic; in one pass it is ten
+times, as often as the unmasked step takes with torch's calls. And torch's root of a zero, which the second
+moments of pruned weights are, takes twenty times as long as that of another number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,42 +21,33 @@ from nets.training.flat_model import FlatModel
 
 TYPES = (torch.float32, torch.float64)
 
+Group = Mapping[str, Any]
+
 
 def in_one_pass(loop: Course) -> bool:
     """Return whether `step` can act: torch's own SGD with momentum, a processor, float32 or float64.
 
-    In a loop of the user's the optimiser must be at its defaults besides, and have no step hooks but ours:
-    they would find no gradients.
+    In a loop of the user's also Adam and AdamW, once their moments are there. The optimiser must be at its
+    defaults otherwise, and have no step hooks but ours: they would find no gradients.
     """
     flat, optimiser = loop.flat, loop.optimiser
-    if type(optimiser) is not torch.optim.SGD:  # one derived from it may step otherwise
-        return False
     if isinstance(flat, Shadow):
-        groups = [optimiser.param_groups[i] for i in set(flat.places)]
-        hooks = (optimiser._optimizer_step_pre_hooks, optimiser._optimizer_step_post_hooks)
-        if any(len(ours) > 1 for ours in hooks) or any(g.get("foreach") or g.get("fused") for g in groups):
-            return False
-        return all(map(_usual, groups)) and flat.plain()
+        return type(optimiser) in KINDS and _Table.of(flat, optimiser).ready()
     return (
         isinstance(flat, FlatModel)
+        and type(optimiser) is torch.optim.SGD  # one derived from it may step otherwise
         and _usual(optimiser.param_groups[0])
         and flat.parameter.device.type == "cpu"
         and flat.parameter.dtype in TYPES
     )
 
 
-def _usual(group: Mapping[str, Any]) -> bool:
-    """Return whether a group of SGD asks for what the pass does."""
-    special = ("dampening", "maximize", "differentiable")
-    return group["momentum"] > 0 and not isinstance(group["lr"], Tensor) and not any(map(group.get, special))
-
-
 def step(loop: Course, mask: Tensor, squares: Tensor | None = None) -> None:
     """Step the optimiser on the weights theta of which the network sees theta * mask.
 
     The same as, up to rounding, ``squares += gradients**2; gradients *= mask``, the step of the optimiser,
-    and ``effective = weights * mask``. The momentum stays in the optimiser's state. In our own loop gradients
-    are zeroed; in a user's they stay, and the optimiser leaves the masked parameters out.
+    and ``effective = weights * mask``. What the optimiser remembers stays in its own state. In our own loop
+    gradients are zeroed; in a user's they stay, and the optimiser leaves the parameters out.
 
     Parameters
     ----------
@@ -67,42 +59,181 @@ def step(loop: Course, mask: Tensor, squares: Tensor | None = None) -> None:
         Running sum of squared gradients of the effective weights, shape (n,), changed in place. Without, of
         networks that see theta itself: it is kept zero outside the mask.
     """
-    from nets.masking.kernels import held_sgd, masked_sgd
-
     flat, optimiser = loop.flat, loop.optimiser
-    if isinstance(flat, FlatModel):
-        momenta, rates = _momenta(optimiser, flat.parameter), _rates(optimiser.param_groups[0], mask)
-        vectors = (flat.gradients_of_all, flat.parameter, momenta, flat.effective, mask, squares)
-        arguments: list[Any] = [*_arrays(*vectors), *rates, True]
-        masked_sgd(*arguments)
+    if isinstance(flat, Shadow):
+        flat.stepped(_Table.of(flat, optimiser).step(mask, squares))
         return
-    assert isinstance(flat, Shadow)
-    for p, place, (theta, *others) in flat.pieces(mask) if squares is None else flat.pieces(mask, squares):
-        if p.grad is None:
-            continue
-        gradient, momenta = _arrays(p.grad, _momenta(optimiser, p))
-        rates = _rates(optimiser.param_groups[place], mask)
-        if squares is None:
-            arguments = [gradient, theta, momenta, others[1], *rates]
-            held_sgd(*arguments)
-        else:
-            arguments = [gradient, theta, momenta, *others, *rates, False]
-            masked_sgd(*arguments)
-    flat.stepped()
+    from nets.masking.kernels import masked_sgd
+
+    assert isinstance(flat, FlatModel)
+    group = optimiser.param_groups[0]
+    momenta = _momenta(optimiser.state[flat.parameter], flat.parameter)
+    vectors = (flat.gradients_of_all, flat.parameter, momenta, flat.effective, mask, squares)
+    arrays: list[Any] = [vector.detach().view(-1).numpy() for vector in vectors if vector is not None]
+    kind = arrays[0].dtype.type
+    arrays += [kind(group[name]) for name in ("lr", "momentum", "weight_decay")]
+    arrays += [bool(group["nesterov"]), True]
+    masked_sgd(*arrays)
 
 
-def _momenta(optimiser: torch.optim.Optimizer, p: nn.Parameter) -> Tensor:
-    state = optimiser.state[p]
+def _momenta(state: dict[str, Any], p: Tensor) -> Tensor:
     if state.get("momentum_buffer") is None:
         state["momentum_buffer"] = torch.zeros_like(p, memory_format=torch.contiguous_format)
     momenta: Tensor = state["momentum_buffer"]
     return momenta
 
 
-def _rates(group: Mapping[str, Any], like: Tensor) -> tuple[Any, ...]:
-    kind: Any = np.float32 if like.dtype == torch.float32 else np.float64
-    return *(kind(group[name]) for name in ("lr", "momentum", "weight_decay")), bool(group["nesterov"])
+def _usual(group: Group) -> bool:
+    """Return whether a group of the optimiser asks for what the pass does."""
+    if any(map(group.get, ("maximize", "differentiable", "amsgrad", "capturable"))):
+        return False
+    if "betas" in group:
+        return not isinstance(group["lr"], Tensor) and not any(isinstance(b, Tensor) for b in group["betas"])
+    return group["momentum"] > 0 and not group["dampening"] and not isinstance(group["lr"], Tensor)
 
 
-def _arrays(*tensors: Any) -> list[Any]:
-    return [tensor.detach().view(-1).numpy() for tensor in tensors]
+def _sgd(group: Group, done: float) -> tuple[float, ...]:
+    return group["lr"], group["momentum"], group["weight_decay"], group["nesterov"], 0.0, 0.0, 0.0, 0.0
+
+
+def _adam(group: Group, done: float, decoupled: bool = False) -> tuple[float, ...]:
+    (first, second), lr, decay = group["betas"], group["lr"], group["weight_decay"]
+    decoupled = group.get("decoupled_weight_decay", decoupled)
+    shrink, decay = (1.0 - lr * decay, 0.0) if decoupled else (1.0, decay)
+    root = (1.0 - second**done) ** -0.5
+    return lr / (1.0 - first**done), shrink, decay, 1.0 - first, second, 1.0 - second, root, group["eps"]
+
+
+def _adamw(group: Group, done: float) -> tuple[float, ...]:
+    return _adam(group, done, True)
+
+
+#: What makes the rates of `nets.masking.kernels.Job` of a group and the number of steps, this one counted.
+Rates = Callable[[Group, float], tuple[float, ...]]
+
+#: Optimisers that the pass knows, the vectors in their state, and their rates.
+KINDS: dict[type[torch.optim.Optimizer], tuple[tuple[str, ...], Rates]] = {
+    torch.optim.SGD: (("momentum_buffer",), _sgd),
+    torch.optim.Adam: (("exp_avg", "exp_avg_sq"), _adam),
+    torch.optim.AdamW: (("exp_avg", "exp_avg_sq"), _adamw),
+}
+
+
+class _Table:
+    """What a step in a user's loop moves, and where it lies in memory: kept from step to step.
+
+    Parameters without a mask are in it too, if they are like the others: the optimiser has nothing left to
+    do then. A line of Python takes three times as long as on its own while the network's numbers fill the
+    caches, so little is looked up at every step.
+    """
+
+    def __init__(self, flat: Shadow, optimiser: torch.optim.Optimizer) -> None:
+        self.flat, self.optimiser = flat, optimiser
+        self.state, self.groups = optimiser.state, optimiser.param_groups
+        self.names, self.rates = KINDS[type(optimiser)]
+        self.dtype = flat.parameters[0].dtype
+        self.parameters, self.places = list(flat.parameters), list(flat.places)
+        masked = set(map(id, self.parameters))
+        for place, group in enumerate(self.groups):
+            others = [p for p in group["params"] if id(p) not in masked and type(p) is nn.Parameter]
+            self.parameters += others
+            self.places += [place] * len(others)
+        self.used = sorted(set(self.places))
+        self.found: list[tuple[Any, ...]] = [()] * len(self.parameters)
+        self.kept: list[Any] = [None] * len(self.parameters)  # so that no id is given anew
+        self.masks: tuple[Tensor | None, Tensor | None] = (None, None)
+        self.last: list[tuple[float, ...]] = []
+        self.table = np.zeros((len(self.parameters), 8), dtype=np.int64)
+        self.job: Any = None
+        self.gradients = [0] * len(self.parameters)
+
+    @staticmethod
+    def of(flat: Shadow, optimiser: torch.optim.Optimizer) -> _Table:
+        """Return the table of the last step, or a new one if the optimiser has loaded a state since."""
+        found: _Table | None = flat.table
+        if found is None or found.state is not optimiser.state or found.groups is not optimiser.param_groups:
+            flat.table = found = _Table(flat, optimiser)
+        return found
+
+    def ready(self) -> bool:
+        """Note where the gradients lie; tell whether all masked parameters that have one can be stepped."""
+        hooks = (self.optimiser._optimizer_step_pre_hooks, self.optimiser._optimizer_step_post_hooks)
+        if not self.flat.untouched or self.dtype not in TYPES or any(len(ours) > 1 for ours in hooks):
+            return False
+        groups = [(place, self.groups[place]) for place in self.used]
+        usual = {i: _usual(group) and not (group["foreach"] or group["fused"]) for i, group in groups}
+        masked = len(self.flat.parameters)
+        for i, (p, place) in enumerate(zip(self.parameters, self.places)):
+            gradient = p.grad
+            self.gradients[i] = 0
+            if gradient is not None:
+                if usual[place] and _plain(gradient, self.dtype) and self._found(i, p):
+                    self.gradients[i] = gradient.data_ptr()
+                elif i < masked:
+                    return False
+        return True
+
+    def _found(self, i: int, p: nn.Parameter) -> bool:
+        """Note where weights and the optimiser's vectors lie; tell whether the pass can take them."""
+        state = self.state[p]
+        vectors = [state.get(name) for name in self.names]
+        if vectors[0] is None and len(vectors) == 1:
+            vectors = [_momenta(state, p)]
+        found = (p.data_ptr(), *(v if v is None else (id(v), v.data_ptr()) for v in vectors))
+        if found == self.found[i]:
+            return True
+        for vector in (p, *vectors):
+            if vector is None or vector.device.type != "cpu" or not _plain(vector, self.dtype):
+                return False
+        source = self.flat.sources[i] if i < len(self.flat.parameters) else p
+        self.table[i, 0] = p.numel()
+        self.table[i, 2 : 3 + len(vectors)] = [vector.data_ptr() for vector in (source, *vectors)]
+        self.found[i], self.kept[i] = found, vectors
+        return True
+
+    def step(self, mask: Tensor, squares: Tensor | None) -> list[nn.Parameter]:
+        """Step on all that has a gradient, under the mask where there is one, and return it."""
+        if self.masks[0] is not mask or self.masks[1] is not squares:
+            self._place(mask, squares)
+        adaptive = len(self.names) > 1
+        stepped: list[nn.Parameter] = []
+        rates: list[tuple[float, ...]] = []
+        made: dict[tuple[int, float], tuple[float, ...]] = {}
+        for p, place, gradient in zip(self.parameters, self.places, self.gradients):
+            done = 1.0
+            if gradient:
+                stepped.append(p)
+                if adaptive:
+                    self.state[p]["step"] += 1
+                    done = float(self.state[p]["step"])
+            if (place, done) not in made:
+                made[place, done] = self.rates(self.groups[place], done)
+            rates.append(made[place, done])
+        if rates != self.last:
+            self.job.rates[:] = self.last = rates
+        self.job.table[:, 1] = self.gradients
+        self.job.run()
+        return stepped
+
+    def _place(self, mask: Tensor, squares: Tensor | None) -> None:
+        flat = self.flat
+        for vector in (mask, squares):
+            if vector is not None and (vector.shape != (flat.n,) or not _plain(vector, self.dtype)):
+                raise ValueError(
+                    f"the mask has {tuple(vector.shape)} entries of {vector.dtype}, the weights are {flat.n} "
+                    f"of {self.dtype}: load a state of this network"
+                )
+        from nets.masking import kernels
+
+        rows = self.table[: len(flat.parameters)]
+        rows[:, 5] = [part.data_ptr() for part in flat.layout.segments(mask)]
+        rows[:, 6] = [p.data_ptr() for p in flat.parameters]
+        if squares is not None:
+            rows[:, 7] = [part.data_ptr() for part in flat.layout.segments(squares)]
+        kind = kernels.SGD if len(self.names) == 1 else kernels.ADAM
+        self.job = kernels.Job(kind, self.table, np.zeros(self.table.shape, dtype=mask.numpy().dtype))
+        self.masks, self.last = (mask, squares), []
+
+
+def _plain(vector: Tensor, dtype: torch.dtype) -> bool:
+    return vector.is_contiguous() and vector.dtype is dtype

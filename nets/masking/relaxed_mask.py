@@ -71,7 +71,7 @@ class RelaxedMask(Hook):
     #: Steps that the sum of squared gradients stands for; it decays with them.
     steps_averaged: float = 0.0
     _in_one_pass = False
-    _buffers: tuple[Tensor, Tensor] | None = None
+    _buffer: Tensor | None = None
 
     def __init__(
         self,
@@ -120,6 +120,7 @@ class RelaxedMask(Hook):
         if self.mask.numel() == 0:
             self.mask = torch.ones_like(flat.weights)
             self._squares = torch.zeros_like(flat.weights)
+        self.mask, self._squares = self.mask.to(flat.weights), self._squares.to(flat.weights)
         if isinstance(flat.layout.groups, Channels) and self._of_units.numel() == 0:
             self._of_units = flat.weights.new_zeros(flat.layout.groups.units)
         self.interval = updates_at_least(self.interval, loop.steps)
@@ -157,8 +158,10 @@ class RelaxedMask(Hook):
         """Return the density wanted when `share` of the training is done."""
         return falling_density(share, self.density, begin=self.warm_up, end=self.descent, origin=self.origin)
 
-    def curvature(self, loop: Course, out: Tensor | None = None) -> Tensor:
+    def curvature(self, loop: Course, out: Tensor | None = None, keep: float = 1.0) -> Tensor:
         """Return h, the curvature of the loss in every mask entry, up to a common factor; shape (n,).
+
+        Then the squared gradients that it comes from are multiplied by `keep`.
 
         Of a unit it is the root mean square of the loss's slope in its entry, sum theta_i g_i over the
         weights that read it, all of them together (Molchanov et al., CVPR 2019), as a share of its layer's:
@@ -168,14 +171,18 @@ class RelaxedMask(Hook):
         """
         weights, groups = loop.flat.weights, loop.flat.layout.groups
         if isinstance(groups, Channels):
-            return groups.priced(self._of_units.sqrt(), self.mask)
+            priced = groups.priced(self._of_units.sqrt(), self.mask)
+            self._of_units.mul_(keep)
+            self._squares.mul_(keep)
+            return priced
         h = torch.empty_like(self._squares) if out is None else out
         if _compiles(h):
             from nets.masking import kernels  # torch's root of zero takes twenty times as long as others
 
-            kernels.curvature(self._squares.numpy(), weights.detach().numpy(), h.numpy())
+            kernels.curvature(self._squares.numpy(), weights.detach().numpy(), keep, h.numpy())
         else:
             torch.sqrt(self._squares, out=h).mul_(weights).mul_(weights)
+            self._squares.mul_(keep)
         return groups.share(h)
 
     def final(self, loop: Course) -> Tensor:
@@ -195,7 +202,7 @@ class RelaxedMask(Hook):
         final = self.final(loop)
         if self.given:
             return select_above(final, self.threshold, self.given)
-        self._buffers = None
+        self._buffer = None
         return select_nearly(final, self.tie(loop), loop.flat.layout, count, self.alive)
 
     @property
@@ -204,13 +211,11 @@ class RelaxedMask(Hook):
         return self.trace["lam"][-1] if self.trace["lam"] else 0.0
 
     def _update(self, loop: Course) -> None:
-        if self._buffers is None:  # memory that is fresh at every update costs more than the arithmetic
-            self._buffers = torch.empty_like(self._squares), torch.empty_like(self._squares)
+        if self._buffer is None:  # memory that is fresh at every update costs more than the arithmetic
+            self._buffer = torch.empty_like(self._squares)
         groups = loop.flat.layout.groups
-        h = self.curvature(loop, self._buffers[0])
+        h = self.curvature(loop, self._buffer, self._keep)
         scale = math.sqrt(max(self.steps_averaged, 1.0))
-        self._squares.mul_(self._keep)
-        self._of_units.mul_(self._keep)
         self.steps_averaged *= self._keep
         target = self.target(loop.share)
         if self.given:
@@ -218,13 +223,13 @@ class RelaxedMask(Hook):
                 return
             middle = torch.full((), self.given / self._critical * scale, dtype=h.dtype, device=h.device)
         else:
-            found = groups.threshold(h, target, self._buffers[1])
+            found = groups.threshold(h, target, self.mask)  # which is written anew
             if found is None:
                 return
             middle = found.clamp(min=torch.finfo(h.dtype).tiny)
         last = None if self.given else groups.last(h, middle)
         whole = torch.isinf(h) if isinstance(groups, Channels) else None  # what is not for sale
-        look_up(self._table, h.div_(middle), self.mask)
+        look_up(self._table, h, self.mask, middle)
         if last is not None:
             places, emptied = last
             self.mask[places] = torch.where(emptied, 1.0, self.mask[places])
@@ -232,8 +237,7 @@ class RelaxedMask(Hook):
             self.mask.masked_fill_(whole, 1.0)
         shown = groups.show(self.mask)
         lam = middle.mean() * (self._critical / scale)
-        above = _above_half(shown) / shown.numel()
-        self.curves.append(loop.step, target, lam, shown.mean(), above.to(lam.dtype))
+        self.curves.append(loop.step, target, lam, *_shares(shown))
 
     @property
     def trace(self) -> dict[str, list[float]]:
@@ -262,13 +266,14 @@ def _compiles(values: Tensor) -> bool:
     return values.device.type == "cpu" and values.dtype in masked_step.TYPES
 
 
-def _above_half(mask: Tensor) -> Tensor:
-    """Return how many entries lie above one half, shape ()."""
+def _shares(mask: Tensor) -> tuple[float | Tensor, float | Tensor]:
+    """Return the mean of the entries and the share of them above one half."""
     if _compiles(mask):
-        from nets.masking.kernels import above_half
+        from nets.masking.kernels import totals
 
-        return torch.tensor(above_half(mask.view(-1).numpy()))
-    return (mask > 0.5).sum()
+        total, above = totals(mask.view(-1).numpy())
+        return total / mask.numel(), above / mask.numel()
+    return mask.mean(), (mask > 0.5).to(mask.dtype).mean()
 
 
 def critical_step(penalty: Penalty) -> float:
@@ -298,23 +303,36 @@ def proximal_table(penalty: Penalty, critical: float) -> Tensor:
     return table
 
 
-def look_up(table: Tensor, ratio: Tensor, out: Tensor) -> None:
-    """Write the entry of a `proximal_table` for every ratio h / h_critical to `out`; the ratios are used up.
+def look_up(table: Tensor, values: Tensor, out: Tensor, unit: Tensor | float = 1.0) -> None:
+    """Write the entry of a `proximal_table` for every ratio h / h_critical to `out`; the values are used up.
 
     The leading bits of a positive float are its octave and its part of it, so no logarithm is taken. A ratio
     between two entries belongs to the lower, and so does the border itself: 1 is the last of what falls.
+
+    Parameters
+    ----------
+    table : Tensor
+        Shape (POINTS,).
+    values : Tensor
+        h, shape (n,).
+    out : Tensor
+        Shape (n,).
+    unit : Tensor or float
+        h_critical, shape () or (n,).
     """
-    if ratio.dtype == torch.float64:
-        bits, mantissa, one = ratio.view(torch.int64), 52, 1023
+    if isinstance(unit, Tensor) and unit.dim():
+        values, unit = values.div_(unit), 1.0
+    if values.dtype == torch.float64:
+        whole, mantissa, one = torch.int64, 52, 1023
     else:
-        ratio = ratio.to(torch.float32)
-        bits, mantissa, one = ratio.view(torch.int32), 23, 127
+        values = values.to(torch.float32)
+        whole, mantissa, one = torch.int32, 23, 127
     shift = mantissa - (PARTS.bit_length() - 1)
     first = ((one - OCTAVES // 2) << mantissa) + 1
-    if _compiles(table):
-        from nets.masking import kernels  # in one pass; torch takes four
+    if _compiles(table) and table.dtype == values.dtype:
+        from nets.masking import kernels  # in one pass; torch takes five
 
-        kernels.look_up(table.numpy(), bits.numpy(), first, shift, out.numpy())
+        kernels.look_up(table.numpy(), values.numpy(), float(unit), first, shift, out.numpy())
         return
-    places = bits.sub_(first).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
+    places = values.div_(unit).view(whole).sub_(first).bitwise_right_shift_(shift).clamp_(0, POINTS - 1)
     torch.index_select(table, 0, places, out=out)

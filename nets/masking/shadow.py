@@ -34,6 +34,8 @@ class Shadow:
         The one that steps on them.
     places : list of int
         The optimiser's group that each belongs to.
+    table : object
+        What `nets.masking.masked_step` keeps from step to step; None where theta or the network has moved.
 
     Raises
     ------
@@ -67,11 +69,11 @@ class Shadow:
         self._frozen = False
         self._kept: list[tuple[nn.Parameter, Tensor | None]] = []
         self._inside = False
-        self._stepped = False
-        self._pieces: tuple[tuple[Tensor, ...], list[list[Any]]] | None = None
+        self._stepped: list[nn.Parameter] = []
+        self.table: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_pieces": None}
+        return {**vars(self), "table": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """See the memory of the copied parameters, which the copies of its views are not."""
@@ -109,26 +111,25 @@ class Shadow:
         if self._theta is None:
             self._theta = self.weights
             self._views = self._split(self._theta)
-            self._pieces = None
+            self.table = None
             self._note()
 
     def unite(self) -> None:
         """Let the network see theta again."""
         if self._theta is not None:
             self.write(self._theta)
-            self._theta = self._pieces = None
+            self._theta = self.table = None
 
     def show(self, mask: Tensor, scale: float = 1.0) -> None:
         """Let the network see theta * mask * scale."""
         masks = self._shown[1] if self._shown[0] is mask else self._split(mask)
         self._shown, self._scale = (mask, masks), scale
-        sources = self._seen if self._theta is None else self._views
         if mask.device.type == "cpu":
-            for seen, theta, part in zip(self._seen, sources, masks):
+            for seen, theta, part in zip(self._seen, self.sources, masks):
                 torch.mul(theta, part, out=seen)
         else:
             if self._theta is not None:
-                torch._foreach_copy_(self._seen, sources)
+                torch._foreach_copy_(self._seen, self.sources)
             torch._foreach_mul_(self._seen, masks)
         if scale != 1.0:
             torch._foreach_mul_(self._seen, scale)
@@ -168,7 +169,7 @@ class Shadow:
     def zero(self, gone: Tensor) -> None:
         """Set theta to zero where `gone`, boolean, shape (n,), and let the optimiser forget it there."""
         places = self._split(gone)
-        for weights, place in zip(self._seen if self._theta is None else self._views, places):
+        for weights, place in zip(self.sources, places):
             weights.masked_fill_(place, 0.0)
         if self.optimiser is not None:
             for p, place in zip(self.parameters, places):
@@ -183,36 +184,27 @@ class Shadow:
     def thaw(self) -> None:
         """End what `freeze` began: nothing is left to do."""
 
-    def plain(self) -> bool:
-        """Tell whether one compiled pass can step: gradients as the network left them, plain in memory."""
-        tensors = list(self._seen)
-        for p in self.parameters:
-            momenta = None if self.optimiser is None else self.optimiser.state[p].get("momentum_buffer")
-            tensors += [t for t in (p.grad, momenta) if t is not None]
-        return not self._gathered and not self._frozen and _in_one_pass(tensors)
+    @property
+    def untouched(self) -> bool:
+        """Whether the gradients of this step are as the network left them, and a step may follow them."""
+        return not self._gathered and not self._frozen
 
-    def pieces(self, *vectors: Tensor) -> list[tuple[nn.Parameter, int, list[Any]]]:
-        """Return parameters, their groups and numpy arrays: theta, what is seen, parts of flat vectors."""
-        kept = self._pieces
-        if kept is None or len(kept[0]) != len(vectors) or any(a is not b for a, b in zip(kept[0], vectors)):
-            sources = self._seen if self._theta is None else self._views
-            parts = [[*sources], [*self._seen], *(self.layout.segments(vector) for vector in vectors)]
-            arrays = [[tensor.detach().view(-1).numpy() for tensor in row] for row in zip(*parts)]
-            self._pieces = kept = vectors, arrays
-        return list(zip(self.parameters, self.places, kept[1]))
+    @property
+    def sources(self) -> list[Tensor]:
+        """The weights theta, a tensor each."""
+        return self._seen if self._theta is None else self._views
 
-    def stepped(self) -> None:
-        """Let the optimiser leave the masked parameters out: they have been stepped."""
-        self._stepped = True
-        for p in self.parameters:
-            if p.grad is not None:  # a backward pass through the weights before is refused, as after any step
-                torch.autograd.graph.increment_version(p)
+    def stepped(self, parameters: list[nn.Parameter]) -> None:
+        """Let the optimiser leave parameters out: they, all masked ones among them, have been stepped."""
+        self._stepped = parameters
+        if parameters:  # a backward pass through the weights before is refused, as after any step
+            torch.autograd.graph.increment_version(parameters)
 
     def enter(self) -> None:
         """Let the optimiser find theta and its gradient in the parameters."""
         self._inside = True
         if self._stepped:
-            for p in self.parameters:
+            for p in self._stepped:
                 self._keep_gradient(p, None)
             return
         if self._frozen:
@@ -241,7 +233,8 @@ class Shadow:
         for p, gradient in reversed(self._kept):
             p.grad = gradient
         self._kept.clear()
-        self._inside = self._frozen = self._gathered = self._stepped = False
+        self._inside = self._frozen = self._gathered = False
+        self._stepped = []
 
     def settle(self) -> None:
         """Put things right after a step that failed, and take up weights that were written from outside.
@@ -260,7 +253,7 @@ class Shadow:
                     f"{p.device}: move the network before it is masked"
                 )
         if moved:
-            self._pieces = None
+            self.table = None
         if self._theta is None:
             for i in moved:
                 self._seen[i] = self.parameters[i].data

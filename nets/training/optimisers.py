@@ -76,7 +76,8 @@ def flush_denormals(optimiser: torch.optim.Optimizer) -> None:
     for state in optimiser.state.values():  # some keep plain values there besides
         for mean in map(state.get, MEANS) if isinstance(state, dict) else ():
             if isinstance(mean, Tensor) and mean.device.type == "cpu" and mean.is_floating_point():
-                mean.masked_fill_(mean.abs() < torch.finfo(mean.dtype).tiny, 0.0)
+                below = torch.tensor(torch.finfo(mean.dtype).tiny, dtype=mean.dtype)
+                torch.hardshrink(mean, float(below.nextafter(torch.zeros_like(below))), out=mean)
 
 
 #: Share of the peak at which the one-cycle schedule starts and (far below) at which it ends.

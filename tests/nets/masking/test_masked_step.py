@@ -64,10 +64,23 @@ def test_two_hooks_cannot_take_the_step(blobs, conv_net):
         Loop(FlatModel(conv_net()), blobs, TRAINING, seed=0, hooks=hooks).run()
 
 
-@pytest.mark.parametrize("changes", [{}, {"nesterov": True}, {"foreach": True}, {"dampening": 0.5}], ids=str)
+#: Optimisers of a loop of one's own, and whether one pass takes their steps.
+OWN = {
+    "sgd": (torch.optim.SGD, {"momentum": 0.9}, True),
+    "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}, True),
+    "foreach": (torch.optim.SGD, {"momentum": 0.9, "foreach": True}, False),
+    "dampening": (torch.optim.SGD, {"momentum": 0.9, "dampening": 0.5}, False),
+    "adamw": (torch.optim.AdamW, {"betas": (0.8, 0.95)}, True),
+    "adam": (torch.optim.Adam, {"eps": 1e-3}, True),
+    "amsgrad": (torch.optim.AdamW, {"amsgrad": True}, False),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("kind", ["search", "hold"])
-def test_in_a_loop_of_ones_own_one_pass_is_the_separate_calls(conv_net, kind, changes, monkeypatch):
-    """Several groups, a gradient that stays as it was, momentum in the optimiser's own state."""
+def test_in_a_loop_of_ones_own_one_pass_is_the_separate_calls(conv_net, kind, name, monkeypatch):
+    """Several groups, a gradient that stays as it was, the optimiser's own state."""
+    make, settings, taken = OWN[name]
     ends = []
     for one_pass in (True, False):
         if not one_pass:
@@ -77,28 +90,135 @@ def test_in_a_loop_of_ones_own_one_pass_is_the_separate_calls(conv_net, kind, ch
         matrices = [p for p in model.parameters() if p.dim() > 1]
         groups = [
             {"params": matrices, "weight_decay": 1e-2},
-            {"params": biases},
+            {"params": biases, "lr": 0.01},
         ]
-        optimiser = torch.optim.SGD(groups, lr=0.05, momentum=0.9, **changes)
+        optimiser = make(groups, lr=0.05 if make is torch.optim.SGD else 2e-3, **settings)
         masking = nets.Masking(model, optimiser, density=0.3, steps=40)
         if kind == "hold":
             generator = torch.Generator().manual_seed(3)
             masks = {n: torch.rand(m.shape, generator=generator) < 0.3 for n, m in masking.masks.items()}
             nets.Ticket(masks, copy.deepcopy(model.state_dict()), {}).hold(model, optimiser)
         generator = torch.Generator().manual_seed(0)
-        for _ in range(40):
+        for step in range(40):
             x = torch.randn(16, 1, 8, 8, generator=generator, dtype=torch.float64)
             model(x).square().mean().backward()
             kept = model.hidden.weight.grad.clone()
             optimiser.step()
-            if one_pass and not changes:
+            if one_pass and taken and step:
                 assert torch.equal(model.hidden.weight.grad, kept)
             optimiser.zero_grad()
-        momenta = [optimiser.state[p]["momentum_buffer"] for p in model.parameters()]
+        memory = [optimiser.state[p][key] for p in model.parameters() for key in optimiser.state[p]]
         weights = [t.clone() for t in model.state_dict().values()]
-        ends.append((*weights, *momenta, masking.flat.weights))
-    for one, other in zip(*ends):
+        ends.append((*weights, *memory, masking.flat.weights))
+    for one, other in zip(*ends, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def wide(name):
+    """Return a network of one layer that threads share out, an optimiser of `OWN`, and a mask in it."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(300, 120)
+    make, settings, _ = OWN[name]
+    optimiser = make(model.parameters(), lr=1e-2, weight_decay=1e-2, **settings)
+    return model, optimiser, nets.Masking(model, optimiser, density=0.3, steps=60)
+
+
+def steps_of(model, optimiser, count, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        for p in model.parameters():
+            p.grad = torch.randn(p.shape, generator=generator)
+        optimiser.step()
+
+
+def end_of(model, optimiser, masking):
+    memory = [value for p in model.parameters() for value in optimiser.state[p].values()]
+    return [*model.state_dict().values(), masking.flat.weights, *masking.masks.values(), *memory]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_number_of_threads_changes_no_bit(name):
+    ends, threads = [], torch.get_num_threads()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            made = wide(name)
+            steps_of(*made[:2], 30)
+            ends.append(end_of(*made))
+    finally:
+        torch.set_num_threads(threads)
+    assert 0.0 < float(made[2].masks["weight"].mean()) < 1.0
+    for one, *others in zip(*ends, strict=True):
+        assert all(torch.equal(one, other) for other in others)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_memory_that_moves_between_steps_is_found_again(name):
+    ends = []
+    for moved in (False, True):
+        model, optimiser, masking = wide(name)
+        for seed in range(4):
+            steps_of(model, optimiser, 3, seed)
+            if moved and seed == 0:
+                optimiser.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+            if moved and seed == 1:
+                for p in model.parameters():
+                    state = optimiser.state[p]
+                    for key in state:
+                        state[key] = state[key].clone()
+            if moved and seed == 2:
+                for p in model.parameters():
+                    p.data = p.data.clone()
+        ends.append(end_of(model, optimiser, masking))
+    for one, other in zip(*ends, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_parameters_without_a_mask_that_the_pass_cannot_take_are_the_optimisers(monkeypatch):
+    """Sparse gradients, another type, a subclass of the parameter, none at all."""
+
+    class Own(torch.nn.Parameter):
+        """A parameter of the user's own."""
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words = torch.nn.Embedding(5, 4, sparse=True)
+            self.layer = torch.nn.Linear(4, 3)
+            self.scale = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+            self.shift = Own(torch.zeros(3))
+            self.unused = torch.nn.Parameter(torch.ones(2))
+
+        def forward(self, x):
+            return self.layer(self.words(x)) * self.scale + self.shift
+
+    ends = []
+    for one_pass in (True, False):
+        if not one_pass:
+            monkeypatch.setattr(masked_step, "in_one_pass", lambda loop: False)
+        torch.manual_seed(0)
+        model = Net()
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        masking = nets.Masking(model, optimiser, density=0.5, steps=20, exclude="words.weight")
+        for i in range(6):
+            if one_pass and i:
+                assert masked_step.in_one_pass(masking)
+            step(model, optimiser, torch.tensor([i % 5, 2]))
+        ends.append([*model.state_dict().values(), masking.flat.weights])
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_mask_of_another_type_is_taken_over_with_its_state(conv_net):
+    optimisers, maskings = [], []
+    for model in (conv_net().double(), conv_net()):
+        optimisers.append(torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
+        maskings.append(nets.Masking(model, optimisers[-1], density=0.3, steps=40))
+    maskings[1].load_state_dict(maskings[0].state_dict())
+    x = torch.randn(8, 1, 8, 8)
+    for _ in range(12):
+        step(maskings[1].model, optimisers[1], x)
+    assert all(mask.dtype == torch.float32 for mask in maskings[1].masks.values())
 
 
 @pytest.mark.parametrize("kind", ["derived", "dampening", "maximize"])
