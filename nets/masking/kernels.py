@@ -28,22 +28,12 @@ GRAIN = 32768
 
 @compiled
 def masked_sgd(
-    gradients: Any,
-    weights: Any,
-    momenta: Any,
-    effective: Any,
-    mask: Any,
-    squares: Any,
-    lr: Any,
-    momentum: Any,
-    decay: Any,
-    nesterov: bool,
-    clear: bool,
+    gradients: Any, weights: Any, momenta: Any, effective: Any, mask: Any, squares: Any, rates: Any
 ) -> None:
-    """Step the first `mask.size` weights under the mask and the others, which have none, without it."""
+    """Step under the mask; shape (n,) each."""
+    lr, momentum, decay, nesterov, clear = rates
     zero = gradients.dtype.type(0)
-    n = mask.size
-    for i in range(n):
+    for i in range(mask.size):
         slope, m, weight = gradients[i], mask[i], weights[i]
         if clear:
             gradients[i] = zero
@@ -56,7 +46,14 @@ def masked_sgd(
         weight -= lr * move
         weights[i] = weight
         effective[i] = weight * m
-    for i in range(n, weights.size):
+
+
+@compiled
+def plain_sgd(gradients: Any, weights: Any, momenta: Any, rates: Any) -> None:
+    """Step without a mask; shape (n,) each."""
+    lr, momentum, decay, nesterov, clear = rates
+    zero = gradients.dtype.type(0)
+    for i in range(weights.size):
         slope, weight = gradients[i] + decay * weights[i], weights[i]
         if clear:
             gradients[i] = zero
@@ -77,13 +74,15 @@ def scaled(gradient: Any, mask: Any, squares: Any) -> None:
 
 
 @compiled
-def held_sgd(
-    gradients: Any, weights: Any, momenta: Any, mask: Any, lr: Any, momentum: Any, decay: Any, nesterov: bool
-) -> None:
+def held_sgd(gradients: Any, weights: Any, momenta: Any, mask: Any, rates: Any) -> None:
     """Step weights that are zero outside a mask, and keep them so; shape (n,) each."""
+    lr, momentum, decay, nesterov, clear = rates
+    zero = gradients.dtype.type(0)
     for i in range(mask.size):
         m, weight = mask[i], weights[i]
         slope = (gradients[i] + decay * weight) * m
+        if clear:
+            gradients[i] = zero
         move = momentum * momenta[i] + slope
         momenta[i] = move
         if nesterov:
@@ -212,13 +211,13 @@ def _share(job: int, table: Any, rates: Any, whole: Any, part: int, parts: int) 
             else:
                 masked_adam(first, second, third, fourth, effective, mask, squares, eight)
         else:
-            lr, momentum, decay, nesterov = own[0], own[1], own[2], own[3] != 0
-            if row[5] and row[7] == 0:
-                held_sgd(first, second, third, mask, lr, momentum, decay, nesterov)
+            five = own[0], own[1], own[2], own[3] != 0, own[4] != 0
+            if row[5] == 0:
+                plain_sgd(first, second, third, five)
+            elif row[7] == 0:
+                held_sgd(first, second, third, mask, five)
             else:
-                masked_sgd(
-                    first, second, third, effective, mask, squares, lr, momentum, decay, nesterov, False
-                )
+                masked_sgd(first, second, third, effective, mask, squares, five)
 
 
 def _of_singles(order: Any) -> None:
@@ -282,9 +281,9 @@ class Job:
         zero outside. Of the curvature squares, weights, result. To look up numbers, result, none, the table,
         and then how long that is, which bits are first, and how far they are shifted.
     rates : array of float32 or float64
-        Shape (tensors, 8), of the tensors' type: learning rate, momentum, weight decay and whether it is
-        Nesterov's; of Adam those that `_adam` takes; what squares are multiplied by; what numbers are divided
-        by.
+        Shape (tensors, 8), of the tensors' type: learning rate, momentum, weight decay, whether it is
+        Nesterov's, and whether gradients are zeroed; of Adam those that `_adam` takes; what squares are
+        multiplied by; what numbers are divided by.
     """
 
     def __init__(self, kind: int, table: Any, rates: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -63,17 +64,31 @@ def step(loop: Course, mask: Tensor, squares: Tensor | None = None) -> None:
     if isinstance(flat, Shadow):
         flat.stepped(_Table.of(flat, optimiser).step(mask, squares))
         return
-    from nets.masking.kernels import masked_sgd
-
     assert isinstance(flat, FlatModel)
-    group = optimiser.param_groups[0]
-    momenta = _momenta(optimiser.state[flat.parameter], flat.parameter)
-    vectors = (flat.gradients_of_all, flat.parameter, momenta, flat.effective, mask, squares)
-    arrays: list[Any] = [vector.detach().view(-1).numpy() for vector in vectors if vector is not None]
-    kind = arrays[0].dtype.type
-    arrays += [kind(group[name]) for name in ("lr", "momentum", "weight_decay")]
-    arrays += [bool(group["nesterov"]), True]
-    masked_sgd(*arrays)
+    assert squares is not None
+    _step_flat(flat, optimiser, mask, squares)
+
+
+#: Jobs of our own loop, with the addresses that they are about.
+_JOBS: WeakKeyDictionary[FlatModel, tuple[list[int], Any]] = WeakKeyDictionary()
+
+
+def _step_flat(flat: FlatModel, optimiser: torch.optim.Optimizer, mask: Tensor, squares: Tensor) -> None:
+    from nets.masking import kernels
+
+    parameter = flat.parameter
+    momenta = _momenta(optimiser.state[parameter], parameter)
+    vectors = (flat.gradients_of_all, parameter, momenta, mask, flat.effective, squares)
+    addresses = [vector.data_ptr() for vector in vectors]
+    kept, job = _JOBS.get(flat, ([], None))
+    if kept != addresses:
+        n, at, under = flat.n, addresses[:3], addresses[3:]
+        rest = [address + n * parameter.element_size() for address in at]
+        table = np.array([[n, *at, 0, *under], [parameter.numel() - n, *rest, 0, 0, 0, 0]])
+        job = kernels.Job(kernels.SGD, table, np.ones((2, 8), dtype=mask.numpy().dtype))
+        _JOBS[flat] = addresses, job
+    job.rates[:, :4] = _sgd(optimiser.param_groups[0], 1.0)[:4]
+    job.run()
 
 
 def _momenta(state: dict[str, Any], p: Tensor) -> Tensor:
