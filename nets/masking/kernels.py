@@ -256,7 +256,8 @@ def _entry(single: bool) -> _Entry:
 @cache
 def _team() -> Any:
     """Return what runs a function by torch's own threads; None if torch has others than those of GNU."""
-    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
+    folder = Path(torch.__file__).parent
+    for path in sorted([*folder.glob("lib/libgomp*.so*"), *folder.parent.glob("torch.libs/libgomp*.so*")]):
         try:
             found = ctypes.CDLL(str(path)).GOMP_parallel
         except (OSError, AttributeError):

@@ -147,6 +147,7 @@ class _Table:
         self.state, self.groups = optimiser.state, optimiser.param_groups
         self.names, self.rates = KINDS[type(optimiser)]
         self.dtype = flat.parameters[0].dtype
+        self.fits = self.dtype in TYPES and flat.parameters[0].device.type == "cpu"
         self.parameters, self.places = list(flat.parameters), list(flat.places)
         masked = set(map(id, self.parameters))
         for place, group in enumerate(self.groups):
@@ -173,10 +174,10 @@ class _Table:
     def ready(self) -> bool:
         """Note where the gradients lie; tell whether all masked parameters that have one can be stepped."""
         hooks = (self.optimiser._optimizer_step_pre_hooks, self.optimiser._optimizer_step_post_hooks)
-        if not self.flat.untouched or self.dtype not in TYPES or any(len(ours) > 1 for ours in hooks):
+        if not self.fits or not self.flat.untouched or any(len(ours) > 1 for ours in hooks):
             return False
         groups = [(place, self.groups[place]) for place in self.used]
-        usual = {i: _usual(group) and not (group["foreach"] or group["fused"]) for i, group in groups}
+        usual = {i: _usual(group) and not (group.get("foreach") or group.get("fused")) for i, group in groups}
         masked = len(self.flat.parameters)
         for i, (p, place) in enumerate(zip(self.parameters, self.places)):
             gradient = p.grad
@@ -192,12 +193,14 @@ class _Table:
         """Note where weights and the optimiser's vectors lie; tell whether the pass can take them."""
         state = self.state[p]
         vectors = [state.get(name) for name in self.names]
-        if vectors[0] is None and len(vectors) == 1:
-            vectors = [_momenta(state, p)]
         found = (p.data_ptr(), *(v if v is None else (id(v), v.data_ptr()) for v in vectors))
         if found == self.found[i]:
             return True
-        for vector in (p, *vectors):
+        if p.device.type != "cpu" or not _plain(p, self.dtype):
+            return False
+        if vectors[0] is None and len(vectors) == 1:
+            vectors = [_momenta(state, p)]
+        for vector in vectors:
             if vector is None or vector.device.type != "cpu" or not _plain(vector, self.dtype):
                 return False
         source = self.flat.sources[i] if i < len(self.flat.parameters) else p

@@ -197,8 +197,8 @@ class Shadow:
     def stepped(self, parameters: list[nn.Parameter]) -> None:
         """Let the optimiser leave parameters out: they, all masked ones among them, have been stepped."""
         self._stepped = parameters
-        if parameters:  # a backward pass through the weights before is refused, as after any step
-            torch.autograd.graph.increment_version(parameters)
+        for p in parameters:  # a backward pass through the weights before is refused, as after any step
+            torch.autograd.graph.increment_version(p)
 
     def enter(self) -> None:
         """Let the optimiser find theta and its gradient in the parameters."""

@@ -209,6 +209,23 @@ def test_parameters_without_a_mask_that_the_pass_cannot_take_are_the_optimisers(
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("kind", ["channels last", "bfloat16"])
+def test_what_the_pass_cannot_take_is_left_as_it_was(kind):
+    model, x = torch.nn.Conv2d(4, 6, 3), torch.randn(2, 4, 5, 5)
+    if kind == "bfloat16":
+        model, x = model.bfloat16(), x.bfloat16()
+    else:
+        model = model.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    masking = nets.Masking(model, optimiser, density=0.5, steps=20)
+    model(x).square().mean().backward()
+    assert not masked_step.in_one_pass(masking)
+    assert not optimiser.state[model.weight]
+    optimiser.step()
+    momenta = optimiser.state[model.weight]["momentum_buffer"]
+    torch.testing.assert_close(momenta, model.weight.grad, rtol=0, atol=0)  # of a mask of ones
+
+
 def test_a_mask_of_another_type_is_taken_over_with_its_state(conv_net):
     optimisers, maskings = [], []
     for model in (conv_net().double(), conv_net()):
