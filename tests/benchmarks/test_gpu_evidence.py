@@ -127,7 +127,8 @@ def test_the_table_lays_rows_beside_published_ones(gpu_evidence, tmp_path):
     assert "| imp, published | 91.36 | 89.12 | 83.50 | 68.38 | | about 3 |" in text
 
 
-def test_without_a_gpu_one_sentence_says_so(tmp_path):
-    ended = smoke(tmp_path / "rows.jsonl")
-    assert ended.returncode == 1
-    assert "needs a CUDA device; --smoke runs its code on any machine" in ended.stderr
+def test_without_a_gpu_one_sentence_says_so(gpu_evidence, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu_evidence.py", "--out", str(tmp_path / "rows.jsonl")])
+    with pytest.raises(SystemExit, match="needs a CUDA device; --smoke runs its code on any machine"):
+        gpu_evidence.main()

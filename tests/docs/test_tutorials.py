@@ -3,10 +3,13 @@
 import importlib.util
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+
+import nets
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("page_runner", Path(__file__).with_name("page_runner.py"))
@@ -93,6 +96,10 @@ def test_an_example_of_models_says_what_it_found(name, says, capsys):
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in PRINTED])
 def test_an_example_runs_and_prints(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, *PRINTED[name]])
+    if name == "sparse_vision_transformer":
+        whole = nets.data.load("digits")
+        fewer = replace(whole, x_train=whole.x_train[:256], y_train=whole.y_train[:256])
+        monkeypatch.setattr(nets.data, "load", lambda name: fewer)
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) >= 3
 

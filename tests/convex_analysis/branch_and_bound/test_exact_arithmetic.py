@@ -122,7 +122,7 @@ def search(seed, kind):
 
 
 @given(seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS))
-@settings(max_examples=40)
+@settings(max_examples=20)
 @pytest.mark.filterwarnings("ignore::convex_analysis.ConvergenceWarning")
 def test_no_point_is_below_the_bound_of_branch_and_bound(seed, kind):
     search(seed, kind)

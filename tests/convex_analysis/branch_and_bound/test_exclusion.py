@@ -34,7 +34,7 @@ def exclude(problem, relaxation, lower, upper, cutoff):
     lam=st.sampled_from([0.01, 0.1, 1.0]),
     loss=st.sampled_from(["linear", "logistic", "huber"]),
 )
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_the_best_point_of_a_fine_grid_is_kept(seed, penalty, lam, loss):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((6, 2))

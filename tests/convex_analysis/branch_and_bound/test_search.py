@@ -71,7 +71,7 @@ def brute_force(problem, penalty):
     loss=st.sampled_from(["linear", "linear", "logistic", "huber"]),
     lam=st.sampled_from([0.003, 0.03, 0.3, 3.0]),
 )
-@settings(max_examples=150)
+@settings(max_examples=80)
 @pytest.mark.filterwarnings("ignore::convex_analysis.ConvergenceWarning")
 def test_brute_force_finds_nothing_better(seed, penalty, loss, lam):
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ from convex_analysis.theorems.separable_certificate import level_functions
 EXACT = "target is the unique minimiser of F over |m - target| <="
 
 
-@thorough(40)
+@thorough(20)
 def test_no_point_below_the_target_is_farther_than_the_bound(count, record_property):
     def attempt(case):
         for point in [solve(case.problem, case.target), *level_points(case, 5)]:

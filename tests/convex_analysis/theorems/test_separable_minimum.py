@@ -20,7 +20,7 @@ def _least_known(case):
     return points, min(problem.objective(x) for x in points)
 
 
-@thorough(40)
+@thorough(20)
 def test_no_point_is_below_the_bound(count, record_property):
     def attempt(case):
         points, least = _least_known(case)
@@ -65,7 +65,7 @@ def test_it_agrees_with_branch_and_bound():
             assert separable_bound(problem, x).gap >= true - 1e-7
 
 
-@thorough(30)
+@thorough(15)
 def test_no_point_is_below_the_bound_of_groups(count, record_property):
     def attempt(case):
         problem, d = case.problem, case.target.size

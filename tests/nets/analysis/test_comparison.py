@@ -41,7 +41,9 @@ def test_every_method_density_and_seed_once(comparison):
 
 
 def test_workers_do_not_change_results(comparison):
-    assert rows(nets.compare(**SETTINGS, workers=2)) == rows(comparison)
+    once = [row for row in rows(comparison) if row["seed"] == 0]
+    assert once
+    assert rows(nets.compare(**SETTINGS | {"seeds": 1}, workers=2)) == once
 
 
 def test_results_are_those_of_single_plays(comparison):

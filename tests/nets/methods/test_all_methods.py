@@ -1,6 +1,7 @@
 """What holds for every method: exact density, zeros that stay, rewound weights, determinism, resumption."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -61,6 +62,9 @@ def find(name, density=0.15, **changes):
     return find_ticket(tiny(), DATA, name, density=density, **settings)
 
 
+usual = cache(find)  # what several tests compare with
+
+
 @pytest.mark.parametrize("name", METHODS)
 @given(densities=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=2), rewind=st.integers(0, 1))
 @settings(max_examples=3)
@@ -80,7 +84,7 @@ def test_density_is_exact_and_weights_are_the_rewound_ones(name, densities, rewi
 
 @pytest.mark.parametrize("name", METHODS)
 def test_tickets_are_the_same_to_the_bit(name):
-    one, other = find(name), find(name)
+    one, other = usual(name), find(name)
     assert all(torch.equal(one.masks[key], other.masks[key]) for key in one.masks)
     assert one.metadata == other.metadata
     assert {k: list(v) for k, v in one.trace.items()} == {k: list(v) for k, v in other.trace.items()}
@@ -171,7 +175,7 @@ class Interrupting:
 @pytest.mark.parametrize("step", [3, 4, 5])
 @pytest.mark.parametrize("name", TRAININGS)
 def test_an_interrupted_search_resumes_to_the_bit(name, step):
-    uninterrupted = find(name)
+    uninterrupted = usual(name)
     checkpoint = Interrupting(0, step)
     with pytest.raises(Interrupted):
         find(name, checkpoint=checkpoint)
@@ -235,7 +239,7 @@ def test_the_seed_of_a_retraining_is_used():
 def test_no_search_looks_at_the_test_part(name):
     blind = replace(DATA, x_test=torch.full_like(DATA.x_test, torch.nan))
     settings = {"density": 0.15, "training": TRAINING, "penalty": Log(0.1), "seed": 3}
-    ticket, other = find(name), find_ticket(tiny(), blind, name, **settings)
+    ticket, other = usual(name), find_ticket(tiny(), blind, name, **settings)
     assert all(torch.equal(ticket.masks[key], other.masks[key]) for key in ticket.masks)
     assert ticket.metadata == other.metadata
 

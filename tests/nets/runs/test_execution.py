@@ -159,7 +159,7 @@ def test_a_kept_search_goes_on_to_smaller_densities(tmp_path):
 @pytest.mark.parametrize("name", method_names())
 def test_every_method_resumes_to_the_bit(tmp_path, name):
     """Interrupted in this process at three moments; test_kill.py does it with real deaths."""
-    play = Play(**QUICK, method=name, density=0.3)
+    play = Play(epochs=2, batch_size=256, method=name, density=0.3)
     count = Count()
     run(tmp_path / "whole", play, hooks=(count,))
     left = count.steps

@@ -91,7 +91,7 @@ def test_two_sweeps_at_once_over_one_folder_do_each_run_once(tmp_path):
         "s = nets.sweep(json.loads(sys.argv[1]), sys.argv[2], workers=1)\n"
         "print(json.dumps([sum(o.computed for o in s.outcomes), len(s.finished), len(s.failures)]))\n"
     )
-    grid = {"epochs": 2, "method": ["imp", "concave", "random"], "density": [0.6, 0.4]}
+    grid = {"epochs": 2, "batch_size": 256, "method": ["imp", "concave", "random"], "density": [0.6, 0.4]}
     both = [
         subprocess.Popen(
             [sys.executable, "-c", program, json.dumps(grid), runs], stdout=subprocess.PIPE, text=True
