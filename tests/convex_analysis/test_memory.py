@@ -21,14 +21,14 @@ form = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csc": sparse.csc_mat
 problem = RegressionProblem(form(warm), warm[:, 0], penalty=MCP(3.0), lam=0.1)
 majorize_minimize(problem)
 if sys.argv[1] == "csc":
-    n, d, each = 20_000, 50_000, 400
+    n, d, each = 20_000, 25_000, 400
     rng = np.random.default_rng(0)
     indices = np.tile(np.arange(each, dtype=np.int32) * (n // each), d)
     pointers = np.arange(d + 1, dtype=np.int32) * each
     X = sparse.csc_matrix((rng.random(each * d, dtype=np.float32), indices, pointers), shape=(n, d))
     size = X.data.nbytes + X.indices.nbytes
 else:
-    n, d = 1000, 40_000
+    n, d = 1000, 20_000
     X = np.random.default_rng(0).random((n, d) if sys.argv[1] == "C" else (d, n), dtype=np.float32)
     X = X if sys.argv[1] == "C" else X.T
     size = X.nbytes

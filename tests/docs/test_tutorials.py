@@ -97,9 +97,12 @@ def test_an_example_of_models_says_what_it_found(name, says, capsys):
 def test_an_example_runs_and_prints(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, *PRINTED[name]])
     if name == "sparse_vision_transformer":
-        whole = nets.data.load("digits")
+        load = nets.data.load
+        whole = load("digits")
         fewer = replace(whole, x_train=whole.x_train[:256], y_train=whole.y_train[:256])
-        monkeypatch.setattr(nets.data, "load", lambda name: fewer)
+        monkeypatch.setattr(
+            nets.data, "load", lambda data, **how: fewer if data == "digits" else load(data, **how)
+        )
     runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) >= 3
 

@@ -28,7 +28,7 @@ from nets.storage import atomic, records
 from nets.training.loop import Hook
 
 JOBS = {
-    "imp": Job(Play(epochs=2, method="imp", density=0.4, rewind=5, options={"keep": 0.7}), (0.4, 0.2)),
+    "imp": Job(Play(epochs=2, method="imp", density=0.6, rewind=5, options={"keep": 0.7}), (0.6, 0.4)),
     "concave": Job(
         Play(epochs=2, method="concave", density=0.1, momentum=0.9, optimiser="adam", lr=0.002), (0.1,)
     ),
