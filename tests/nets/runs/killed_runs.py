@@ -217,7 +217,7 @@ def many(root, job, seed):
         # With an interval of 0 every step is stored, so each child gets a little further.
         child = in_child(lambda: run(root, job, interval=0.0))
         # Longer with every death: on a busy machine the first ones may come before anything is stored.
-        time.sleep(draw.uniform(0.05, 0.4) * (1 + deaths / 5))
+        time.sleep(draw.uniform(0.05, 0.4) * (1 + deaths / 2))
         os.kill(child, signal.SIGKILL)
         if not died_by_kill(child):
             return deaths
