@@ -9,6 +9,7 @@ moments of pruned weights are, takes twenty times as long as that of another num
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -83,6 +84,8 @@ def _step_flat(flat: FlatModel, optimiser: torch.optim.Optimizer, mask: Tensor, 
     kept, job = _JOBS.get(flat, ([], None))
     if kept != addresses:
         n, at, under = flat.n, addresses[:3], addresses[3:]
+        if not _plain(momenta, parameter.dtype, parameter.numel()):
+            raise ValueError("the optimiser's momentum is of another network: load a state of this one")
         rest = [address + n * parameter.element_size() for address in at]
         table = np.array([[n, *at, 0, *under], [parameter.numel() - n, *rest, 0, 0, 0, 0]])
         job = kernels.Job(kernels.SGD, table, np.ones((2, 8), dtype=mask.numpy().dtype))
@@ -102,9 +105,9 @@ def _usual(group: Group) -> bool:
     """Return whether a group of the optimiser asks for what the pass does."""
     if any(map(group.get, ("maximize", "differentiable", "amsgrad", "capturable"))):
         return False
-    if "betas" in group:
-        return not isinstance(group["lr"], Tensor) and not any(isinstance(b, Tensor) for b in group["betas"])
-    return group["momentum"] > 0 and not group["dampening"] and not isinstance(group["lr"], Tensor)
+    if any(isinstance(value, Tensor) for value in (*group.values(), *group.get("betas", ()))):
+        return False
+    return "betas" in group or (group["momentum"] > 0 and not group["dampening"])
 
 
 def _sgd(group: Group, done: float) -> tuple[float, ...]:
@@ -147,17 +150,25 @@ class _Table:
         self.state, self.groups = optimiser.state, optimiser.param_groups
         self.names, self.rates = KINDS[type(optimiser)]
         self.dtype = flat.parameters[0].dtype
-        self.fits = self.dtype in TYPES and flat.parameters[0].device.type == "cpu"
-        self.parameters, self.places = list(flat.parameters), list(flat.places)
-        masked = set(map(id, self.parameters))
-        for place, group in enumerate(self.groups):
-            others = [p for p in group["params"] if id(p) not in masked and type(p) is nn.Parameter]
-            self.parameters += others
-            self.places += [place] * len(others)
+        self.all = [list(group["params"]) for group in self.groups]
+        self.ids = [list(map(id, parameters)) for parameters in self.all]
+        group_of = {i: place for place, ids in enumerate(self.ids) for i in ids}
+        masked = set(map(id, flat.parameters))
+        others = [p for p in chain(*self.all) if id(p) not in masked and type(p) is nn.Parameter]
+        self.parameters = [*flat.parameters, *others]
+        self.sources = [*flat.sources, *others]
+        self.places = [group_of.get(id(p), -1) for p in self.parameters]
+        self.fits = (
+            self.dtype in TYPES
+            and flat.parameters[0].device.type == "cpu"
+            and all(type(p) is nn.Parameter for p in flat.parameters)
+            and -1 not in self.places
+        )
         self.used = sorted(set(self.places))
         self.found: list[tuple[Any, ...]] = [()] * len(self.parameters)
         self.kept: list[Any] = [None] * len(self.parameters)  # so that no id is given anew
-        self.masks: tuple[Tensor | None, Tensor | None] = (None, None)
+        self.masks: list[tuple[int, int]] = []
+        self.held: tuple[Tensor, ...] = ()
         self.last: list[tuple[float, ...]] = []
         self.table = np.zeros((len(self.parameters), 8), dtype=np.int64)
         self.job: Any = None
@@ -165,9 +176,14 @@ class _Table:
 
     @staticmethod
     def of(flat: Shadow, optimiser: torch.optim.Optimizer) -> _Table:
-        """Return the table of the last step, or a new one if the optimiser has loaded a state since."""
+        """Return the table of the last step, or a new one if the optimiser has other parameters or states."""
         found: _Table | None = flat.table
-        if found is None or found.state is not optimiser.state or found.groups is not optimiser.param_groups:
+        if (
+            found is None
+            or found.state is not optimiser.state
+            or found.groups is not optimiser.param_groups
+            or found.ids != [list(map(id, group["params"])) for group in found.groups]
+        ):
             flat.table = found = _Table(flat, optimiser)
         return found
 
@@ -183,36 +199,42 @@ class _Table:
             gradient = p.grad
             self.gradients[i] = 0
             if gradient is not None:
-                if usual[place] and _plain(gradient, self.dtype) and self._found(i, p):
+                if usual[place] and _plain(gradient, self.dtype, p.numel()) and self._found(i, p):
                     self.gradients[i] = gradient.data_ptr()
                 elif i < masked:
                     return False
         return True
 
     def _found(self, i: int, p: nn.Parameter) -> bool:
-        """Note where weights and the optimiser's vectors lie; tell whether the pass can take them."""
-        state = self.state[p]
+        """Note where weights and the optimiser's vectors lie; tell whether the pass can take them.
+
+        Memory can move under a tensor that stays the same object: into shared memory, or by ``p.data = ...``.
+        """
+        state, n, source = self.state[p], p.numel(), self.sources[i]
         vectors = [state.get(name) for name in self.names]
-        found = (p.data_ptr(), *(v if v is None else (id(v), v.data_ptr()) for v in vectors))
+        places = [v if v is None else (id(v), v.data_ptr(), v.numel()) for v in vectors]
+        found = (n, p.data_ptr(), source.data_ptr(), *places)
         if found == self.found[i]:
             return True
-        if p.device.type != "cpu" or not _plain(p, self.dtype):
+        self.found[i] = ()
+        if not (p.is_cpu and p.is_contiguous() and p.dtype is self.dtype and source.numel() == n):
             return False
-        if vectors[0] is None and len(vectors) == 1:
+        if vectors == [None]:
             vectors = [_momenta(state, p)]
-        for vector in vectors:
-            if vector is None or vector.device.type != "cpu" or not _plain(vector, self.dtype):
-                return False
-        source = self.flat.sources[i] if i < len(self.flat.parameters) else p
-        self.table[i, 0] = p.numel()
-        self.table[i, 2 : 3 + len(vectors)] = [vector.data_ptr() for vector in (source, *vectors)]
+        if not all(v is not None and v.is_cpu and _plain(v, self.dtype, n) for v in vectors):
+            return False
+        self.table[i, [0, 2, 6]] = n, source.data_ptr(), p.data_ptr()
+        self.table[i, 3 : 3 + len(vectors)] = [vector.data_ptr() for vector in vectors]
         self.found[i], self.kept[i] = found, vectors
         return True
 
     def step(self, mask: Tensor, squares: Tensor | None) -> list[nn.Parameter]:
         """Step on all that has a gradient, under the mask where there is one, and return it."""
-        if self.masks[0] is not mask or self.masks[1] is not squares:
-            self._place(mask, squares)
+        vectors = (mask,) if squares is None else (mask, squares)
+        masks = [(id(vector), vector.data_ptr()) for vector in vectors]
+        if self.masks != masks:
+            self._place(*vectors)
+            self.masks, self.held = masks, vectors
         adaptive = len(self.names) > 1
         stepped: list[nn.Parameter] = []
         rates: list[tuple[float, ...]] = []
@@ -233,25 +255,29 @@ class _Table:
         self.job.run()
         return stepped
 
-    def _place(self, mask: Tensor, squares: Tensor | None) -> None:
+    def _place(self, *vectors: Tensor) -> None:
         flat = self.flat
-        for vector in (mask, squares):
-            if vector is not None and (vector.shape != (flat.n,) or not _plain(vector, self.dtype)):
+        for vector in vectors:
+            if vector.shape != (flat.n,) or not _plain(vector, self.dtype, flat.n):
                 raise ValueError(
                     f"the mask has {tuple(vector.shape)} entries of {vector.dtype}, the weights are {flat.n} "
                     f"of {self.dtype}: load a state of this network"
                 )
         from nets.masking import kernels
 
-        rows = self.table[: len(flat.parameters)]
-        rows[:, 5] = [part.data_ptr() for part in flat.layout.segments(mask)]
-        rows[:, 6] = [p.data_ptr() for p in flat.parameters]
-        if squares is not None:
-            rows[:, 7] = [part.data_ptr() for part in flat.layout.segments(squares)]
+        for column, vector in zip((5, 7), vectors):
+            self.table[: len(flat.parameters), column] = [v.data_ptr() for v in flat.layout.segments(vector)]
         kind = kernels.SGD if len(self.names) == 1 else kernels.ADAM
-        self.job = kernels.Job(kind, self.table, np.zeros(self.table.shape, dtype=mask.numpy().dtype))
-        self.masks, self.last = (mask, squares), []
+        self.job = kernels.Job(kind, self.table, np.zeros(self.table.shape, dtype=vectors[0].numpy().dtype))
+        self.last = []
 
 
-def _plain(vector: Tensor, dtype: torch.dtype) -> bool:
-    return vector.is_contiguous() and vector.dtype is dtype
+def _plain(vector: Tensor, dtype: torch.dtype, n: int) -> bool:
+    """Return whether memory holds the n numbers of a tensor as they are, one behind the other."""
+    return (
+        type(vector) is Tensor
+        and vector.dtype is dtype
+        and vector.numel() == n
+        and vector.is_contiguous()
+        and not vector.is_neg()
+    )

@@ -32,8 +32,6 @@ class Shadow:
         Their names and shapes.
     optimiser : Optimizer or None
         The one that steps on them.
-    places : list of int
-        The optimiser's group that each belongs to.
     table : object
         What `nets.masking.masked_step` keeps from step to step; None where theta or the network has moved.
 
@@ -57,7 +55,6 @@ class Shadow:
         self.n = self.layout.total
         self.parameters = [parameters[name] for name in names]
         self.optimiser: torch.optim.Optimizer | None = None
-        self.places: list[int] = []
         self._seen = [p.data for p in self.parameters]
         self._theta: Tensor | None = None
         self._views: list[Tensor] = []
@@ -67,7 +64,7 @@ class Shadow:
         self._buffer: Tensor | None = None
         self._gathered = False
         self._frozen = False
-        self._kept: list[tuple[nn.Parameter, Tensor | None]] = []
+        self._kept: list[tuple[nn.Parameter, Tensor | None, Tensor | None]] = []
         self._inside = False
         self._stepped: list[nn.Parameter] = []
         self.table: Any = None
@@ -149,6 +146,9 @@ class Shadow:
             gradients.mul_(mask)
             return
         masks = self._shown[1] if self._shown[0] is mask else self._split(mask)
+        for p in self.parameters:
+            if p.grad is not None and p.grad.is_neg():  # what acts in place would refuse it
+                p.grad = p.grad.resolve_neg()
         there = [(i, _dense(p.grad)) for i, p in enumerate(self.parameters) if p.grad is not None]
         if not there:
             return
@@ -159,7 +159,8 @@ class Shadow:
             arrays, offsets = (mask.numpy(), squares.numpy()), self.layout.offsets
             for i, gradient in there:
                 ours = slice(offsets[i], offsets[i + 1])
-                scaled(gradient.detach().view(-1).numpy(), arrays[0][ours], arrays[1][ours])
+                whole = gradient.detach().view(ours.stop - ours.start)  # refused if it is of another size
+                scaled(whole.numpy(), arrays[0][ours], arrays[1][ours])
             return
         if squares is not None:
             parts = self._split(squares)
@@ -222,7 +223,7 @@ class Shadow:
                 self._keep_gradient(p, p.grad.contiguous())
 
     def _keep_gradient(self, p: nn.Parameter, instead: Tensor | None) -> None:
-        self._kept.append((p, p.grad))
+        self._kept.append((p, p.grad, instead))
         p.grad = instead
 
     def leave(self) -> None:
@@ -230,8 +231,9 @@ class Shadow:
         if self._theta is not None and not self._stepped:
             for p, seen in zip(self.parameters, self._seen):
                 p.data = seen
-        for p, gradient in reversed(self._kept):
-            p.grad = gradient
+        for p, gradient, instead in reversed(self._kept):
+            if p.grad is instead:  # after a step that failed there may be new ones
+                p.grad = gradient
         self._kept.clear()
         self._inside = self._frozen = self._gathered = False
         self._stepped = []
@@ -242,15 +244,19 @@ class Shadow:
         What `load_state_dict` or a user wrote into the network becomes theta; where it is what the network
         saw anyway (weights averaged and put back, weights clipped) theta stays.
         """
-        if self._inside:
+        if self._inside or self._stepped:
             self.leave()
-        moved = [i for i, p in enumerate(self.parameters) if p.data_ptr() != self._seen[i].data_ptr()]
+        moved = [
+            i
+            for i, (p, seen) in enumerate(zip(self.parameters, self._seen))
+            if p.data_ptr() != seen.data_ptr() or p.numel() != seen.numel()
+        ]
         for i in moved:
             p, seen = self.parameters[i], self._seen[i]
             if (p.dtype, p.device, p.shape) != (seen.dtype, seen.device, seen.shape):
                 raise ValueError(
-                    f"{self.layout.names[i]} was {seen.dtype} on {seen.device} and is now {p.dtype} on "
-                    f"{p.device}: move the network before it is masked"
+                    f"{self.layout.names[i]} was {seen.dtype} on {seen.device} {tuple(seen.shape)} and is "
+                    f"now {p.dtype} on {p.device} {tuple(p.shape)}: change the network before it is masked"
                 )
         if moved:
             self.table = None
@@ -319,8 +325,7 @@ class Shadow:
 def _in_one_pass(gradients: Sequence[Tensor]) -> bool:
     """Tell whether the compiled pass takes these: on a processor, plain in memory, of a usual type."""
     return all(
-        g.device.type == "cpu" and g.is_contiguous() and g.dtype in (torch.float32, torch.float64)
-        for g in gradients
+        g.is_cpu and g.is_contiguous() and g.dtype in (torch.float32, torch.float64) for g in gradients
     )
 
 

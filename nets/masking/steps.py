@@ -113,8 +113,7 @@ class Steps(Entries):
         self.step = 0
         self._per_epoch = steps_per_epoch or 0
         self.flat.optimiser = optimiser
-        self.flat.places = [places[id(p)] for p in self.flat.parameters]
-        self._group = self.flat.places[0]
+        self._group = places[id(self.flat.parameters[0])]
         self._peak = peak(optimiser.param_groups[self._group])
         self._register(optimiser)
         try:

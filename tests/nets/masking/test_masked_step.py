@@ -169,9 +169,107 @@ def test_memory_that_moves_between_steps_is_found_again(name):
             if moved and seed == 2:
                 for p in model.parameters():
                     p.data = p.data.clone()
+            if moved and seed == 3:
+                model.share_memory()  # memory moves under the tensors: they stay the same objects
+                steps_of(model, optimiser, 3, seed)
+            elif seed == 3:
+                steps_of(model, optimiser, 3, seed)
         ends.append(end_of(model, optimiser, masking))
     for one, other in zip(*ends, strict=True):
         assert torch.equal(one, other)
+
+
+def sizes_of_state(model, optimiser):
+    state = copy.deepcopy(optimiser.state_dict())
+    for vectors in state["state"].values():
+        for key in vectors.keys() - {"step"}:
+            vectors[key] = vectors[key].reshape(-1)[:10].clone()
+    optimiser.load_state_dict(state)  # torch takes a state of another network
+
+
+def shrunk_state(model, optimiser):
+    for p in model.parameters():
+        for key in optimiser.state[p].keys() - {"step"}:
+            optimiser.state[p][key].data = optimiser.state[p][key].data.reshape(-1)[:10]  # where it was
+
+
+def shrunk_gradients(model, optimiser):
+    for p in model.parameters():
+        p.grad.data = p.grad.data.reshape(-1)[:10]
+
+
+def shrunk_bias(model, optimiser):
+    model.bias.data = model.bias.data[:10]
+
+
+def shrunk_weight(model, optimiser):
+    model.weight.data = model.weight.data[:10]
+
+
+SHRUNK = [sizes_of_state, shrunk_state, shrunk_gradients, shrunk_bias, shrunk_weight]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("change", SHRUNK)
+def test_a_step_never_leaves_its_tensors(name, change):
+    """What has another size than the parameter is refused, as torch refuses it."""
+    model, optimiser, masking = wide(name)
+    steps_of(model, optimiser, 2)
+    for p in model.parameters():
+        p.grad = torch.randn(p.shape)
+    change(model, optimiser)
+    if change not in (shrunk_bias, shrunk_weight):
+        assert not masked_step.in_one_pass(masking)
+    with pytest.raises((RuntimeError, ValueError), match=r"size|shape|memory|change the network"):
+        optimiser.step()
+
+
+def test_gradients_that_are_lazily_negated_are_negated():
+    ends = []
+    for lazy in (True, False):
+        model, optimiser, masking = wide("sgd")
+        steps_of(model, optimiser, 1)
+        for p in model.parameters():
+            p.grad = torch._neg_view(p.grad) if lazy else -p.grad
+        optimiser.step()
+        ends.append(end_of(model, optimiser, masking))
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_after_a_step_that_failed_the_next_follows_its_own_gradients(monkeypatch):
+    model, optimiser, _ = wide("sgd")
+    steps_of(model, optimiser, 2)
+    monkeypatch.setattr(optimiser, "_init_group", None)
+    with pytest.raises(TypeError):
+        optimiser.step()
+    monkeypatch.undo()
+    kept = optimiser.state[model.weight]["momentum_buffer"].clone()
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    optimiser.param_groups[0]["weight_decay"] = 0.0
+    optimiser.step()
+    torch.testing.assert_close(optimiser.state[model.weight]["momentum_buffer"], 0.9 * kept)
+
+
+@pytest.mark.parametrize("left_out", ["weight", "bias"])
+def test_a_parameter_that_leaves_the_optimiser_stays_as_it_is(left_out):
+    model, optimiser, masking = wide("sgd")
+    steps_of(model, optimiser, 2)
+    parameters = dict(model.named_parameters())
+    del parameters[left_out]
+    optimiser.param_groups[0]["params"] = list(parameters.values())
+    before = masking.flat.weights.clone(), model.bias.detach().clone()
+    steps_of(model, optimiser, 2)
+    assert torch.equal(before[0], masking.flat.weights) == (left_out == "weight")
+    assert torch.equal(before[1], model.bias) == (left_out == "bias")
+
+
+def test_a_weight_decay_that_is_a_tensor_may_change():
+    model, optimiser, masking = wide("sgd")
+    optimiser.param_groups[0]["weight_decay"] = torch.tensor(0.1)
+    steps_of(model, optimiser, 2)
+    assert not masked_step.in_one_pass(masking)
 
 
 def test_parameters_without_a_mask_that_the_pass_cannot_take_are_the_optimisers(monkeypatch):
