@@ -220,22 +220,22 @@ def _share(job: int, table: Any, rates: Any, whole: Any, part: int, parts: int) 
                 masked_sgd(first, second, third, effective, mask, squares, five)
 
 
-def _of_singles(order: Any) -> None:
+@compiled
+def _shares(order: Any, like: Any, whole: Any) -> None:
     table = carray(_pointer(order[4], order[0]), (order[3], 8))
-    rates = carray(_pointer(order[5], np.float32(0.0)), (order[3], 8))
+    rates = carray(_pointer(order[5], like), (order[3], 8))
     part = _claim(order)
     while part < order[1]:  # a team may be smaller than asked for
-        _share(order[2], table, rates, np.int32(0), part, order[1])
+        _share(order[2], table, rates, whole, part, order[1])
         part = _claim(order)
+
+
+def _of_singles(order: Any) -> None:
+    _shares(order, np.float32(0.0), np.int32(0))
 
 
 def _of_doubles(order: Any) -> None:
-    table = carray(_pointer(order[4], order[0]), (order[3], 8))
-    rates = carray(_pointer(order[5], np.float64(0.0)), (order[3], 8))
-    part = _claim(order)
-    while part < order[1]:
-        _share(order[2], table, rates, np.int64(0), part, order[1])
-        part = _claim(order)
+    _shares(order, np.float64(0.0), np.int64(0))
 
 
 class _Entry(NamedTuple):
