@@ -100,6 +100,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "layerwise"): lambda: layerwise.network_table(layerwise.FEW, gaps=False),
     ("docs/layerwise.md", "allocations"): layerwise.allocation_table,
     ("docs/layerwise.md", "networks"): layerwise.network_table,
+    ("docs/layerwise.md", "differences"): layerwise.difference_table,
     ("docs/layerwise.md", "rows"): layerwise.rows_table,
     ("docs/layerwise.md", "units"): layerwise.units_table,
     ("docs/layerwise.md", "tickets"): layerwise.tickets_table,
