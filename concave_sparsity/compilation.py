@@ -22,11 +22,6 @@ def compiled(function: F) -> F:
     return _jit(function, _OPTIONS)
 
 
-def unlocked(function: F) -> F:
-    """Compile likewise to code that lets go of the interpreter's lock: threads run it side by side."""
-    return _jit(function, {**_OPTIONS, "nogil": True})
-
-
 def exact(function: F) -> F:
     """Compile likewise to code that rounds operation by operation, in the order written."""
     return _jit(function, {**_OPTIONS, "fastmath": False})

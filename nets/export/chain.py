@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import operator
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,14 +26,11 @@ _IDLE = (nn.Identity, nn.Dropout, nn.AlphaDropout, F.dropout)
 
 _NORMS = (nn.BatchNorm1d,)
 
-#: Samples of a thread at least: below, handing them over takes longer than the products.
-SHARED = 64
+#: What a call of the kernel is told, and where in it the shares done are counted, in a cache line apart.
+_Order, DONE = ctypes.c_int64 * 32, 24 * 8
 
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Return the threads that share large batches with the caller; numba's own would set torch's number."""
-    return ThreadPoolExecutor(os.cpu_count(), "chain")
+#: Multiplications from which a batch is shared out: below, waiting for each other takes longer.
+SHARED = 100_000
 
 
 class NotAChain(ValueError):
@@ -52,7 +47,7 @@ class _Layer:
 class Chain:
     """A compiled chain of sparse linear layers: inputs to outputs in one call, without gradients.
 
-    Batches of 2 SHARED samples and more are shared out among as many threads as torch has.
+    Batches of SHARED multiplications and more are shared out among torch's threads, layer by layer.
 
     Parameters
     ----------
@@ -74,9 +69,8 @@ class Chain:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        from nets.export.chain_kernel import LANES, run_chain
+        from nets.export.chain_kernel import LANES
 
-        self._lanes = LANES
         layers = linear_layers(model)
         self.sizes = (layers[0].weight.shape[1], *(len(layer.weight) for layer in layers))
         values: list[np.ndarray] = []
@@ -95,37 +89,52 @@ class Chain:
                 parts.append(part)
             counts.append(padded)
         self.weights = int(sum(np.count_nonzero(layer.weight.numpy()) for layer in layers))
-        narrow = np.uint16 if max(self.sizes) <= 1 << 16 else np.uint32
-        self._packed = (
-            np.concatenate(values).astype(np.float32),
-            np.concatenate(columns).astype(narrow),
-            np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64),
-            np.concatenate([layer.bias.numpy() for layer in layers]),
+        self._pack(
             np.array(self.sizes, dtype=np.int64),
             np.array([layer.code for layer in layers], dtype=np.int64),
+            np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64),
+            np.concatenate(values).astype(np.float32),
+            np.concatenate(columns).astype(np.uint16 if max(self.sizes) <= 1 << 16 else np.uint32),
+            np.concatenate([layer.bias.numpy() for layer in layers]).astype(np.float32),
         )
-        self._run = run_chain
+
+    def _pack(self, *arrays: Any) -> None:
+        """Hold what the kernel reads: sizes, codes, starts, values, columns, bias; see `_Order`."""
+        from nets.export.chain_kernel import LANES, shared
+
+        self._arrays, self._chain = arrays, shared()
+        self._memory = 2 * max(self.sizes) * LANES
+        self._order = _Order(
+            *(0, 0, 0, 8 * arrays[4].itemsize, len(arrays[1]), max(self.sizes)),
+            *(array.ctypes.data for array in arrays),
+            len(arrays[3]),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"sizes": self.sizes, "weights": self.weights, "arrays": self._arrays}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.sizes, self.weights = state["sizes"], state["weights"]
+        self._pack(*state["arrays"])
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the outputs, shape (n, outputs), of samples x, shape (n, ...), float32 on the CPU."""
-        rows = x.detach().numpy()
+        rows = x.detach().numpy()  # refuses what does not lie in plain memory
         if rows.ndim != 2:
             rows = rows.reshape(len(rows), -1)
         if rows.dtype != np.float32 or rows.shape[1] != self.sizes[0]:
             raise ValueError(
                 f"this chain takes {self.sizes[0]} float32 numbers a sample, got {rows.shape[1]} {x.dtype}"
             )
-        rows = np.ascontiguousarray(rows)
-        threads = min(torch.get_num_threads(), len(rows) // SHARED)
-        if threads < 2:  # a hand-over for every layer would take what one sample gains by it
-            return torch.from_numpy(self._run(rows, *self._packed))
-        size = (
-            -(-len(rows) // (threads * self._lanes)) * self._lanes
-        )  # in whole blocks: the same numbers to the bit
-        parts = [rows[begin : begin + size] for begin in range(0, len(rows), size)]
-        others = [_pool().submit(self._run, part, *self._packed) for part in parts[1:]]
-        first = self._run(parts[0], *self._packed)
-        return torch.from_numpy(np.concatenate([first, *(other.result() for other in others)]))
+        given, n = torch.from_numpy(np.ascontiguousarray(rows)), len(rows)
+        out = torch.empty((n, self.sizes[-1]), dtype=torch.float32)
+        memory = torch.empty(self._memory, dtype=torch.float32)
+        order = _Order.from_buffer_copy(self._order)
+        at = ctypes.addressof(order)
+        order[1], order[2] = at + DONE, n
+        order[13:16] = [memory.data_ptr(), given.data_ptr(), out.data_ptr()]
+        self._chain.run(at, torch.get_num_threads() if self.weights * n >= SHARED else 1)
+        return out
 
 
 def linear_layers(model: nn.Module) -> list[_Layer]:

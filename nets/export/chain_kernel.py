@@ -8,21 +8,26 @@ instructions of LLVM, which any processor has in some form: numba's own vectoris
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from concave_sparsity.compilation import compiled, unlocked
+from concave_sparsity.compilation import compiled
+from nets.masking.threads import Shared, claim, pointer, read
 
 #: Weights of a row that are multiplied at a time, and samples side by side.
 LANES = 8
 
 #: Samples up to which one after the other is faster than side by side.
 SINGLE = 2
+
+#: Shares of what a layer does to LANES samples.
+PARTS = 4
 
 _FLOAT, _LONG, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _FLOATS = ir.VectorType(_FLOAT, LANES)
@@ -156,58 +161,97 @@ def activation(x: Any, code: int) -> Any:
     return x
 
 
-@unlocked
-def run_chain(x: Any, values: Any, columns: Any, starts: Any, bias: Any, sizes: Any, codes: Any) -> Any:
-    """Return the outputs, shape (n, outputs), of samples x, shape (n, inputs).
+@compiled
+def _rows(layer: Any, source: Any, target: Any, first: int, last: int, code: int) -> None:
+    """Write outputs of a layer for one sample."""
+    values, columns, starts, bias = layer
+    for i in range(first, last):
+        value = bias[i] + row_product(values, columns, source, starts[i], starts[i + 1])
+        target[i] = activation(value, code)
 
-    Parameters
-    ----------
-    x : array of float32
-        Row by row.
-    values, columns : array
-        Weights of all layers, row by row, every row padded with zeros to a multiple of LANES, and the inputs
-        that they multiply.
-    starts : array of int64
-        Where the rows begin, and the end.
-    bias : array of float32
-        One a row.
-    sizes : array of int64
-        Inputs, and the outputs of every layer.
-    codes : array of int64
-        Activation of every layer.
+
+@compiled
+def _rows_beside(layer: Any, source: Any, target: Any, first: int, last: int, code: int) -> None:
+    """Write outputs of a layer for LANES samples, shapes (inputs, LANES) and (outputs, LANES)."""
+    values, columns, starts, bias = layer
+    for i in range(first, last):
+        rows_product(values, columns, source, starts[i], starts[i + 1], bias[i], target, i)
+        if code:
+            for j in range(LANES):
+                target[i, j] = activation(target[i, j], code)
+
+
+@compiled
+def _stage(order: Any, index: Any, begin: int, stage: int, part: int) -> None:
+    """Do one of PARTS shares of what a layer does to the samples from `begin` on; `index` is a column's type.
+
+    Samples side by side are laid so in the first stage, -1.
     """
-    layers, samples, widest = len(codes), len(x), sizes.max()
-    out = np.empty((samples, sizes[layers]), dtype=np.float32)
-    if samples <= SINGLE:
-        memory = np.empty((2, widest), dtype=np.float32)
-        for sample in range(samples):
-            row, source = 0, x[sample]
-            for layer in range(layers):
-                target = out[sample] if layer == layers - 1 else memory[layer % 2]
-                for i in range(sizes[layer + 1]):
-                    value = bias[row] + row_product(values, columns, source, starts[row], starts[row + 1])
-                    target[i] = activation(value, codes[layer])
-                    row += 1
-                source = target
-        return out
-    beside = np.zeros((2, widest, LANES), dtype=np.float32)
-    for begin in range(0, samples, LANES):
-        count = min(LANES, samples - begin)
-        now = beside[1]
+    like, long = np.float32(0), np.int64(0)
+    samples, layers, widest = order[2], order[4], order[5]
+    sizes = carray(pointer(order[6], long), layers + 1)
+    code = carray(pointer(order[7], long), layers)[max(stage, 0)]
+    row = 0
+    for layer in range(stage):
+        row += sizes[layer + 1]
+    rows = sizes[stage + 1]
+    first, last = rows * part // PARTS, rows * (part + 1) // PARTS
+    starts = carray(pointer(order[8] + 8 * row, long), rows + 1)
+    weights = (
+        carray(pointer(order[9], like), order[12]),
+        carray(pointer(order[10], index), order[12]),
+        starts,
+        carray(pointer(order[11] + 4 * row, like), rows),
+    )
+    width = 1 if samples <= SINGLE else LANES
+    memory = order[13] + 4 * widest * width * (stage % 2)
+    before = order[13] + 4 * widest * width * ((stage + 1) % 2)
+    x = order[14] + 4 * begin * sizes[0]
+    out = carray(pointer(order[15] + 4 * begin * sizes[layers], like), (samples - begin, sizes[layers]))
+    if width == 1:
+        source = carray(pointer(x if stage == 0 else before, like), sizes[stage])
+        target = out[0] if stage == layers - 1 else carray(pointer(memory, like), rows)
+        _rows(weights, source, target, first, last, code)
+        return
+    target = carray(pointer(memory, like), (rows, LANES))
+    count = min(LANES, samples - begin)
+    if stage < 0:
+        given = carray(pointer(x, like), (count, rows))
         for j in range(count):
-            for i in range(sizes[0]):
-                now[i, j] = x[begin + j, i]
-        row = 0
-        for layer in range(layers):
-            after = beside[layer % 2]
-            for i in range(sizes[layer + 1]):
-                rows_product(values, columns, now, starts[row], starts[row + 1], bias[row], after, i)
-                if codes[layer]:
-                    for j in range(LANES):
-                        after[i, j] = activation(after[i, j], codes[layer])
-                row += 1
-            now = after
-        for i in range(sizes[layers]):
+            for i in range(first, last):
+                target[i, j] = given[j, i]
+        return
+    _rows_beside(weights, carray(pointer(before, like), (sizes[stage], LANES)), target, first, last, code)
+    if stage == layers - 1:
+        for i in range(first, last):
             for j in range(count):
-                out[begin + j, i] = now[i, j]
-    return out
+                out[j, i] = target[i, j]
+
+
+def _run(order: Any) -> None:
+    """Do stage after stage; whoever is first at one waits until the one before is done."""
+    samples, layers = order[2], order[4]
+    done = pointer(order[1], order[0])
+    beside = samples > SINGLE
+    stages = layers + 1 if beside else layers
+    step = LANES if beside else 1
+    total = (samples + step - 1) // step * stages * PARTS
+    share = claim(order)
+    while share < total:
+        stage, part = share // PARTS, share % PARTS
+        while read(done) < stage * PARTS:
+            pass
+        begin = stage // stages * step
+        layer = stage % stages - (1 if beside else 0)
+        if order[3] == 16:
+            _stage(order, np.uint16(0), begin, layer, part)
+        else:
+            _stage(order, np.uint32(0), begin, layer, part)
+        claim(done)
+        share = claim(order)
+
+
+@cache
+def shared() -> Shared:
+    """Return the compiled chain."""
+    return Shared(_run)

@@ -64,7 +64,7 @@ class Measurement:
     Parameters
     ----------
     batch, threads : int
-        Samples a batch; threads of torch, onnxruntime and, from 128 samples on, the chain. Scipy uses one.
+        Samples a batch; threads of torch, onnxruntime and the chain. Scipy uses one.
     timings : tuple of Timing
         In the order of `ROUTES`.
     best : str

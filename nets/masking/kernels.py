@@ -6,18 +6,16 @@ their caches already, and others would wait for them. Every number is computed a
 
 from __future__ import annotations
 
-import ctypes
 import math
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numba import carray, types
-from numba.extending import intrinsic
+from numba import carray
 
-from concave_sparsity.compilation import callback, compiled, exact
+from concave_sparsity.compilation import compiled, exact
+from nets.masking.threads import Shared, claim, pointer
 
 #: Kinds of a `Job`.
 SGD, ADAM, CURVATURE, LOOK_UP = range(4)
@@ -136,27 +134,6 @@ def plain_adam(gradients: Any, weights: Any, means: Any, seconds: Any, rates: An
         weights[i], means[i], seconds[i] = _adam(gradients[i], weights[i], means[i], seconds[i], rates)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typing_context: Any, address: Any, like: Any) -> Any:
-    """Return an address as a pointer to numbers of the type of `like`."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(like)(address, like), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _claim(typing_context: Any, counter: Any) -> Any:
-    """Return the number that a pointer points to and add one to it, as one act among threads."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        one = context.get_constant(types.int64, 1)
-        return builder.atomic_rmw("add", values[0], one, "seq_cst")
-
-    return types.int64(counter), generate
-
-
 @exact
 def _curvature(squares: Any, weights: Any, out: Any, keep: Any) -> None:
     for i in range(out.size):
@@ -190,18 +167,18 @@ def _share(job: int, table: Any, rates: Any, whole: Any, part: int, parts: int) 
         begin = min(row[0], part * share)
         n = min(row[0], begin + share) - begin
         at = begin * width
-        first = carray(_pointer(row[1] + at, like), n)
-        second = carray(_pointer(row[2] + at, like), n)
-        third = carray(_pointer(row[3] + at, like), n)
-        fourth = carray(_pointer(row[4] + at, like), n)
-        mask = carray(_pointer(row[5] + at, like), n if row[5] else 0)
-        effective = carray(_pointer(row[6] + at, like), n)
-        squares = carray(_pointer(row[7] + at, like), n)
+        first = carray(pointer(row[1] + at, like), n)
+        second = carray(pointer(row[2] + at, like), n)
+        third = carray(pointer(row[3] + at, like), n)
+        fourth = carray(pointer(row[4] + at, like), n)
+        mask = carray(pointer(row[5] + at, like), n if row[5] else 0)
+        effective = carray(pointer(row[6] + at, like), n)
+        squares = carray(pointer(row[7] + at, like), n)
         if job == CURVATURE:
             _curvature(first, second, third, like)
         elif job == LOOK_UP:
-            entries = carray(_pointer(row[4], like), row[5])
-            _look_up(first, carray(_pointer(row[1] + at, whole), n), second, entries, row[6], row[7], like)
+            entries = carray(pointer(row[4], like), row[5])
+            _look_up(first, carray(pointer(row[1] + at, whole), n), second, entries, row[6], row[7], like)
         elif job == ADAM:
             eight = own[0], own[1], own[2], own[3], own[4], own[5], own[6], own[7]
             if row[5] == 0:
@@ -222,12 +199,12 @@ def _share(job: int, table: Any, rates: Any, whole: Any, part: int, parts: int) 
 
 @compiled
 def _shares(order: Any, like: Any, whole: Any) -> None:
-    table = carray(_pointer(order[4], order[0]), (order[3], 8))
-    rates = carray(_pointer(order[5], like), (order[3], 8))
-    part = _claim(order)
+    table = carray(pointer(order[4], order[0]), (order[3], 8))
+    rates = carray(pointer(order[5], like), (order[3], 8))
+    part = claim(order)
     while part < order[1]:  # a team may be smaller than asked for
         _share(order[2], table, rates, whole, part, order[1])
-        part = _claim(order)
+        part = claim(order)
 
 
 def _of_singles(order: Any) -> None:
@@ -238,34 +215,9 @@ def _of_doubles(order: Any) -> None:
     _shares(order, np.float64(0.0), np.int64(0))
 
 
-class _Entry(NamedTuple):
-    """A compiled entry: what keeps it, where it lies, and how it is called."""
-
-    made: Any
-    address: Any
-    call: Any
-
-
 @cache
-def _entry(single: bool) -> _Entry:
-    made = callback(_of_singles if single else _of_doubles, types.void(types.CPointer(types.int64)))
-    call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(made.address)
-    return _Entry(made, ctypes.c_void_p(made.address), call)
-
-
-@cache
-def _team() -> Any:
-    """Return what runs a function by torch's own threads; None if torch has others than those of GNU."""
-    folder = Path(torch.__file__).parent
-    for path in sorted([*folder.glob("lib/libgomp*.so*"), *folder.parent.glob("torch.libs/libgomp*.so*")]):
-        try:
-            found = ctypes.CDLL(str(path)).GOMP_parallel
-        except (OSError, AttributeError):
-            continue
-        found.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-        found.restype = None
-        return found
-    return None
+def _pass(single: bool) -> Shared:
+    return Shared(_of_singles if single else _of_doubles)
 
 
 class Job:
@@ -289,19 +241,16 @@ class Job:
 
     def __init__(self, kind: int, table: Any, rates: Any) -> None:
         self.table, self.rates = table, rates
-        self.shared = table[:, 0].max() > GRAIN and _team() is not None
+        self.shared = table[:, 0].max() > GRAIN
         self._order = np.array([0, 1, kind, len(table), table.ctypes.data, rates.ctypes.data], dtype=np.int64)
-        self._at = ctypes.c_void_p(self._order.ctypes.data)
-        self._entry = _entry(rates.dtype == np.float32)
+        self._at = self._order.ctypes.data
+        self._pass = _pass(rates.dtype == np.float32)
 
     def run(self) -> None:
         """Do it, as the table and the rates are now."""
         parts = torch.get_num_threads() if self.shared else 1
         self._order[:2] = 0, parts
-        if parts > 1:
-            _team()(self._entry.address, self._at, parts, 0)
-        else:
-            self._entry.call(self._at)
+        self._pass.run(self._at, parts)
 
 
 def curvature(squares: Any, weights: Any, keep: float, out: Any) -> None:

@@ -1,5 +1,8 @@
 """Chains of linear layers: found in modules, equal to torch, refused where they are none."""
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -65,21 +68,41 @@ class Functional(nn.Module):
         return torch.sigmoid(self.last(self.two(x)))
 
 
-def test_large_batches_are_shared_by_threads_to_the_bit():
+def test_batches_are_shared_by_threads_to_the_bit(monkeypatch):
+    monkeypatch.setattr("nets.export.chain.SHARED", 0)
     generator = torch.Generator().manual_seed(0)
-    chain = Chain(nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 4)))
+    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 3), nn.Tanh(), nn.Linear(3, 7))
+    chain = Chain(model)
     before = torch.get_num_threads()
     try:
-        for samples in (127, 128, 200):
+        for samples in (0, 1, 2, 3, 8, 9, 31, 200):
             x = torch.randn(samples, 20, generator=generator)
             told = []
             for threads in (1, 2, 3):
                 torch.set_num_threads(threads)
-                told.append(chain(x))
-            assert torch.equal(told[0], told[1])
-            assert torch.equal(told[0], told[2])
+                told += [chain(x) for _ in range(5)]
+            assert all(torch.equal(told[0], other) for other in told)
+            with torch.no_grad():
+                torch.testing.assert_close(told[0], model(x), rtol=1e-4, atol=1e-5)
     finally:
         torch.set_num_threads(before)
+
+
+def test_copies_read_memory_of_their_own_and_threads_may_call_at_once():
+    chain = Chain(nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 4)))
+    x = torch.randn(40, 20)
+    wanted = chain(x)
+    copies = [copy.deepcopy(chain), pickle.loads(pickle.dumps(chain))]
+    del chain
+    with ThreadPoolExecutor(3) as pool:
+        for one in copies:
+            assert all(torch.equal(wanted, found) for found in pool.map(one, [x] * 60))
+
+
+@pytest.mark.parametrize("x", [torch.ones(2, 20, device="meta"), torch.ones(2, 20).to_sparse()])
+def test_what_does_not_lie_in_plain_memory_is_refused(x):
+    with pytest.raises((TypeError, RuntimeError)):
+        Chain(nn.Sequential(nn.Linear(20, 3)))(x)
 
 
 def test_normalisation_dropout_and_functions_are_followed():
