@@ -42,7 +42,7 @@ play: $(VENV)/.installed ## both acts: a mask with certificates, then tickets on
 # Each worker begins with one half, so what a file's tests share is made once, and takes from the other at the end.
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-test: $(VENV)/.installed-dev ## the test suite (about 6 minutes on 2 cores, one more where kernels are compiled first)
+test: $(VENV)/.installed-dev ## the test suite (about 7 minutes on 2 cores, one more where kernels are compiled first)
 	@$(PYTEST)
 
 test-all: $(VENV)/.installed-dev ## the test suite with its long runs

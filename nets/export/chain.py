@@ -133,7 +133,8 @@ class Chain:
         at = ctypes.addressof(order)
         order[1], order[2] = at + DONE, n
         order[13:16] = [memory.data_ptr(), given.data_ptr(), out.data_ptr()]
-        self._chain.run(at, torch.get_num_threads() if self.weights * n >= SHARED else 1)
+        many = self.weights * n >= SHARED
+        self._chain.run(at, torch.get_num_threads() if many else 1, long=many)
         return out
 
 

@@ -74,12 +74,16 @@ class Shared:
     def __init__(self, function: Callable[[Any], None]) -> None:
         self._made = callback(function, types.void(types.CPointer(types.int64)))
         self._address = ctypes.c_void_p(self._made.address)
-        self._call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(self._made.address)
+        self._short = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(self._made.address)
+        self._long = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._made.address)
 
-    def run(self, order: int, threads: int) -> None:
-        """Call it by so many of torch's threads, or by this one where there are no others."""
+    def run(self, order: int, threads: int, *, long: bool = False) -> None:
+        """Call it by so many of torch's threads, or by this one where there are no others.
+
+        A long call, and one of several threads, lets go of the interpreter's lock.
+        """
         team = _team() if threads > 1 else None
         if team is None:
-            self._call(order)
+            (self._long if long else self._short)(order)
         else:
             team(self._address, order, threads, 0)
