@@ -15,11 +15,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks import seed_rows
 from benchmarks.layerwise_report import ENCODER, summary
 from figures import stored
 from figures.stored import RESULTS
 from figures.style import canvas, looks, name_panel
-from nets.analysis.comparison import mean_interval
 
 SOLVERS = ("concave", "alps", "sparsegpt+refit", "sparsegpt", "l1", "wanda", "magnitude")
 FAMILIES = (
@@ -203,43 +203,42 @@ FEW = ("dense", "concave", "ALPS, our allocation", "ALPS", "SparseGPT, refitted"
 LEAST = 3
 
 
-def _scores(subject: str, column: str, density: Any, metric: str) -> dict[int, float]:
-    """Return by seed what a network keeps, by one of `COLUMNS`."""
+Rows = list[dict[str, Any]]
+
+
+def _scores(rows: Rows, column: str, density: Any, metric: str) -> dict[int, float]:
+    """Return by seed what a network keeps, of whose rows these are, by one of `COLUMNS`."""
     method, allocation = COLUMNS[column]
     fixed = isinstance(density, str) and allocation == "default"
     return {
         row["seed"]: row["scores"][metric]
-        for row in stored_rows("networks")
-        if row["subject"] == subject
-        and row["method"] == method
+        for row in rows
+        if row["method"] == method
         and (row["allocation"] == allocation or fixed)
         and (method == "dense" or row["density"] == density)
     }
 
 
-def _settings() -> Iterator[tuple[str, Any, str, list[str]]]:
-    """Yield networks and densities that ours were measured at, the metric, and the head of their line."""
+def _settings() -> Iterator[tuple[Rows, Any, str, list[str]]]:
+    """Yield a network's rows, a density that ours were measured at, the metric, and the head of the line."""
     rows = stored_rows("networks")
     for subject, (metric, name) in SHOWN.items():
+        mine = [row for row in rows if row["subject"] == subject]
         ours = ("default", "layer")
-        found = {
-            row["density"]
-            for row in rows
-            if row["subject"] == subject and row["method"] == "concave" and row["allocation"] in ours
-        }
+        found = {r["density"] for r in mine if r["method"] == "concave" and r["allocation"] in ours}
         for density in sorted(found, key=lambda d: (isinstance(d, str), d), reverse=True):
             kept = density if isinstance(density, str) else f"{100 * density:g}%"
-            yield subject, density, metric, [name, kept]
+            yield mine, density, metric, [name, kept]
 
 
 def network_table(columns: Sequence[str] = tuple(COLUMNS), gaps: bool = True) -> str:
     """Return what networks keep without retraining, by some of `COLUMNS`; lines with gaps may be left out."""
     lines = []
-    for subject, density, metric, line in _settings():
+    for rows, density, metric, line in _settings():
         ours = ("concave", "concave, as much in each layer")
-        seeds = {seed for column in ours for seed in _scores(subject, column, density, metric)}
+        seeds = {seed for column in ours for seed in _scores(rows, column, density, metric)}
         for column in columns:
-            found = _scores(subject, column, density, metric)
+            found = _scores(rows, column, density, metric)
             values = [found[seed] for seed in sorted(seeds) if seed in found]
             line.append(_level(values, metric == "accuracy") if len(values) == len(seeds) else "")
         if gaps or all(line):
@@ -251,12 +250,11 @@ def difference_table() -> str:
     """Return by how many points the concave solver is above the rivals, paired by seed, with intervals."""
     rivals = [column for column in COLUMNS if not column.startswith(("dense", "concave"))]
     lines = []
-    for subject, density, metric, line in _settings():
-        ours = _scores(subject, "concave", density, metric)
+    for rows, density, metric, line in _settings():
+        ours = _scores(rows, "concave", density, metric)
         for rival in rivals:
-            other = _scores(subject, rival, density, metric)
-            apart = [100 * (ours[seed] - other[seed]) for seed in sorted(ours.keys() & other.keys())]
-            line.append("{:+.2f} ± {:.2f}".format(*mean_interval(apart)) if len(apart) >= LEAST else "")
+            apart = seed_rows.differences(ours, _scores(rows, rival, density, metric))
+            line.append(seed_rows.cell(apart, 100, sign=True) if len(apart) >= LEAST else "")
         if any(line[2:]):
             lines.append(line)
     return _lines(["network", "kept", *rivals], lines)

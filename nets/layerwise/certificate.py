@@ -134,7 +134,7 @@ class _Relaxed:
         self.around = (self.lower < 0) & (self.upper > 0)
         inverse = np.linalg.inv(gram + RHO * np.eye(len(gram)))
         self.inverse = torch.from_numpy(inverse).to(device, torch.float32)
-        self.single_right, self.least, self.most = self.right.float(), self.lower.float(), self.upper.float()
+        self.least, self.most = self.lower.float(), self.upper.float()
         self.z = torch.from_numpy(start).to(device, torch.float32)
         self.dual = torch.zeros_like(self.z)
 
