@@ -178,7 +178,7 @@ def _networks() -> list[Claim]:
         ]
 
     cheaper = []
-    for density in front.DENSITIES:
+    for density in front.GROUNDS["mnist"].densities:
         theirs = front.within(front.points(rows, "imp", density), 200)
         budget = 0.0 if theirs is None else theirs.cost / 5
         ours = front.within(front.points(rows, "concave", density), budget)

@@ -1,14 +1,14 @@
 """Accuracy of retrained tickets against what their search costs: every method at several budgets.
 
-python -m figures.front run [--minutes M]   make the runs that are missing, by priority
-python -m figures.front gather              store the rows of the runs made so far
-python -m figures.front table               print the tables of the documentation from the stored results
+python -m figures.front run [DATA] [--minutes M]   make the runs that are missing, by priority
+python -m figures.front gather [DATA]              store the rows of the runs made so far
+python -m figures.front table [DATA]               print the documentation's tables from the stored results
 
-LeNet-300-100 on MNIST, usual training; every ticket, whatever its search, is retrained for five epochs from
-the same initial weights. A setting (a method, its options, the epochs of one training of its search) is
-chosen by its mean accuracy on held-out validation data among those that a budget pays for; what is shown is
-its accuracy on the test data. Every finished run is stored at once: the command may be stopped and started
-again at any moment.
+LeNet-300-100 on MNIST, usual training (or half of LeNet-5 on CIFAR-10); every ticket, whatever its search, is
+retrained for five epochs from the same initial weights. A setting (a method, its options, the epochs of one
+training of its search) is chosen by its mean accuracy on held-out validation data among those that a budget
+pays for; what is shown is its accuracy on the test data. Every finished run is stored at once: the command may
+be stopped and started again at any moment.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from figures import layerwise, stored, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import nn
 
     from nets import Play
 
 #: Finished runs are kept here.
 RUNS = Path(os.environ.get("FIGURES_RUNS", "runs")) / "front"
 
-DENSITIES = (0.05, 0.02, 0.01, 0.005)
 BUDGETS = (6, 25, 50, 120)
 
 #: Methods of the figure and its tables, ours first.
@@ -58,6 +58,15 @@ DRAWN = 7
 FLOOR = {0.05: 97.5, 0.02: 96.5, 0.01: 95.0, 0.005: 94.0}
 EPOCHS = (5, 10, 20, 50, 100)
 
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def half_lenet_5(input_shape: tuple[int, ...], n_classes: int, *, width: float = 1.0) -> nn.Module:
+    """LeNet-5 with half of its units: what two cores carry on CIFAR-10."""
+    from nets.models.plain import lenet_5
+
+    return lenet_5(input_shape, n_classes, width=0.5 * width)
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -67,70 +76,128 @@ class Setting:
     epochs: int = 5
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def play(self, density: float, seed: int) -> Play:
+
+@dataclass(frozen=True)
+class Ground:
+    """What tickets are found for: the play that all have in common, the densities, and what is run.
+
+    Parameters
+    ----------
+    common : mapping
+        Of `Play`: data set, model, training.
+    densities : tuple of float
+        Of the tickets.
+    plan : sequence of (settings, seeds)
+        What is run, in this order: for each seed all settings.
+    title : str
+        What it is, in the words of the page.
+    """
+
+    common: Mapping[str, Any]
+    densities: tuple[float, ...]
+    plan: Sequence[tuple[tuple[Setting, ...], tuple[int, ...]]]
+    title: str
+
+    def play(self, setting: Setting, density: float, seed: int) -> Play:
         """Return the play of a ticket."""
         from nets import Play
 
         return Play(
-            data="mnist",
-            model="lenet-300-100",
-            method=self.method,
-            search_epochs=self.epochs,
-            options=dict(self.options),
+            **self.common,
+            method=setting.method,
+            search_epochs=setting.epochs,
+            options=dict(setting.options),
             density=density,
             seed=seed,
         )
+
+    def planned(self) -> Iterator[tuple[Setting, int]]:
+        """Yield what is to be run, in the order of its priority."""
+        for settings, seeds in self.plan:
+            for seed in seeds:
+                for setting in settings:
+                    yield setting, seed
 
 
 def _imp(epochs: int, keep: float) -> Setting:
     return Setting("imp", epochs, {"keep": keep})
 
 
-#: What is run, in this order: (settings, seeds). The methods that the claim is about come first; one training
-#: of five epochs, and IMP by five epochs a round, are read from `mnist_all_methods`: its plays are the same.
-PLAN: tuple[tuple[tuple[Setting, ...], tuple[int, ...]], ...] = (
-    ((_imp(1, 0.55), Setting("concave", 20)), (0, 1, 2)),
-    ((_imp(2, 0.55), Setting("gmp", 20), _imp(5, 0.55)), (0, 1, 2)),
-    ((Setting("concave", 2), Setting("gmp", 2), Setting("l1", 20)), (0, 1, 2)),
-    ((Setting("concave", 10), Setting("gmp", 10), Setting("concave", 40), _imp(2, 0.8)), (0, 1, 2)),
-    (
+#: By data set. On MNIST one training of five epochs, and IMP by five epochs a round, are read from
+#: `mnist_all_methods` for the seeds that it has: its plays are the same.
+GROUNDS: dict[str, Ground] = {
+    "mnist": Ground(
+        {"data": "mnist", "model": "lenet-300-100"},
+        (0.05, 0.02, 0.01, 0.005),
         (
-            _imp(1, 0.55),
-            Setting("concave", 5),
-            Setting("gmp", 5),
-            Setting("concave", 20),
-            _imp(5, 0.55),
-            Setting("gmp", 20),
-            Setting("l1", 5),
-            Setting("imp"),
+            ((_imp(1, 0.55), Setting("concave", 20)), (0, 1, 2)),
+            ((_imp(2, 0.55), Setting("gmp", 20), _imp(5, 0.55)), (0, 1, 2)),
+            (
+                (
+                    Setting("concave"),
+                    Setting("concave", 20),
+                    _imp(1, 0.55),
+                    _imp(2, 0.55),
+                    Setting("gmp"),
+                    Setting("imp"),
+                    _imp(5, 0.55),
+                    Setting("gmp", 20),
+                    Setting("l1"),
+                ),
+                (3, 4),
+            ),
+            ((Setting("concave", 10), Setting("gmp", 10), Setting("concave", 2), Setting("gmp", 2)), SEEDS),
+            (
+                (
+                    Setting("magnitude"),
+                    Setting("continuous-sparsification"),
+                    Setting("soft-threshold"),
+                    Setting("rigl"),
+                    Setting("synflow"),
+                ),
+                (3, 4),
+            ),
+            ((Setting("layerwise"), Setting("l1", 20), Setting("concave", 40), _imp(2, 0.8)), SEEDS),
+            ((Setting("concave", 5, {"rounds": 2}),), SEEDS),
+            (
+                (Setting("magnitude", 20), Setting("rigl", 20), Setting("continuous-sparsification", 20)),
+                (0, 1, 2),
+            ),
         ),
-        (3, 4),
+        "LeNet-300-100 on MNIST",
     ),
-    ((Setting("concave", 5, {"rounds": 2}),), (0, 1, 2)),
-    (
-        (Setting("magnitude", 20), Setting("rigl", 20), Setting("continuous-sparsification", 20)),
-        (0, 1, 2),
+    "cifar10": Ground(
+        {
+            "data": "cifar10",
+            "model": "figures.front:half_lenet_5",
+            "epochs": 5,
+            "lr": 0.05,
+            "weight_decay": 5e-4,
+        },
+        (0.05, 0.01),
+        (
+            ((Setting("concave"), _imp(1, 0.55), Setting("gmp"), _imp(5, 0.55)), (0, 1, 2)),
+            ((Setting("l1"), Setting("concave", 10), Setting("magnitude")), (0, 1, 2)),
+            ((Setting("gmp", 10), Setting("synflow"), Setting("concave", 20)), (0, 1, 2)),
+        ),
+        "half of LeNet-5 on CIFAR-10",
     ),
-)
+}
 
 
-def planned() -> Iterator[tuple[Setting, int]]:
-    """Yield what is to be run, in the order of its priority."""
-    for settings, seeds in PLAN:
-        for seed in seeds:
-            for setting in settings:
-                yield setting, seed
+def stored_name(data: str) -> str:
+    """Return under which name the rows of a data set are stored."""
+    return "front" if data == "mnist" else f"front_{data}"
 
 
-def make(minutes: float = math.inf) -> bool:
+def make(ground: Ground, minutes: float = math.inf) -> bool:
     """Make the runs that are missing, and tell whether none is left; a finished run is only read."""
     from nets.runs.execution import execute
     from nets.runs.jobs import Job, Keeping
 
     begun, keeping = time.monotonic(), Keeping(RUNS, keep_network=False)
-    for setting, seed in planned():
-        densities = (1.0,) if setting.method == "dense" else DENSITIES
-        job = Job(setting.play(densities[0], seed), densities)
+    for setting, seed in ground.planned():
+        job = Job(ground.play(setting, ground.densities[0], seed), ground.densities)
         if keeping.finished(job):
             continue
         if time.monotonic() - begun > 60 * minutes:
@@ -143,19 +210,19 @@ def make(minutes: float = math.inf) -> bool:
 
 
 def compute() -> dict[str, Any]:
-    """Make every run that is missing, which takes hours of one core, and gather."""
-    make()
-    return gather()
+    """Make every run on MNIST that is missing, which takes hours of one core, and gather."""
+    make(GROUNDS["mnist"])
+    return gather("mnist")
 
 
-def gather() -> dict[str, Any]:
-    """Return the rows of finished runs, of `mnist_all_methods`, of `benchmarks/layerwise.py tickets`."""
+def gather(name: str) -> dict[str, Any]:
+    """Return the rows of finished runs, for MNIST those of `mnist_all_methods` besides."""
     from importlib.metadata import version
 
     from nets.runs.canonical import settled
     from nets.runs.jobs import Keeping
 
-    keeping = Keeping(RUNS)
+    ground, keeping = GROUNDS[name], Keeping(RUNS)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def add(setting: Setting, density: float, seed: int, row: Mapping[str, Any], cost: float) -> None:
@@ -174,23 +241,25 @@ def gather() -> dict[str, Any]:
             },
         )
 
-    for setting, seed in planned():
-        for density in DENSITIES:
-            folder = keeping.folder(settled(setting.play(density, seed)))
-            if setting.method != "dense" and folder.finished:
+    dense: dict[int, float] = {}
+    for setting, seed in ground.planned():
+        for density in ground.densities:
+            folder = keeping.folder(settled(ground.play(setting, density, seed)))
+            if folder.finished:
                 row = folder.result()
                 add(setting, density, seed, row, row["search_epochs_spent"])
-    shared = stored.read("mnist_all_methods")
-    for row in (*shared["rows"], *layerwise.stored_rows("tickets")):
-        if row["density"] in DENSITIES:
-            setting = Setting(row["method"], shared["epochs"])
-            add(setting, row["density"], row["seed"], row, row["search_epochs"])
-    dense = [row["test_accuracy"] for row in shared["rows"] if row["method"] == "dense"]
+                dense[seed] = row["dense_test_accuracy"]
+    if name == "mnist":
+        shared = stored.read("mnist_all_methods")
+        for row in (*shared["rows"], *layerwise.stored_rows("tickets")):
+            if row["density"] in ground.densities:
+                setting = Setting(row["method"], shared["epochs"])
+                add(setting, row["density"], row["seed"], row, row["search_epochs"])
     return {
-        "data": "mnist",
-        "model": "lenet-300-100",
+        "data": name,
+        "model": ground.title.split(" on ")[0],
         "torch": version("torch"),
-        "dense": dense,
+        "dense": [dense[seed] for seed in sorted(dense)],
         "rows": [found[key] for key in sorted(found)],
     }
 
@@ -244,7 +313,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     rows = data["rows"]
     figure, axes = style.canvas(2, 2, 5.6, sharex=True)
     styles = style.looks(SHOWN[:DRAWN], marker=True)
-    for letter, place, density in zip("abcd", axes.flat, DENSITIES):
+    for letter, place, density in zip("abcd", axes.flat, GROUNDS["mnist"].densities):
         for index, method in enumerate(SHOWN[:DRAWN]):
             candidates = points(rows, method, density)
             chosen = [p for p in candidates if within(candidates, p.cost) is p]  # what a budget buys
@@ -276,20 +345,21 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 def table(data: Mapping[str, Any]) -> str:
     """Return the accuracies of every setting by its cost, as Markdown."""
-    heads = [f"{100 * d:g}%" for d in DENSITIES]
+    densities = GROUNDS[data["data"]].densities
+    heads = [f"{100 * d:g}%" for d in densities]
     lines = [
         f"| method | one training of its search | epochs of search | {' | '.join(heads)} | seeds |",
         "| --- | --- | --- |" + " --- |" * (len(heads) + 1),
     ]
     for method in SHOWN:
         by_label: dict[str, dict[float, Point]] = {}
-        for density in DENSITIES:
+        for density in densities:
             for point in points(data["rows"], method, density):
                 by_label.setdefault(point.label, {})[density] = point
         for label, found in by_label.items():
             costs = sorted({point.cost for point in found.values()})
             cost = f"{costs[0]:.3g}" if len(costs) == 1 else f"{costs[0]:.3g} to {costs[-1]:.3g}"
-            cells = [_cell(found[d].test) if d in found else "" for d in DENSITIES]
+            cells = [_cell(found[d].test) if d in found else "" for d in densities]
             seeds = max(len(point.test) for point in found.values())
             lines.append(f"| {method} | {label} | {cost} | {' | '.join(cells)} | {seeds} |")
     return "\n".join(lines)
@@ -301,7 +371,8 @@ def differences(data: Mapping[str, Any]) -> str:
     Concave never gets more epochs than the other's setting takes, but for methods that take fewer than its
     cheapest setting; a budget that buys nothing more of the other method has no line.
     """
-    heads = [f"{100 * d:g}%" for d in DENSITIES]
+    densities = GROUNDS[data["data"]].densities
+    heads = [f"{100 * d:g}%" for d in densities]
     lines = [
         f"| concave against | epochs of search at most | {' | '.join(heads)} |",
         "| --- | --- |" + " --- |" * len(heads),
@@ -310,7 +381,7 @@ def differences(data: Mapping[str, Any]) -> str:
         before: list[str] = []
         for budget in BUDGETS:
             cells, bought = [], []
-            for density in DENSITIES:
+            for density in densities:
                 own = points(data["rows"], "concave", density)
                 theirs = within(points(data["rows"], method, density), budget)
                 bought.append(theirs.label if theirs else "")
@@ -342,11 +413,15 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("act", choices=("run", "gather", "table"))
+    parser.add_argument("data", nargs="?", default="mnist", choices=tuple(GROUNDS))
     parser.add_argument("--minutes", type=float, default=math.inf, help="no run is begun after these")
     given = parser.parse_args()
     if given.act == "run":
-        print("all runs are made" if make(given.minutes) else "runs are missing still: call again")
+        finished = make(GROUNDS[given.data], given.minutes)
+        print("all runs are made" if finished else "runs are missing still: call again")
     elif given.act == "gather":
-        print(stored.write("front", gather(), 0.0))
+        command = f"python -m figures.front run {given.data}; python -m figures.front gather {given.data}"
+        print(stored.write(stored_name(given.data), gather(given.data), 0.0, command))
     else:
-        print(table(stored.read("front")), differences(stored.read("front")), sep="\n\n")
+        rows = stored.read(stored_name(given.data))
+        print(table(rows), differences(rows), sep="\n\n")
