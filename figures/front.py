@@ -7,8 +7,8 @@ python -m figures.front table [DATA]               print the documentation's tab
 LeNet-300-100 on MNIST, usual training (or half of LeNet-5 on CIFAR-10); every ticket, whatever its search, is
 retrained for five epochs from the same initial weights. A setting (a method, its options, the epochs of one
 training of its search) is chosen by its mean accuracy on held-out validation data among those that a budget
-pays for; what is shown is its accuracy on the test data. Every finished run is stored at once: the command may
-be stopped and started again at any moment.
+pays for; what is shown is its accuracy on the test data. Every finished run is stored at once: the command
+may be stopped and started again at any moment.
 """
 
 from __future__ import annotations
