@@ -121,22 +121,26 @@ class Allocator:
         The trial prunes all layers by either on the dense network's inputs, without exchanges. Deep networks
         that lose much, whose errors no longer add up, are better off with as much in every layer.
         """
-        candidates = {"layer": self.even, "global": self.global_counts()}
-        changes: dict[str, list[Change]] = {name: [] for name in candidates}
-        for site, weights, means in self._measured():
-            new = {name: np.empty_like(weights) for name in candidates}
-            for g in range(len(weights)):
-                problem = self._problem(weights, means, g)
-                counts = [counts[site.name][g] for counts in candidates.values()]
-                for name, mask in zip(candidates, path_supports(problem, self.recipe.penalty, counts)):
-                    new[name][g] = problem.nearly_on(mask)
-            _, _, _, x, y = means
-            for name, values in new.items():
-                shift = y - np.einsum("god,gd->go", values, x)
-                changes[name].append((site, torch.from_numpy(values).float(), shift))
-        moved = {name: self._change_by(change) for name, change in changes.items()}
-        best = "layer" if moved["layer"] < moved["global"] else "global"
-        return best, candidates[best]
+        even, shared = self.even, self.global_counts()
+        changes: list[Change] = []
+        try:
+            for site, weights, means in self._measured():
+                new = np.empty_like(weights), np.empty_like(weights)
+                for g in range(len(weights)):
+                    problem = self._problem(weights, means, g)
+                    counts = even[site.name][g], shared[site.name][g]
+                    for values, mask in zip(new, path_supports(problem, self.recipe.penalty, counts)):
+                        values[g] = problem.nearly_on(mask)
+                _, _, _, x, y = means
+                evenly, by_need = (
+                    (site, torch.from_numpy(v).float(), y - np.einsum("god,gd->go", v, x)) for v in new
+                )
+                self._put(*evenly)  # at once: of a network, one other copy of the weights is enough
+                changes.append(by_need)
+            moved = self.outputs.change(self.copied)
+        finally:
+            self._restore(self.sites)
+        return ("layer", even) if moved < self._change_by(changes) else ("global", shared)
 
     def _measured(self) -> Iterator[tuple[Site, Weights, Means]]:
         """Yield the layers of the dense network with their weights and moments."""
@@ -154,24 +158,27 @@ class Allocator:
         )
 
     def _change_by(self, changes: Sequence[Change]) -> float:
-        """Return by how much other matrices, and what biases gain with them, change the output.
-
-        Of a layer whose bias is not fitted the gain does not count.
-        """
-        parameters = dict(self.copied.named_parameters())
-        fitted = [site for site, *_ in changes if self.recipe.centred(site)]
-        names = {site.parameter for site, *_ in changes} | {site.bias for site in fitted}
-        before = {name: parameters[name].data.clone() for name in names}
+        """Return by how much other matrices, and what biases gain with them, change the output."""
         try:
-            for site, matrix, shift in changes:
-                weight = parameters[site.parameter].data
-                site.put(weight, matrix.to(weight))
-                if self.recipe.centred(site):
-                    site.shift(parameters, shift)
+            for change in changes:
+                self._put(*change)
             return self.outputs.change(self.copied)
         finally:
-            for name, tensor in before.items():
-                parameters[name].data.copy_(tensor)
+            self._restore([site for site, *_ in changes])
+
+    def _put(self, site: Site, matrix: Tensor, shift: NDArray[np.float64]) -> None:
+        """Put another matrix into the copy; of a layer whose bias is not fitted the gain does not count."""
+        parameters = dict(self.copied.named_parameters())
+        weight = parameters[site.parameter].data
+        site.put(weight, matrix.to(weight))
+        if self.recipe.centred(site):
+            site.shift(parameters, shift)
+
+    def _restore(self, sites: Sequence[Site]) -> None:
+        """Put the dense weights and biases of some layers back into the copy."""
+        dense, copied = (dict(network.named_parameters()) for network in (self.model, self.copied))
+        for name in {site.parameter for site in sites} | {site.bias for site in sites if site.bias}:
+            copied[name].data.copy_(dense[name].data)
 
     def _reach(self, site: Site, weights: Weights, means: Means) -> float:
         """Return the squared relative change of the network's output over the layer's relative error.
