@@ -113,9 +113,12 @@ def share(rival: str, density: float, ours: str = "concave") -> str:
 def told() -> str:
     """Return what the README says of the errors of the encoder's layers."""
     half = {rival: share(rival, 0.5) for rival in ("sparsegpt", "sparsegpt+refit", "alps")}
+    ours = [r for r in stored_rows("layers") if (r["subject"], r["method"]) == (ENCODER, "concave")]
+    seeds, layers = len({r["seed"] for r in ours}), min(len(r["layers"]) for r in ours)
     text = (
-        "On the layers of a sentence encoder (all-MiniLM-L6-v2, held-out text, one seed, a sample of rows so "
-        f"far) the errors of the outputs at 50% of the weights are {half['sparsegpt']} of SparseGPT's, "
+        f"On the {layers} layers of a sentence encoder (all-MiniLM-L6-v2, held-out text, {seeds} draws of "
+        "calibration sentences, a sample of each layer's rows) the errors of the outputs at 50% of the "
+        f"weights are {half['sparsegpt']} of SparseGPT's, "
         f"{half['sparsegpt+refit']} of SparseGPT's refitted by least squares and {half['alps']} of ALPS's, "
         f"the strongest rival; at 20% the share of SparseGPT's is {share('sparsegpt', 0.2)}. The concave "
         "penalty alone, without the exchanges that follow it, has "
