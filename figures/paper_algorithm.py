@@ -25,7 +25,7 @@ RUNS = Path(os.environ.get("FIGURES_RUNS", "runs")) / "paper_algorithm"
 
 COMMAND = "python -m figures.paper_algorithm run; python -m figures.paper_algorithm gather"
 
-SEEDS = {"digits": 5, "mnist": 3}
+SEEDS = {"digits": 5, "mnist": 5}
 DENSITIES = {"digits": (0.02, 0.01), "mnist": (0.02, 0.005)}
 LAMS = (1e-4, 3e-4)
 
