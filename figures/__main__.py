@@ -25,6 +25,7 @@ FIGURES = [
     "front",
     "lam_steering",
     "mechanism",
+    "controls",
     "log_against_l1",
     "convex_scale",
     "choice_of_lam",

@@ -2,7 +2,8 @@
 
 LeNet-300-100 on digits, tickets of 2% of the weights. Left, the share of the mask that is neither near zero
 nor near one, epoch by epoch: a strictly concave penalty jumps, l1 leaves entries in between. Right, the share
-of weights kept by layer and method. The tables add what the cut costs and which weights tickets share.
+of weights kept by layer and method. The tables add what the cut costs, which weights tickets share, and how
+far the gap that theorem T17 proves for masks at a local minimum is there when a training ends.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 from figures import style
 from figures.front import paired
@@ -28,8 +31,12 @@ MASKS = {"log(0.02)": "concave", "log(0.1)": "concave", "l1": "l1"}
 OTHERS: dict[str, dict[str, Any]] = {"imp": {"keep": 0.3}, "gmp": {}, "snip": {}}
 
 
+#: Of the runs that T17 is about: proximal steps with lam given, and weight decay, of two lengths.
+GAP: dict[str, Any] = {"lam": 1e-4, "decay": 5e-4, "epochs": (20, 200), "seeds": (0, 1, 2)}
+
+
 class Transition(Hook):
-    """Notes at every epoch's end which share of the relaxed mask is in transition."""
+    """Notes at every epoch's end which share of the relaxed mask is in transition, and keeps the last one."""
 
     watches_only: ClassVar[bool] = True
 
@@ -40,6 +47,7 @@ class Transition(Hook):
         """Look at the mask of the hook that trains it."""
         (mask,) = (hook.mask for hook in loop.hooks if hasattr(hook, "mask"))
         self.shares.append(float(((mask > LOW) & (mask < HIGH)).double().mean()))
+        self.last = mask.clone(), loop.flat.weights.clone(), loop.flat.layout
 
 
 def compute() -> dict[str, Any]:
@@ -79,7 +87,71 @@ def compute() -> dict[str, Any]:
         "cut": {n: [t.metadata["report"]["cut_loss"] for t in tickets[n].values()] for n in MASKS},
         "layers": {n: [t.layer_densities for t in by_seed.values()] for n, by_seed in tickets.items()},
         "overlaps": pairs,
+        "gap": {name: {str(e): _gaps(name, e, data) for e in GAP["epochs"]} for name in MASKS},
     }
+
+
+def _gaps(name: str, epochs: int, data: Any) -> list[dict[str, float]]:
+    """Return by seed what T17 says of the mask in the end: entries inside, those above the gap, the least."""
+    from nets import Training, find_ticket
+    from nets.models import build
+
+    found = []
+    for seed in GAP["seeds"]:
+        watch = Transition()
+        find_ticket(
+            "lenet-300-100",
+            data,
+            MASKS[name],
+            penalty="log(0.02)" if name == "l1" else name,
+            options={"update": "proximal", "optimiser": "sgd", "lam": GAP["lam"]},
+            training=Training.usual("digits", epochs=epochs, weight_decay=GAP["decay"]),
+            seed=seed,
+            hooks=[watch],
+        )
+        mask, weights, layout = watch.last
+        model = build("lenet-300-100", data, seed=seed)
+        state = {key: part.clone() for key, part in layout.split(weights * mask).items()}
+        model.load_state_dict({**model.state_dict(), **state})
+        bent = torch.cat([one.reshape(-1) for one in curvatures(model, data)])
+        inside = (mask > 0) & (mask < 1)
+        least = (GAP["decay"] / (3 * bent.clamp_min(1e-30))).sqrt()
+        found.append(
+            {
+                "inside": float(inside.double().mean()),
+                "above": float((mask >= least)[inside].double().mean()),
+                "least": float(mask[inside].min()),
+            }
+        )
+    return found
+
+
+def curvatures(model: nn.Module, data: Any) -> list[Tensor]:
+    """Return the second derivatives of the mean cross-entropy by each weight of the linear layers, exactly.
+
+    The outputs of a network of ReLU units are linear in any one weight, up to kinks, so its second derivative
+    is that of Gauss and Newton: the mean over samples of sum_c p_c (d(z_c - sum_k p_k z_k) / dw)^2.
+    """
+    inputs = data.normalise(data.x_train)
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    met: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+    handles = [
+        layer.register_forward_hook(lambda of, args, out: met.__setitem__(of, (args[0].detach(), out)))
+        for layer in layers
+    ]
+    scores = model(inputs)
+    for handle in handles:
+        handle.remove()
+    shares = scores.detach().softmax(1)
+    found = [torch.zeros_like(layer.weight) for layer in layers]
+    for c in range(scores.shape[1]):
+        direction = -shares.clone()
+        direction[:, c] += 1.0
+        total = (shares[:, c : c + 1].sqrt() * direction * scores).sum()
+        gradients = torch.autograd.grad(total, [met[layer][1] for layer in layers], retain_graph=True)
+        for one, layer, gradient in zip(found, layers, gradients):
+            one += (gradient**2).T @ met[layer][0] ** 2 / len(inputs)
+    return [one.detach() for one in found]
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
@@ -114,6 +186,22 @@ def _percentages(axes: Axes, ticks: Sequence[int]) -> None:
 def table(data: Mapping[str, Any]) -> str:
     """Return what the cut costs, and overlaps of tickets, as Markdown tables."""
     return f"{_cuts(data)}\n\n{_overlaps(data)}"
+
+
+def gap_table(data: Mapping[str, Any]) -> str:
+    """Return how far the gap of T17 is there when a training ends, as Markdown."""
+    lines = [
+        "| penalty | epochs | between 0 and 1, % of the mask | of these above the gap, % | least of them |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, by_epochs in data["gap"].items():
+        for epochs, runs in by_epochs.items():
+            inside, above = (
+                _told({i: 100 * run[field] for i, run in enumerate(runs)}) for field in ("inside", "above")
+            )
+            least = min(run["least"] for run in runs)
+            lines.append(f"| {name} | {epochs} | {inside} | {above} | {least:.1g} |")
+    return "\n".join(lines)
 
 
 def _cuts(data: Mapping[str, Any]) -> str:

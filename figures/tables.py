@@ -17,6 +17,7 @@ from benchmarks import channels, inference, layerwise_report, own_loop, quantise
 from figures import (
     claims,
     concave_forms,
+    controls,
     demonstration,
     front,
     layerwise,
@@ -105,6 +106,8 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/layerwise.md", "units"): layerwise.units_table,
     ("docs/layerwise.md", "tickets"): layerwise.tickets_table,
     ("docs/concave_masks.md", "mechanism"): lambda: mechanism.table(stored.read("mechanism")),
+    ("docs/concave_masks.md", "gap"): lambda: mechanism.gap_table(stored.read("mechanism")),
+    ("docs/concave_masks.md", "controls"): controls.table,
     ("docs/concave_masks.md", "lam"): lambda: concave_forms.table_of_lam(stored.read("concave_forms")),
 }
 
