@@ -42,5 +42,5 @@ def test_every_stored_row_is_of_a_known_variant():
 
 def test_the_front_reads_plays_of_the_usual_training_from_the_comparison_of_all_methods():
     usual = Play(data="mnist", model="lenet-300-100", method="imp", density=0.02, seed=1)
-    here = front.Setting("imp", 5).play(0.02, 1)
+    here = front.GROUNDS["mnist"].play(front.Setting("imp", 5), 0.02, 1)
     assert address(settled(here)) == address(settled(usual))
