@@ -271,7 +271,8 @@ def _paper_algorithm() -> list[Claim]:
             if any(e.n > 1 for e in effects):
                 text = f"In the paper's own algorithm ({form}) log finds better tickets than l1."
                 ran = "python -m figures.paper_algorithm run"
-                found.append(Claim(text, "paper", f"{ground}, LeNet-300-100", "points", effects, ran))
+                network = "half of LeNet-5" if ground == "cifar10" else "LeNet-300-100"
+                found.append(Claim(text, "paper", f"{ground}, {network}", "points", effects, ran))
     return found
 
 

@@ -18,21 +18,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from figures import stored
+from figures import front, stored
 
 #: Finished runs are kept here.
 RUNS = Path(os.environ.get("FIGURES_RUNS", "runs")) / "paper_algorithm"
 
 COMMAND = "python -m figures.paper_algorithm run; python -m figures.paper_algorithm gather"
 
-SEEDS = {"digits": 5, "mnist": 5}
-DENSITIES = {"digits": (0.02, 0.01), "mnist": (0.02, 0.005)}
+SEEDS = {"digits": 5, "mnist": 5, "cifar10": 3}
+DENSITIES = {"digits": (0.02, 0.01), "mnist": (0.02, 0.005), "cifar10": (0.02,)}
+#: What the plays on a data set have in common besides; the others are the usual ones of LeNet-300-100.
+COMMON: dict[str, Any] = {"cifar10": front.GROUNDS["cifar10"].common}
 LAMS = (1e-4, 3e-4)
 
 STEERED = {"preset": "paper-steered"}
 #: Name, options, data sets, and what is asked for: densities, or nothing where lam is given.
 FORMS: tuple[tuple[str, dict[str, Any], tuple[str, ...], str], ...] = (
-    ("one round, lam steered", {"update": "gradient", "optimiser": "sgd"}, ("digits", "mnist"), "density"),
+    ("one round, lam steered", {"update": "gradient", "optimiser": "sgd"}, tuple(SEEDS), "density"),
     ("three rounds, lam given", {"preset": "paper"}, ("digits",), "lam"),
     ("three rounds, lam steered", STEERED, ("digits",), "density"),
     ("proximal steps instead", {"update": "proximal", "optimiser": "sgd"}, ("digits",), "density"),
@@ -51,7 +53,8 @@ def planned(data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
             for density in (None,) if kind == "lam" else DENSITIES[data]:
                 for lam in LAMS if kind == "lam" else (None,):
                     own = options if lam is None else {**options, "lam": lam}
-                    play = Play(data=data, method=method, options=own, density=density or 0.05, seed=seed)
+                    asked = {"method": method, "options": own, "density": density or 0.05, "seed": seed}
+                    play = Play(**{"data": data, **COMMON.get(data, {}), **asked})
                     known = {"data": data, "form": form, "penalty": penalty, "seed": seed}
                     yield {**known, "asked": density, "lam": lam}, play
 
@@ -114,8 +117,6 @@ def pairs(
 
 def table(data: dict[str, Any], ground: str) -> str:
     """Return accuracy, density, loss at the cut of log and l1, and paired differences, as Markdown."""
-    from figures.front import paired
-
     lines = [
         "| form | at | log, test % | l1, test % | difference | log, density % | l1, density % "
         "| log, cut loss | l1, cut loss | seeds |",
@@ -130,7 +131,7 @@ def table(data: dict[str, Any], ground: str) -> str:
             if len(log) < 2:
                 continue
             cells = [_interval(log), _interval(l1)]
-            mean, half, n = paired(log, l1)
+            mean, half, n = front.paired(log, l1)
             cells.append(f"{mean:+.2f} ± {half:.2f}")
             cells += [f"{_mean(side):.2f}" for side in columns["density"][where]]
             cells += [f"{_mean(side):.2f}" for side in columns["search_cut_loss"][where]]
