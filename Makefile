@@ -40,7 +40,8 @@ play: $(VENV)/.installed ## both acts: a mask with certificates, then tickets on
 	@$(BIN)/lottery compare
 
 # Each worker begins with one half, so what a file's tests share is made once, and takes from the other at the end.
-PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+# Byte code is kept though the environment may forbid it: else every process compiles the packages and the tests anew.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 test: $(VENV)/.installed-dev ## the test suite (about 7 minutes on 2 cores, one more where kernels are compiled first)
 	@$(PYTEST)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nets.masking.course import Course
 from nets.masking.shadow import Shadow
 from nets.training.flat_model import FlatModel
+from nets.training.optimisers import SGD
 
 TYPES = (torch.float32, torch.float64)
 
@@ -37,7 +38,7 @@ def in_one_pass(loop: Course) -> bool:
         return type(optimiser) in KINDS and _Table.of(flat, optimiser).ready()
     return (
         isinstance(flat, FlatModel)
-        and type(optimiser) is torch.optim.SGD  # one derived from it may step otherwise
+        and type(optimiser) in (SGD, torch.optim.SGD)  # another derived from it may step otherwise
         and _usual(optimiser.param_groups[0])
         and flat.parameter.device.type == "cpu"
         and flat.parameter.dtype in TYPES

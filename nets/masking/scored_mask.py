@@ -16,6 +16,7 @@ from nets.masking.curves import Curves
 from nets.masking.selection import select
 from nets.seeds import derive
 from nets.training.loop import Hook
+from nets.training.optimisers import SGD, Adam
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,9 @@ class ScoredMask(Hook):
         self.ascent = ascent
         self.distribution = distribution
         if adam:
-            self.optimiser: torch.optim.Optimizer = torch.optim.Adam([self.scores], lr, (momentum, 0.999))
+            self.optimiser: torch.optim.Optimizer = Adam([self.scores], lr, (momentum, 0.999))
         else:
-            self.optimiser = torch.optim.SGD([self.scores], lr, momentum)
+            self.optimiser = SGD([self.scores], lr, momentum)
         self._mask = torch.empty(0)
         self._spent = False
         self.curves = Curves()

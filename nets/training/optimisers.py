@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +27,28 @@ def optimiser(parameter: nn.Parameter, training: Training) -> torch.optim.Optimi
     return made
 
 
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
+
+
+def _uncompiled(kind: type[Kind]) -> type[Kind]:
+    """Return torch's optimiser without what tells torch's compiler to leave it alone.
+
+    Only to say so it loads the compiler, which takes as long as torch itself. No step of ours is compiled:
+    `Training.compile` is about forward and backward.
+    """
+    names = ("add_param_group", "state_dict", "load_state_dict", "zero_grad", "step")
+    plain: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(plain["step"])})
+
+
+SGD = _uncompiled(torch.optim.SGD)
+Adam = _uncompiled(torch.optim.Adam)
+AdamW = _uncompiled(torch.optim.AdamW)
+
+
 def sgd(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
     """Return stochastic gradient descent with momentum."""
-    return torch.optim.SGD(
+    return SGD(
         parameters,
         lr=training.lr,
         momentum=training.momentum,
@@ -39,12 +60,12 @@ def sgd(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optim
 
 def adam(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
     """Return Adam."""
-    return _adaptive(torch.optim.Adam, parameters, training)
+    return _adaptive(Adam, parameters, training)
 
 
 def adamw(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
     """Return Adam with decoupled weight decay."""
-    return _adaptive(torch.optim.AdamW, parameters, training)
+    return _adaptive(AdamW, parameters, training)
 
 
 def _adaptive(

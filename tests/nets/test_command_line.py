@@ -36,6 +36,8 @@ for command in ("play", "compare", "methods"):
     unloaded(f"help of {{command}}", "torch")
 nets.find_ticket, nets.compare
 unloaded("the torch side", "cvxpy", "numba")
+nets.play(nets.Play(method="concave", density=0.1, epochs=1))
+unloaded("a training", "torch._dynamo", "sklearn", "pandas", "cvxpy")
 """
 
 

@@ -2,26 +2,24 @@
 
 test_kill.py and test_faults.py tell it what to do.
 
-This process only imports; every run happens in a forked child, so that a dozen deaths cost one start.
+This process imports and runs once; every other run happens in a forked child: a dozen deaths cost one start.
 """
 
 import errno
-import importlib
 import io
 import json
 import os
 import random
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
 
 import torch
-import torch._dynamo  # everything that a run needs is imported here rather than in every child
 
 from nets.configuration import Play
-from nets.data import load
 from nets.runs import execution
 from nets.runs.jobs import Job
 from nets.storage import atomic, records
@@ -226,9 +224,8 @@ def many(root, job, seed):
 
 def main():
     warnings.simplefilter("error")
-    load("digits")
-    for name in ("nets.lottery", "nets.runs.trainings", "nets.runs.trainings", "nets.runs.environment"):
-        importlib.import_module(name)
+    with tempfile.TemporaryDirectory() as folder:  # what a run imports is there, and kernels are compiled
+        run(folder, "concave")
     for line in sys.stdin:
         kind, root, job, *arguments = json.loads(line)
         if kind == "whole":
