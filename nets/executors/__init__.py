@@ -16,7 +16,7 @@ __all__ = ["Ended", "Later", "Pool", "Tell", "available_cores", "run_all", "set_
 def start(
     function: Function,
     *,
-    tell: Tell = lambda told: None,
+    tell: Tell = lambda message: None,
     tasks: int,
     workers: int | None = None,
     threads: int = 1,

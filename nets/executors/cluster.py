@@ -71,7 +71,7 @@ class Cluster(Pool):
         self._threads = threads
         self._needs = needs or (lambda task: {})
         self._done: queue.SimpleQueue[tuple[Hashable, Any]] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._tasks: list[Hashable] = []
         self._scheduler = scheduler
         self._losses: Counter[Hashable] = Counter()
@@ -139,12 +139,12 @@ class Cluster(Pool):
 
     def _hear(self, event: tuple[float, Any]) -> None:
         number, message = event[1]
-        self._told.put((number, message))
+        self._messages.put((number, message))
 
     def next(self, timeout: float) -> Ended | None:
         """Return the next task that has ended."""
-        while not self._told.empty():
-            number, message = self._told.get()
+        while not self._messages.empty():
+            number, message = self._messages.get()
             if 0 <= number < len(self._tasks):
                 self._tell((self._tasks[number], message))
         try:

@@ -102,7 +102,7 @@ class Processes(Pool):
             kind, content = worker.connection.recv()
         except (EOFError, OSError):
             return self._lost(worker)
-        if kind == "told":
+        if kind == "message":
             self._tell((worker.task, content))
         elif kind == "ended":
             worker.task = None

@@ -43,7 +43,7 @@ def serve(connection: Connection) -> None:
             send("ready", os.getpid())
         elif kind == "task":
             assert function is not None
-            ended = attempt(function, content, lambda message: send("told", message))
+            ended = attempt(function, content, lambda message: send("message", message))
             with contextlib.suppress(OSError, ValueError):
                 sys.stdout.flush()  # what the task has printed: this process is ended without a word
             send("ended", portable(ended))

@@ -86,10 +86,10 @@ class Measurement:
         lines = [f"batch {self.batch}, {self.threads} thread{'s' * (self.threads > 1)}"]
         for t in self.timings:
             mark = " <- fastest" if t.route == self.best else ""
-            told = (
+            measured = (
                 t.note or f"{1e6 * t.seconds:9.1f} us  {t.speedup:5.2f} x [{t.low:.2f}, {t.high:.2f}]{mark}"
             )
-            lines.append(f"{t.route:20} {told}")
+            lines.append(f"{t.route:20} {measured}")
         return "\n".join(lines)
 
 

@@ -110,7 +110,7 @@ class RelaxedMask(Hook):
         self.threshold = threshold
         self.alive = alive
         self.mask = torch.empty(0)
-        self._squares = torch.empty(0)
+        self.squares = torch.empty(0)
         self._of_units = torch.empty(0)
         self.curves = Curves(steered=not lam)
 
@@ -119,8 +119,8 @@ class RelaxedMask(Hook):
         flat = loop.flat
         if self.mask.numel() == 0:
             self.mask = torch.ones_like(flat.weights)
-            self._squares = torch.zeros_like(flat.weights)
-        self.mask, self._squares = self.mask.to(flat.weights), self._squares.to(flat.weights)
+            self.squares = torch.zeros_like(flat.weights)
+        self.mask, self.squares = self.mask.to(flat.weights), self.squares.to(flat.weights)
         if isinstance(flat.layout.groups, Channels) and self._of_units.numel() == 0:
             self._of_units = flat.weights.new_zeros(flat.layout.groups.units)
         self.interval = updates_at_least(self.interval, loop.steps)
@@ -138,19 +138,19 @@ class RelaxedMask(Hook):
             self._of_units += groups.gather(loop.flat.gradients * loop.flat.weights).square_()
         self._in_one_pass = masked_step.in_one_pass(loop)
         if not self._in_one_pass:
-            loop.flat.scale_gradients(self.mask, self._squares)
+            loop.flat.scale_gradients(self.mask, self.squares)
 
     def take_step(self, loop: Course) -> bool:
         """Do all of a step at once where that is possible."""
         if self._in_one_pass:
-            masked_step.step(loop, self.mask, self._squares)
+            masked_step.step(loop, self.mask, self.squares)
         return self._in_one_pass
 
     def after_step(self, loop: Course) -> None:
         """Update the mask when it is due, and the effective weights."""
         due = loop.step % self.interval == 0
         if due:
-            self._update(loop)
+            self.update(loop)
         if due or not self._in_one_pass:
             loop.flat.show(self.mask)
 
@@ -173,16 +173,16 @@ class RelaxedMask(Hook):
         if isinstance(groups, Channels):
             priced = groups.priced(self._of_units.sqrt(), self.mask)
             self._of_units.mul_(keep)
-            self._squares.mul_(keep)
+            self.squares.mul_(keep)
             return priced
-        h = torch.empty_like(self._squares) if out is None else out
+        h = torch.empty_like(self.squares) if out is None else out
         if _compiles(h):
             from nets.masking import kernels  # torch's root of zero takes twenty times as long as others
 
-            kernels.curvature(self._squares.numpy(), weights.detach().numpy(), keep, h.numpy())
+            kernels.curvature(self.squares.numpy(), weights.detach().numpy(), keep, h.numpy())
         else:
-            torch.sqrt(self._squares, out=h).mul_(weights).mul_(weights)
-            self._squares.mul_(keep)
+            torch.sqrt(self.squares, out=h).mul_(weights).mul_(weights)
+            self.squares.mul_(keep)
         return groups.share(h)
 
     def final(self, loop: Course) -> Tensor:
@@ -210,9 +210,10 @@ class RelaxedMask(Hook):
         """Weight of the penalty as it is at present."""
         return self.trace["lam"][-1] if self.trace["lam"] else 0.0
 
-    def _update(self, loop: Course) -> None:
+    def update(self, loop: Course) -> None:
+        """Move the mask by one step of reweighting, on the gradients seen so far."""
         if self._buffer is None:  # memory that is fresh at every update costs more than the arithmetic
-            self._buffer = torch.empty_like(self._squares)
+            self._buffer = torch.empty_like(self.squares)
         groups = loop.flat.layout.groups
         h = self.curvature(loop, self._buffer, self._keep)
         scale = math.sqrt(max(self.steps_averaged, 1.0))
@@ -248,7 +249,7 @@ class RelaxedMask(Hook):
         """Return the mask and the running sums of squared gradients."""
         return {
             "mask": self.mask,
-            "squares": self._squares,
+            "squares": self.squares,
             "of_units": self._of_units,
             "count": self.steps_averaged,
             "curves": self.trace,
@@ -256,7 +257,7 @@ class RelaxedMask(Hook):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
-        self.mask, self._squares, self.steps_averaged = state["mask"], state["squares"], state["count"]
+        self.mask, self.squares, self.steps_averaged = state["mask"], state["squares"], state["count"]
         self._of_units = state.get("of_units", torch.empty(0))
         self.curves.load(state["curves"])
 

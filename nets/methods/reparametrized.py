@@ -51,8 +51,8 @@ class SoftThreshold(Hook):
         self.lr = lr
         self.descent = descent
         self.thresholds = torch.zeros(len(layers))
-        self._alpha = torch.empty(0)
-        self._alive = torch.empty(0)
+        self.levels = torch.empty(0)
+        self.alive = torch.empty(0)
         self.trace: Mapping[str, Sequence[float]] = {}
 
     def start(self, loop: Course) -> None:
@@ -77,18 +77,18 @@ class SoftThreshold(Hook):
         keep = self.count + round((self.n - self.count) * left**3)
         relative = self.relative(flat.weights)
         common = kth_smallest(relative, self.n - keep) if keep < self.n else relative.new_zeros(())
-        self._alpha = common * self.thresholds.exp()
-        size = flat.weights.abs() - self._each(self._alpha)
-        self._alive = size > 0
+        self.levels = common * self.thresholds.exp()
+        size = flat.weights.abs() - self._each(self.levels)
+        self.alive = size > 0
         flat.write(flat.weights.sign().mul_(size.clamp_(min=0.0)))
 
     def after_backward(self, loop: Course) -> None:
         """Turn the gradient of the effective weights into those of the weights and of the thresholds."""
         flat = loop.flat
-        flat.gradients.mul_(self._alive)
+        flat.gradients.mul_(self.alive)
         pull = [p.sum() for p in torch.split(flat.gradients * flat.weights.sign(), self.layers)]
         rate = self.lr * loop.rate_share
-        self.thresholds.add_(torch.stack(pull) * self._alpha, alpha=rate)
+        self.thresholds.add_(torch.stack(pull) * self.levels, alpha=rate)
 
     def after_step(self, loop: Course) -> None:
         """Show the network the new effective weights."""
@@ -96,7 +96,7 @@ class SoftThreshold(Hook):
 
     def final(self, loop: Course) -> Tensor:
         """Return which weights are above their threshold, in numbers."""
-        return self._alive.to(self.thresholds.dtype)
+        return self.alive.to(self.thresholds.dtype)
 
     def show(self, loop: Course, mask: Tensor) -> None:
         """Do nothing: the network sees the thresholded weights."""

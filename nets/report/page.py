@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nets.metric import ACCURACY, Metric
-from nets.report.gathering import Gathered, gather, with_penalty
+from nets.report.contents import Gathered, gather, with_penalty
 from nets.report.sections import SECTIONS, summary
 from nets.storage.atomic import write_bytes
 

@@ -11,7 +11,7 @@ from concave_sparsity.plot_style import style_numbers
 from nets.analysis.comparison import mean_interval
 from nets.analysis.matching import judge, largest_matching_sparsity
 from nets.metric import Metric
-from nets.report.gathering import DRAWN, Gathered, Line, Panel, by_seed
+from nets.report.contents import DRAWN, Gathered, Line, Panel, by_seed
 from nets.report.svg import STYLES, Chart, legend, plane, scaled
 
 #: A section: its title, the sentence below it, and its content ("": the page leaves it out).

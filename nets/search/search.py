@@ -354,8 +354,8 @@ class Search(Entries):
         else:
             assert mask.any(), "a ticket keeps at least one weight"
         weights = self.rewound() if weights is None else weights
-        told = dict(report or {}), dict(trace or {})
-        return Found(mask, weights, density, self.epochs, self.seconds, *told, fine_tune)
+        notes = dict(report or {}), dict(trace or {})
+        return Found(mask, weights, density, self.epochs, self.seconds, *notes, fine_tune)
 
     def each(self, find: Callable[[float], Found]) -> list[Found]:
         """Search every density on its own, each as if it were the only one (cost, seeds and all)."""

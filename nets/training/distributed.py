@@ -71,26 +71,26 @@ def agree(*tensors: Tensor) -> None:
     """Replace each tensor by that of the first process, in place."""
     if size() > 1:
         for tensor in tensors:
-            told = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor.contiguous()
-            dist.broadcast(told, 0)
-            if told is not tensor:
-                tensor.copy_(told)
+            sent = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor.contiguous()
+            dist.broadcast(sent, 0)
+            if sent is not tensor:
+                tensor.copy_(sent)
 
 
 def on_first(act: Callable[[], Value]) -> Value:
     """Let the first process act, and return what it got, or raise what it raised, in all of them."""
     if size() == 1:
         return act()
-    told: list[Any] = [None, None]
+    outcome: list[Any] = [None, None]
     if rank() == 0:
         try:
-            told = [act(), None]
+            outcome = [act(), None]
         except Exception as error:
-            told = [None, error]
-    dist.broadcast_object_list(told, 0)
-    if told[1] is not None:
-        raise told[1]
-    return cast("Value", told[0])
+            outcome = [None, error]
+    dist.broadcast_object_list(outcome, 0)
+    if outcome[1] is not None:
+        raise outcome[1]
+    return cast("Value", outcome[0])
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class ForwardBackward:
         self._parts = training.accumulate
         self._format = torch.channels_last if training.channels_last else torch.preserve_format
         self._dtype = torch.bfloat16 if training.precision == "bfloat16" else None
-        self._graphs: dict[tuple[Any, ...], _Graph] | None = None
+        self._graphs: dict[tuple[Any, ...], Graph] | None = None
         self._addresses = (0, 0)
         if training.graphs:
             if self._device.type != "cuda":
@@ -125,7 +125,7 @@ class ForwardBackward:
             self._addresses = addresses
         key = x.shape, x.dtype, weight
         if key not in self._graphs:
-            self._graphs[key] = _Graph(self._eager, self._flat, x, y, weight)
+            self._graphs[key] = Graph(self._eager, self._flat, x, y, weight)
         return self._graphs[key].replay(x, y)
 
     def _forget_graphs(self) -> None:
@@ -146,7 +146,7 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
-class _Graph:
+class Graph:
     """Forward and backward captured once, replayed at every step: one launch in place of hundreds."""
 
     def __init__(
@@ -157,7 +157,7 @@ class _Graph:
         y: Tensor,
         weight: float,
     ) -> None:
-        self._x, self._y = x.clone(), y.clone()
+        self.x, self.y = x.clone(), y.clone()
         kept = {name: buffer.clone() for name, buffer in flat.model.named_buffers()}
         gradients = flat.gradients_of_all.clone()
         state = torch.cuda.get_rng_state(x.device)
@@ -167,11 +167,11 @@ class _Graph:
             side.wait_stream(current)
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP):
-                    eager(self._x, self._y, weight)
+                    eager(self.x, self.y, weight)
             current.wait_stream(side)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, stream=side):
-                self._loss = eager(self._x, self._y, weight)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph, stream=side):
+                self.loss = eager(self.x, self.y, weight)
         # The warm-up leaves no trace: statistics, gradients and random numbers are as before.
         for name, buffer in flat.model.named_buffers():
             buffer.copy_(kept[name])
@@ -179,7 +179,8 @@ class _Graph:
         torch.cuda.set_rng_state(state, x.device)
 
     def replay(self, x: Tensor, y: Tensor) -> Tensor:
-        self._x.copy_(x)
-        self._y.copy_(y)
-        self._graph.replay()
-        return self._loss.clone()
+        """Pass one batch forward and backward; return its loss."""
+        self.x.copy_(x)
+        self.y.copy_(y)
+        self.graph.replay()
+        return self.loss.clone()

@@ -263,7 +263,7 @@ class Loop:
             self._end_epoch()  # of a loop that was stopped between its last step and its end
             with forward_backward.settings():
                 while self.step < until:
-                    for x, y in self._batches():
+                    for x, y in self.batches():
                         group["lr"] = rates[self.step]
                         for act in before:
                             act(self)
@@ -312,7 +312,7 @@ class Loop:
     def _overridden(self, name: str) -> list[Callable[..., Any]]:
         return [getattr(h, name) for h in self.hooks if getattr(type(h), name) is not getattr(Hook, name)]
 
-    def _batches(self) -> Iterator[tuple[Any, Any]]:
+    def batches(self) -> Iterator[tuple[Any, Any]]:
         """Return the batches of the epoch under way that are still to come."""
         return self.data.batches(
             self.batch_size, seed=self.seed, step=self.step, generator=self._augmentation

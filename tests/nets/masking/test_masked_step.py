@@ -43,7 +43,7 @@ def test_one_pass_is_the_separate_calls(blobs, conv_net, changes, dtype, monkeyp
             hook.after_step(loop)
         assert not flat.gradients_of_all.any()
         momenta = loop.optimiser.state[flat.parameter]["momentum_buffer"]
-        ends.append((flat.parameter.data, flat.effective, momenta, hook._squares))
+        ends.append((flat.parameter.data, flat.effective, momenta, hook.squares))
         torch.testing.assert_close(flat.effective, flat.weights * hook.mask, rtol=0, atol=0)
     for one, other in zip(*ends):
         torch.testing.assert_close(one, other)

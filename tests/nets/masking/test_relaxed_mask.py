@@ -79,9 +79,9 @@ def test_the_mask_is_the_prox_of_its_curvature_and_the_target_share_stays(blobs,
     n = loop.flat.n
     loop.step = loop.steps
     h = torch.rand(n, generator=torch.Generator().manual_seed(0)) ** 6 + 1e-5
-    hook._squares = (h / loop.flat.weights.square()).square()
+    hook.squares = (h / loop.flat.weights.square()).square()
     h = hook.curvature(loop)
-    hook._update(loop)
+    hook.update(loop)
     assert int((hook.mask > 0.5).sum()) == n - round(0.9 * n)
     lam = torch.tensor(hook.trace["lam"][-1], dtype=torch.float64)
     bin_width = 1 + 1 / PARTS
@@ -110,7 +110,7 @@ def test_gradients_are_those_of_the_product(blobs, conv_net):
     loss = functional.cross_entropy(torch.func.functional_call(model, parts, (x,)), y)
     (wanted,) = torch.autograd.grad(loss, theta)
     torch.testing.assert_close(flat.gradients, wanted, rtol=1e-4, atol=1e-7)
-    torch.testing.assert_close(hook._squares, seen**2)
+    torch.testing.assert_close(hook.squares, seen**2)
 
 
 def test_the_mask_follows_the_density_and_the_concave_one_is_binary(blobs, conv_net):
@@ -134,8 +134,8 @@ def test_scaling_the_loss_changes_nothing_but_lam(blobs, conv_net):
         loop = loop_of(blobs, conv_net, hook)
         hook.start(loop)
         loop.step = loop.steps // 2
-        hook._squares = torch.rand(loop.flat.n, generator=torch.Generator().manual_seed(0)) * scale**2
-        hook._update(loop)
+        hook.squares = torch.rand(loop.flat.n, generator=torch.Generator().manual_seed(0)) * scale**2
+        hook.update(loop)
         masks.append(hook.mask.clone())
     assert torch.equal(*masks)
 
@@ -145,10 +145,10 @@ def test_dead_entries_and_nan_do_no_harm(blobs, conv_net):
     loop = loop_of(blobs, conv_net, hook)
     hook.start(loop)
     loop.step = loop.steps
-    hook._update(loop)  # no gradient was ever seen
+    hook.update(loop)  # no gradient was ever seen
     assert int((hook.mask != 0).sum()) <= len(loop.flat.layout.names)  # one a layer at most is kept
-    hook._squares[:] = float("nan")
-    hook._update(loop)
+    hook.squares[:] = float("nan")
+    hook.update(loop)
     assert torch.isfinite(hook.mask).all()
 
 
@@ -157,11 +157,11 @@ def test_an_entry_comes_back_when_it_is_needed(blobs, conv_net):
     loop = loop_of(blobs, conv_net, hook)
     hook.start(loop)
     loop.step = loop.steps
-    hook._squares = torch.rand(loop.flat.n)
-    hook._update(loop)
+    hook.squares = torch.rand(loop.flat.n)
+    hook.update(loop)
     gone = hook.mask < 0.5
-    hook._squares = torch.where(gone, 1e6, 1e-6)
-    hook._update(loop)
+    hook.squares = torch.where(gone, 1e6, 1e-6)
+    hook.update(loop)
     assert (hook.mask[gone] > 0.5).float().mean() > 0.9
 
 

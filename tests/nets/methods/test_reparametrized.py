@@ -52,9 +52,9 @@ def test_thresholds_follow_the_gradient_of_the_loss(setting):
     loop.step = 0
     hook.start(loop)
     common = float(flat.weights.abs().median())
-    hook._alpha = torch.full((2,), common)
+    hook.levels = torch.full((2,), common)
     size = flat.weights.abs() - common
-    hook._alive = size > 0
+    hook.alive = size > 0
     flat.effective.copy_(flat.weights.sign() * size.clamp(min=0))
     biases = [p.detach().clone() for name, p in flat.model.named_parameters() if name.endswith("bias")]
 

@@ -10,7 +10,7 @@ import pytest
 
 from nets import Play
 from nets.report import write_report
-from nets.report.gathering import gather
+from nets.report.contents import gather
 from nets.report.sections import SECTIONS
 from nets.runs.canonical import address
 from nets.runs.execution import execute

@@ -135,16 +135,16 @@ class FakeCuda:
             "set_rng_state": lambda state, device: torch.set_rng_state(state),
         }.items():
             patch.setattr(cuda, name, value)
-        capture = module._Graph.__init__
+        capture = module.Graph.__init__
 
         def remember(graph, eager, flat, x, y, weight):
             capture(graph, eager, flat, x, y, weight)
             self.captured += 1
-            graph._graph = type(
-                "G", (), {"replay": lambda _: graph._loss.copy_(eager(graph._x, graph._y, weight))}
+            graph.graph = type(
+                "G", (), {"replay": lambda _: graph.loss.copy_(eager(graph.x, graph.y, weight))}
             )()
 
-        patch.setattr(module._Graph, "__init__", remember)
+        patch.setattr(module.Graph, "__init__", remember)
 
     def wait_stream(self, other):
         pass

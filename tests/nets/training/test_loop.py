@@ -55,7 +55,7 @@ def test_agrees_with_a_plain_torch_loop(blobs, conv_net, training):
     plain.train()
     for step in range(loop.steps):
         again.step = step
-        x, y = next(iter(again._batches()))
+        x, y = next(iter(again.batches()))
         optimiser.param_groups[0]["lr"] = seen[step]
         optimiser.zero_grad()
         functional.cross_entropy(plain(x), y).backward()
@@ -93,7 +93,7 @@ def test_every_epoch_has_an_order_of_its_own(blobs, conv_net):
     orders = []
     for epoch in range(2):
         loop.step = epoch * loop.steps_per_epoch
-        orders.append(torch.cat([y for _, y in loop._batches()]))
+        orders.append(torch.cat([y for _, y in loop.batches()]))
     assert not torch.equal(orders[0], orders[1])
 
 
