@@ -243,7 +243,10 @@ def network_table(columns: Sequence[str] = tuple(COLUMNS), gaps: bool = True) ->
         for column in columns:
             found = _scores(rows, column, density, metric)
             values = [found[seed] for seed in sorted(seeds) if seed in found]
-            line.append(_level(values, metric == "accuracy") if len(values) == len(seeds) else "")
+            text = _level(values, metric == "accuracy") if values else ""
+            if 0 < len(values) < len(seeds):
+                text = f"{text}, {len(values)} of {len(seeds)} seeds" if gaps else ""
+            line.append(text)
         if gaps or all(line):
             lines.append(line)
     return _lines(["network", "kept", *columns], lines)
