@@ -1,4 +1,4 @@
-"""One training in two processes (torchrun, gloo): the same as in one, and the same in both."""
+"""One training in two processes (gloo): the same as in one, and the same in both."""
 
 import json
 import runpy
@@ -13,6 +13,7 @@ import torch
 from nets import Ticket
 from nets.training import distributed
 
+LAUNCHER = Path(__file__).parents[1] / "two_processes.py"
 PROGRAM = Path(__file__).with_name("distributed_program.py")
 
 
@@ -20,10 +21,8 @@ PROGRAM = Path(__file__).with_name("distributed_program.py")
 def told(tmp_path_factory):
     """What one process alone, and the first and second of two, found."""
     out = tmp_path_factory.mktemp("distributed")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    ended = subprocess.run(
-        [*torchrun, PROGRAM, out], capture_output=True, text=True, timeout=280, check=False
-    )
+    both = [sys.executable, LAUNCHER, PROGRAM, out]
+    ended = subprocess.run(both, capture_output=True, text=True, timeout=280, check=False)
     assert ended.returncode == 0, ended.stderr[-4000:]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         patch.setattr(sys, "argv", [str(PROGRAM), str(out)])

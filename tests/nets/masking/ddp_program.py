@@ -1,6 +1,4 @@
-"""One of two processes that train a masked network together: two_processes.py RANK STORE."""
-
-import sys
+"""One of two processes that train a masked network together; started by `two_processes.py`."""
 
 import torch
 from torch import distributed, nn
@@ -28,16 +26,16 @@ def ticket_of(optimiser_of, rank, steps=40):
     return masking.ticket()
 
 
-def main(rank, store):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def main():
+    distributed.init_process_group("gloo")
     for name, optimiser_of in OPTIMISERS.items():
-        ticket = ticket_of(optimiser_of, rank)
+        ticket = ticket_of(optimiser_of, distributed.get_rank())
         ours = torch.cat([t.flatten().float() for t in (*ticket.masks.values(), *ticket.weights.values())])
         both = [torch.empty_like(ours) for _ in range(2)]
         distributed.all_gather(both, ours)
-        print(name, torch.equal(*both), ticket.kept == round(0.1 * ticket.total))
+        print(f"{name} {torch.equal(*both)} {ticket.kept == round(0.1 * ticket.total)}\n", end="")
     distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main()
