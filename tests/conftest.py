@@ -1,7 +1,11 @@
 """Settings shared by all tests: one thread a process, reproducible hypothesis runs, the real data."""
 
+import gc
 import os
 import sys
+
+# What is imported and collected stays to the end: the collector leaves it alone, a sixth of the time.
+gc.disable()
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -26,6 +30,12 @@ settings.register_profile(
     max_examples=int(os.environ.get("THEOREM_EXAMPLES", "3000")),
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector look at what the tests make, and at that alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 One start and one import of torch serve both: they are forked. `test_run.py` plays under torchrun itself.
 """
 
+import gc
 import os
 import runpy
 import signal
@@ -37,6 +38,7 @@ def started(rank, port):
 
 
 def main():
+    gc.freeze()  # pages that the collector does not write to stay shared
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -6,6 +6,7 @@ This process imports and runs once; every other run happens in a forked child: a
 """
 
 import errno
+import gc
 import io
 import json
 import os
@@ -226,6 +227,7 @@ def main():
     warnings.simplefilter("error")
     with tempfile.TemporaryDirectory() as folder:  # what a run imports is there, and kernels are compiled
         run(folder, "concave")
+    gc.freeze()  # pages that the collector does not write to stay shared
     for line in sys.stdin:
         kind, root, job, *arguments = json.loads(line)
         if kind == "whole":
