@@ -150,9 +150,13 @@ def test_however_coarse_the_solution_its_bound_belongs_to_its_gradient(seed, max
         assert (claimed <= truth + 1e-12).all()
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_no_point_within_the_limit_is_cut_off_however_far_from_zero(seed):
+def test_no_point_within_the_limit_is_cut_off_however_far_from_zero():
     """In rational arithmetic: boxes of width 1e2 at 1e8, whose ends just pass or just fail."""
+    for seed in range(200):
+        _nothing_is_cut_off(seed)
+
+
+def _nothing_is_cut_off(seed):
     rng = np.random.default_rng(seed)
     x = float(rng.choice([-1.0, 1.0]) * 10.0 ** rng.uniform(-2, 8))
     room = 10.0 ** rng.uniform(-3, 3, 2)
@@ -176,4 +180,4 @@ def test_no_point_within_the_limit_is_cut_off_however_far_from_zero(seed):
         tighten_nodes(*nodes, np.array([slack]), low, high)
         for t in (lower, upper, x, *rng.uniform(lower, upper, 20)):
             if lower <= t <= upper and value(t) - Fraction(base) <= Fraction(slack):
-                assert low[0, 0] <= t <= high[0, 0]
+                assert low[0, 0] <= t <= high[0, 0], seed
