@@ -123,13 +123,15 @@ class Law(Protocol):
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training needs."""
+        """Return what a resumed training needs: nothing, where a law has no memory of its own."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned."""
+        return None
 
 
-class Given:
+class Given(Law):
     """A lam that stays as it is; the density follows.
 
     Parameters
@@ -149,15 +151,8 @@ class Given:
         """Return the value given."""
         return torch.full((), self.value, dtype=gain.dtype, device=gain.device)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing."""
-
-
-class Quantile:
+class Quantile(Law):
     """lam from the stationarity conditions (T6): the (1 - target) quantile of s_i / r'(m_i).
 
     An entry is pushed up where its gain exceeds its price, s_i > lam r'(m_i), and down where it does not.
@@ -175,13 +170,6 @@ class Quantile:
         """Return the quantile, or 0 where it is negative: more than the wanted share would fall unpriced."""
         found = threshold(gain / slopes.clamp(min=self.FLAT), target)
         return gain.new_zeros(()) if found is None else found.clamp(min=0.0)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the law has no memory of its own."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing."""
 
 
 class DualAscent:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nets.granularity.single_weights import kth_smallest
-from nets.masking.course import Course, Setting
+from nets.masking.course import Course, Setting, cubic
 from nets.masking.scored_mask import Moment, ScoredMask
 from nets.masking.selection import select
 from nets.methods.method import Method, Option
@@ -74,7 +74,7 @@ class SoftThreshold(Hook):
     def _refresh(self, loop: Course) -> None:
         flat = loop.flat
         left = max(0.0, 1.0 - loop.share / self.descent)
-        keep = self.count + round((self.n - self.count) * left**3)
+        keep = self.count + round((self.n - self.count) * cubic(left))
         relative = self.relative(flat.weights)
         common = kth_smallest(relative, self.n - keep) if keep < self.n else relative.new_zeros(())
         self.levels = common * self.thresholds.exp()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from concave_sparsity import largest
 from nets.granularity.names import KINDS
-from nets.masking.course import Course, Setting, SparseTraining
+from nets.masking.course import Course, Setting, SparseTraining, cubic
 from nets.masking.selection import select
 from nets.methods.method import DISTRIBUTION, Method, Option
 from nets.search import Found, Search, criteria
@@ -56,7 +56,7 @@ class GradualPruning(SparseTraining):
         due = _due(loop.step, first, last, self.updates)
         if due is None:
             return
-        keep = self.count + round((loop.flat.layout.whole - self.count) * (1 - due) ** 3)
+        keep = self.count + round((loop.flat.layout.whole - self.count) * cubic(1 - due))
         scores = loop.flat.weights.abs().masked_fill_(~self.mask, -torch.inf)
         self.change(loop, select(scores, loop.flat.layout, keep, self.distribution, pooling="mean"))
 
