@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from nets.data import AnyData
 from nets.data.batches import forward, mapped, size
@@ -108,12 +109,8 @@ class FlopCount:
         return self.sparse / self.dense if self.dense else 1.0
 
 
-class _Operations:
-    """Counts what torch calculates, by torch's own table of operations; those not in it count nothing.
-
-    `torch.utils.flop_counter.FlopCounterMode` counts the same, and loads torch's compiler to do so, which
-    takes as long as torch itself: a mode that inherits its `__torch_dispatch__` does not.
-    """
+class _Counting:
+    """Counts what torch calculates, by torch's own table of operations; those not in it count nothing."""
 
     supports_higher_order_operators = True
 
@@ -134,9 +131,17 @@ class _Operations:
             self.total += flops(*args, **named, out_val=out)
         return out
 
+    def get_total_flops(self) -> int:
+        """Return the operations counted so far."""
+        return self.total
 
-class _OperationsMode(_Operations, TorchDispatchMode):  # type: ignore[no-untyped-call]
-    pass
+
+class PlainCounter(_Counting, TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts plain networks as torch's `FlopCounterMode` does, without loading torch's compiler.
+
+    That takes as long as torch itself, and happens for every mode with a `__torch_dispatch__` of its own;
+    this one inherits it. Parts that are compiled and nested tensors need torch's own.
+    """
 
 
 def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | None = None) -> FlopCount:
@@ -167,12 +172,27 @@ def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | Non
     device = parameter.device if parameter is not None else torch.device("cpu")
     shape = isinstance(inputs, Sequence) and all(isinstance(side, int) for side in inputs)
     batch = torch.zeros((1, *inputs), device=device) if shape else mapped(lambda x: x.to(device), inputs)
+    if "torch._dynamo" not in sys.modules:
+        try:
+            return _count(model, batch, layers, found, PlainCounter())
+        except Exception:  # what lies with the network is raised again
+            pass
+    return _count(model, batch, layers, found, FlopCounterMode(display=False))
+
+
+def _count(
+    model: nn.Module,
+    batch: Any,
+    layers: Mapping[str, nn.Module],
+    masks: Mapping[str, Tensor],
+    counter: PlainCounter | FlopCounterMode,
+) -> FlopCount:
     dense, sparse = dict.fromkeys(layers, 0), dict.fromkeys(layers, 0)
     inside = 0  # what torch counts within these layers
     began: list[int] = []
 
     def before(module: nn.Module, args: tuple[Any, ...]) -> None:
-        began.append(counter.total)
+        began.append(counter.get_total_flops())
 
     def after(name: str) -> Any:
         def count(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], out: Any) -> None:
@@ -182,7 +202,7 @@ def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | Non
                 weight: Any = module
                 for part in weight_name.split("."):
                     weight = getattr(weight, part)
-                mask = found.get(f"{name}.{weight_name}".lstrip("."))
+                mask = masks.get(f"{name}.{weight_name}".lstrip("."))
                 rows = weight.numel() // len(weight)
                 whole = 2 * int((uses * torch.ones(len(weight), dtype=torch.int64)).sum()) * rows
                 own += whole
@@ -192,7 +212,7 @@ def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | Non
                 else:
                     left = torch.count_nonzero(mask.reshape(len(mask), -1), 1).cpu()
                     sparse[name] += 2 * int((uses * left).sum())
-            counted = counter.total - began.pop()
+            counted = counter.get_total_flops() - began.pop()
             # The products inside attention are no weight's.
             inside += own if isinstance(module, nn.MultiheadAttention) else counted
 
@@ -206,7 +226,7 @@ def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | Non
     try:
         # Fused attention is not counted; written out as products, it is.
         torch.backends.mha.set_fastpath_enabled(False)
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _OperationsMode() as counter:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
             forward(model, batch)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
@@ -218,7 +238,7 @@ def count_flops(model: nn.Module, inputs: Any, masks: Mapping[str, Tensor] | Non
     return FlopCount(
         {name: value // n for name, value in dense.items()},
         {name: value // n for name, value in sparse.items()},
-        (counter.total - inside) // n,
+        (counter.get_total_flops() - inside) // n,
     )
 
 

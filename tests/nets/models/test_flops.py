@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from nets.models import build
+from nets.models import build, flops
 from nets.models.flops import count_flops
 
 
@@ -53,6 +55,40 @@ def test_convolutions_by_hand():
 )
 def test_known_networks(name, shape, millions):
     assert round(count_flops(build(name, shape, 10), shape).dense / 2e6, 4 if millions < 1 else 2) == millions
+
+
+class Everything(nn.Module):
+    """What decomposes into products, what has none, and products outside of layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.attend = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.look, self.norm = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)
+        self.recur = nn.LSTM(16, 4, batch_first=True)
+
+    def forward(self, x):
+        x, _ = self.attend(x, x, x)
+        seen = self.norm(self.look(x[:, None])).relu().flatten(1).sum(1)
+        recurred, _ = self.recur(nn.functional.scaled_dot_product_attention(x, x, x))
+        return seen + torch.einsum("bij,bkj->bik", recurred, recurred).sum((1, 2))
+
+
+def test_it_is_the_same_with_torch_s_compiler_loaded_and_without(monkeypatch):
+    """Without, a mode of our own counts networks; where it cannot, torch's does, which loads the compiler."""
+
+    def counts(model, shape, **loaded):
+        monkeypatch.setattr(flops, "sys", SimpleNamespace(modules=loaded))
+        return count_flops(model, shape)
+
+    for model, shape in ((Everything(), (16, 16)), (build("resnet-20", (3, 32, 32), 10), (3, 32, 32))):
+        plain = counts(model, shape)
+        assert plain == counts(model, shape, **{"torch._dynamo": None})
+    assert plain.other == 0
+
+    monkeypatch.setattr(flops.PlainCounter, "__torch_dispatch__", None)  # as where something is compiled
+    assert counts(model, shape) == plain
+    with pytest.raises(RuntimeError, match="shape"):  # the network's own error comes through
+        counts(nn.Linear(3, 2), (4,))
 
 
 def test_attention_is_counted_beside_the_layers():
