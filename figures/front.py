@@ -146,7 +146,7 @@ GROUNDS: dict[str, Ground] = {
                 ),
                 (3, 4),
             ),
-            ((Setting("concave", 10), Setting("gmp", 10), Setting("concave", 2), Setting("gmp", 2)), SEEDS),
+            ((Setting("concave", 10), Setting("concave", 40)), SEEDS),
             (
                 (
                     Setting("magnitude"),
@@ -157,7 +157,8 @@ GROUNDS: dict[str, Ground] = {
                 ),
                 (3, 4),
             ),
-            ((Setting("layerwise"), Setting("l1", 20), Setting("concave", 40), _imp(2, 0.8)), SEEDS),
+            ((Setting("layerwise"), Setting("l1", 20), _imp(2, 0.8)), SEEDS),
+            ((Setting("gmp", 10), Setting("concave", 2), Setting("gmp", 2)), SEEDS),
             ((Setting("concave", 5, {"rounds": 2}),), SEEDS),
             (
                 (Setting("magnitude", 20), Setting("rigl", 20), Setting("continuous-sparsification", 20)),
