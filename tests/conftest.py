@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-# What is imported and collected stays to the end: the collector leaves it alone, a sixth of the time.
+# What is imported and collected stays to the end: the collector leaves it alone, a tenth of the time.
 gc.disable()
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
