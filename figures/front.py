@@ -178,8 +178,9 @@ GROUNDS: dict[str, Ground] = {
         (0.05, 0.01),
         (
             ((Setting("concave", 3), _imp(1, 0.55), Setting("gmp", 3), _imp(3, 0.55)), (0, 1, 2)),
-            ((Setting("concave", 6), Setting("l1", 3), Setting("magnitude", 3)), (0, 1, 2)),
-            ((Setting("gmp", 6), Setting("synflow", 3), Setting("concave", 12)), (0, 1, 2)),
+            ((Setting("concave", 12),), (0, 1, 2)),
+            ((Setting("concave", 6), Setting("gmp", 12), Setting("l1", 3)), (0, 1, 2)),
+            ((Setting("magnitude", 3), Setting("synflow", 3)), (0, 1, 2)),
         ),
         "half of LeNet-5 on CIFAR-10",
     ),

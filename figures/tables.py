@@ -70,11 +70,17 @@ def _forms() -> str:
     return concave_forms.table(data, "digits")
 
 
+def _second_front() -> str:
+    data = stored.read(front.stored_name("cifar10"))
+    return f"{front.table(data)}\n\n{front.differences(data)}"
+
+
 #: (page, mark) -> what stands between the marks.
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "demonstration"): demonstration.table,
     ("README.md", "front"): lambda: front.differences(stored.read("front")),
     ("benchmarks/README.md", "front"): lambda: front.table(stored.read("front")),
+    ("benchmarks/README.md", "front, cifar10"): _second_front,
     ("benchmarks/README.md", "mnist_lenet_300_100"): lambda: comparison("mnist_lenet_300_100"),
     ("benchmarks/README.md", "mnist_all_methods"): lambda: method_comparison.table(
         stored.read("mnist_all_methods")
@@ -92,6 +98,9 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ),
     ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
         stored.read("paper_algorithm"), "digits"
+    ),
+    ("docs/what_did_not_help.md", "paper, mnist"): lambda: paper_algorithm.table(
+        stored.read("paper_algorithm"), "mnist"
     ),
     ("README.md", "layers"): layerwise.told,
     ("benchmarks/README.md", "layerwise"): lambda: layerwise_report.section(
