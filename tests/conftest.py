@@ -53,9 +53,13 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _threads_of_torch_stay() -> Iterator[None]:
-    """Nothing changes how many threads torch has: numba's would, and slow all that follows in the process."""
+def _process_stays() -> Iterator[None]:
+    """Nothing changes what all that follows in the process depends on: torch's threads, small numbers.
+
+    numba's threads would change the former; numbers below the least normal one may be flushed to zero.
+    """
     before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1
     yield
     if "torch" in sys.modules:
         assert sys.modules["torch"].get_num_threads() == before
+    assert sys.float_info.min / 2.0 > 0.0
