@@ -43,7 +43,7 @@ play: $(VENV)/.installed ## both acts: a mask with certificates, then tickets on
 # Byte code is kept though the environment may forbid it: else every process compiles the packages and the tests anew.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-test: $(VENV)/.installed-dev ## the test suite (about 7 minutes on 2 cores, one more where kernels are compiled first)
+test: $(VENV)/.installed-dev ## the test suite (about 6 minutes on 2 cores, one more where kernels are compiled first)
 	@$(PYTEST)
 
 test-all: $(VENV)/.installed-dev ## the test suite with its long runs
