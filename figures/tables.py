@@ -102,6 +102,9 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/what_did_not_help.md", "paper, mnist"): lambda: paper_algorithm.table(
         stored.read("paper_algorithm"), "mnist"
     ),
+    ("docs/what_did_not_help.md", "paper, cifar10"): lambda: paper_algorithm.table(
+        stored.read("paper_algorithm"), "cifar10"
+    ),
     ("README.md", "layers"): layerwise.told,
     ("benchmarks/README.md", "layerwise"): lambda: layerwise_report.section(
         layerwise.stored_rows("layers"), layerwise.stored_rows("networks")
