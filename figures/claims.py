@@ -247,7 +247,7 @@ def _second_ground() -> list[Claim]:
                 effects.append(effect(f"{100 * density:g}%", own[0].test, dear[0].test))
         if any(e.n > 1 for e in effects):
             text = f"They find better tickets than {other} that searches at least as long."
-            tried = f"CIFAR-10, {ground.title.split(' on ')[0]}, {ground.common['epochs']} epochs a training"
+            tried = f"CIFAR-10, {ground.network}, {ground.common['epochs']} epochs a training"
             ran = "python -m figures.front run cifar10"
             found.append(Claim(text, "paper", tried, "points", effects, ran))
     return found
@@ -271,7 +271,7 @@ def _paper_algorithm() -> list[Claim]:
             if any(e.n > 1 for e in effects):
                 text = f"In the paper's own algorithm ({form}) log finds better tickets than l1."
                 ran = "python -m figures.paper_algorithm run"
-                network = "half of LeNet-5" if ground == "cifar10" else "LeNet-300-100"
+                network = front.GROUNDS.get(ground, front.GROUNDS["mnist"]).network
                 found.append(Claim(text, "paper", f"{ground}, {network}", "points", effects, ran))
     return found
 

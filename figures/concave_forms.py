@@ -39,7 +39,7 @@ COMMAND = "python -m figures.concave_forms run"
 #: Values of lam in the classical mode, where the density follows.
 LAMS = (1e-5, 3e-5, 1e-4, 3e-4)
 SEEDS = {
-    "digits": int(os.environ.get("CONCAVE_FORMS_SEEDS", "5")),
+    "digits": 5,
     "mnist": int(os.environ.get("CONCAVE_FORMS_MNIST_SEEDS", "0")),
 }
 #: Finished runs are kept here and not made again: `compute` may be stopped and started again at any moment.

@@ -89,14 +89,14 @@ class Ground:
         Of the tickets.
     plan : sequence of (settings, seeds)
         What is run, in this order: for each seed all settings.
-    title : str
-        What it is, in the words of the page.
+    network : str
+        The model, in the words of the page.
     """
 
     common: Mapping[str, Any]
     densities: tuple[float, ...]
     plan: Sequence[tuple[tuple[Setting, ...], tuple[int, ...]]]
-    title: str
+    network: str
 
     def play(self, setting: Setting, density: float, seed: int) -> Play:
         """Return the play of a ticket."""
@@ -165,7 +165,7 @@ GROUNDS: dict[str, Ground] = {
                 (0, 1, 2),
             ),
         ),
-        "LeNet-300-100 on MNIST",
+        "LeNet-300-100",
     ),
     "cifar10": Ground(
         {
@@ -182,7 +182,7 @@ GROUNDS: dict[str, Ground] = {
             ((Setting("concave", 6), Setting("gmp", 12), Setting("l1", 3)), (0, 1, 2)),
             ((Setting("magnitude", 3), Setting("synflow", 3)), (0, 1, 2)),
         ),
-        "half of LeNet-5 on CIFAR-10",
+        "half of LeNet-5",
     ),
 }
 
@@ -259,7 +259,7 @@ def gather(name: str) -> dict[str, Any]:
                 add(setting, row["density"], row["seed"], row, row["search_epochs"])
     return {
         "data": name,
-        "model": ground.title.split(" on ")[0],
+        "model": ground.network,
         "torch": version("torch"),
         "dense": [dense[seed] for seed in sorted(dense)],
         "rows": [found[key] for key in sorted(found)],
@@ -397,6 +397,12 @@ def differences(data: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def section(name: str) -> str:
+    """Return both tables of a data set from what is stored of it, as Markdown."""
+    data = stored.read(stored_name(name))
+    return f"{table(data)}\n\n{differences(data)}"
+
+
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -425,5 +431,4 @@ if __name__ == "__main__":
         command = "" if given.data == "mnist" else f"python -m figures.front run {given.data}"
         print(stored.write(stored_name(given.data), gather(given.data), 0.0, command))
     else:
-        rows = stored.read(stored_name(given.data))
-        print(table(rows), differences(rows), sep="\n\n")
+        print(section(given.data))

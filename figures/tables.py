@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,8 @@ def _forms() -> str:
     return concave_forms.table(data, "digits")
 
 
-def _second_front() -> str:
-    data = stored.read(front.stored_name("cifar10"))
-    return f"{front.table(data)}\n\n{front.differences(data)}"
+def _paper(ground: str) -> str:
+    return paper_algorithm.table(stored.read("paper_algorithm"), ground)
 
 
 #: (page, mark) -> what stands between the marks.
@@ -80,7 +80,7 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "demonstration"): demonstration.table,
     ("README.md", "front"): lambda: front.differences(stored.read("front")),
     ("benchmarks/README.md", "front"): lambda: front.table(stored.read("front")),
-    ("benchmarks/README.md", "front, cifar10"): _second_front,
+    ("benchmarks/README.md", "front, cifar10"): partial(front.section, "cifar10"),
     ("benchmarks/README.md", "mnist_lenet_300_100"): lambda: comparison("mnist_lenet_300_100"),
     ("benchmarks/README.md", "mnist_all_methods"): lambda: method_comparison.table(
         stored.read("mnist_all_methods")
@@ -96,15 +96,10 @@ TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/what_did_not_help.md", "variants, digits"): lambda: mask_variants.table(
         stored.read("mask_variants"), "digits"
     ),
-    ("docs/what_did_not_help.md", "paper, digits"): lambda: paper_algorithm.table(
-        stored.read("paper_algorithm"), "digits"
-    ),
-    ("docs/what_did_not_help.md", "paper, mnist"): lambda: paper_algorithm.table(
-        stored.read("paper_algorithm"), "mnist"
-    ),
-    ("docs/what_did_not_help.md", "paper, cifar10"): lambda: paper_algorithm.table(
-        stored.read("paper_algorithm"), "cifar10"
-    ),
+    **{
+        ("docs/what_did_not_help.md", f"paper, {ground}"): partial(_paper, ground)
+        for ground in paper_algorithm.SEEDS
+    },
     ("README.md", "layers"): layerwise.told,
     ("benchmarks/README.md", "layerwise"): lambda: layerwise_report.section(
         layerwise.stored_rows("layers"), layerwise.stored_rows("networks")

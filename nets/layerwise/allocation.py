@@ -90,6 +90,14 @@ class Allocator:
         return [site for _, block, _ in self.blocks for site in block]
 
     @cached_property
+    def _of_model(self) -> dict[str, nn.Parameter]:
+        return dict(self.model.named_parameters())
+
+    @cached_property
+    def _of_copy(self) -> dict[str, nn.Parameter]:
+        return dict(self.copied.named_parameters())
+
+    @cached_property
     def outputs(self) -> Outputs:
         """What the dense network puts out."""
         return Outputs(self.model, self.data)
@@ -144,11 +152,10 @@ class Allocator:
 
     def _measured(self) -> Iterator[tuple[Site, Weights, Means]]:
         """Yield the layers of the dense network with their weights and moments."""
-        parameters = dict(self.model.named_parameters())
         for _, block, calls in self.blocks:
             found = gather(self.model, self.model, block, self.data, calls)
             for site in block:
-                yield site, site.values(parameters), found.pop(site.name).means(self.recipe.centred(site))
+                yield site, site.values(self._of_model), found.pop(site.name).means(self.recipe.centred(site))
 
     def _problem(self, weights: Weights, means: Means, g: int, rows: Any = slice(None)) -> LayerProblem:
         """Return the problem of some rows of a group."""
@@ -168,17 +175,15 @@ class Allocator:
 
     def _put(self, site: Site, matrix: Tensor, shift: NDArray[np.float64]) -> None:
         """Put another matrix into the copy; of a layer whose bias is not fitted the gain does not count."""
-        parameters = dict(self.copied.named_parameters())
-        weight = parameters[site.parameter].data
+        weight = self._of_copy[site.parameter].data
         site.put(weight, matrix.to(weight))
         if self.recipe.centred(site):
-            site.shift(parameters, shift)
+            site.shift(self._of_copy, shift)
 
     def _restore(self, sites: Sequence[Site]) -> None:
         """Put the dense weights and biases of some layers back into the copy."""
-        dense, copied = (dict(network.named_parameters()) for network in (self.model, self.copied))
         for name in {site.parameter for site in sites} | {site.bias for site in sites if site.bias}:
-            copied[name].data.copy_(dense[name].data)
+            self._of_copy[name].data.copy_(self._of_model[name].data)
 
     def _reach(self, site: Site, weights: Weights, means: Means) -> float:
         """Return the squared relative change of the network's output over the layer's relative error.

@@ -6,7 +6,7 @@ import copy
 import re
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -37,6 +37,7 @@ from nets.layerwise.solvers import REFIT
 from nets.layerwise.support import Mask
 from nets.layerwise.units import UNIT_SOLVERS, choose_units
 from nets.masking.layout import unwrapped
+from nets.storage.tensor_file import apart
 from nets.tickets import Ticket
 
 DEFAULT_DENSITY = 0.5
@@ -188,7 +189,7 @@ def prune(
         errors = held_out_errors(model, pruned, passes, held_out, alive)
     layers = [replace(layer, held_out=errors.get(layer.name, float("nan"))) for layer in layers]
     certificate = Certificate(tuple(layers), outputs.changes, outputs.total)
-    state = _own_tensors(pruned.state_dict())
+    state = apart(pruned.state_dict())  # it is our own: nothing else is copied
     metadata = {
         "method": "layerwise" if solver == "concave" else solver,
         "model": type(model).__name__,
@@ -205,17 +206,6 @@ def prune(
     if units is not None:
         metadata |= {"units_kept": units.kept, "units": units.units, "input_shape": units.input_shape}
     return Ticket(masks, state, metadata, seconds=time.perf_counter() - began)
-
-
-def _own_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors of which no two share memory; what is alone in its memory is not copied."""
-    shares = Counter(tensor.untyped_storage().data_ptr() for tensor in state.values())
-    found: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        storage, kept = tensor.untyped_storage(), tensor.detach().cpu()
-        alone = shares[storage.data_ptr()] == 1 and storage.nbytes() == tensor.nbytes
-        found[name] = kept if alone or kept.device != tensor.device else kept.clone()
-    return found
 
 
 def _granularity(text: str) -> str:

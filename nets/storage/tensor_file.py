@@ -53,7 +53,7 @@ def write(path: Path, kind: str, version: int, tensors: Mapping[str, Tensor], me
     nets.storage.atomic.StorageError
         If it cannot be written; the old file is untouched.
     """
-    ready = _apart(tensors)
+    ready = apart(tensors)
     header = {"format": kind, "version": version} | ({} if metadata is None else {"said": metadata})
     header["sha256"] = b64encode(digest(ready, header)).decode()
     text = json.dumps(header, sort_keys=True, separators=(",", ":"))
@@ -119,7 +119,7 @@ def _content(path: Path, what: str, tensors: bool = True) -> bytes:
         return start + (file.read() if tensors else file.read(struct.unpack("<Q", start)[0]))
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors on the CPU, contiguous, no two in the same memory (the format forbids it)."""
     ready: dict[str, Tensor] = {}
     taken: set[int] = set()
