@@ -55,16 +55,22 @@ OPTIONS = (
     Option("trained", "joint", "gradient and proximal train joint, alternating, or the mask alone"),
     Option("period", 10, "steps of a turn of the alternating training"),
     Option("rounds", 1, "trainings: each extracts a sparser network and rewinds the survivors"),
+    Option("keep", 0.8, "share that rounds after the first keep; 0: all rounds keep the same share"),
+    Option("later_warm_up", 0.5, "warm_up of the rounds after the first"),
     Option("rewinding", "weights", "what goes back: weights, or the learning-rate alone (they stay trained)"),
     Option("preset", "", "named options, for those left at their defaults: paper or paper-steered"),
 )
 
 #: The algorithm as the paper writes it: projected gradient steps on mask and weights together, lam given, the
 #: entries above a threshold survive, are rewound and trained again; "paper-steered" leads lam to the density.
-PRESETS: dict[str, dict[str, Scalar]] = {
-    "paper": {"update": "gradient", "optimiser": "sgd", "rounds": 3, "lam": 1e-4},
-    "paper-steered": {"update": "gradient", "optimiser": "sgd", "rounds": 3},
+_PAPER: dict[str, Scalar] = {
+    "update": "gradient",
+    "optimiser": "sgd",
+    "rounds": 3,
+    "keep": 0.0,
+    "later_warm_up": 0.0,
 }
+PRESETS = {"paper": {**_PAPER, "lam": 1e-4}, "paper-steered": _PAPER}
 
 #: Options that an update has besides those that all have.
 _OWN = ("law", "gain_memory", "optimiser", "step", "start", "temperature", "reweight", "trained", "period")
@@ -104,11 +110,21 @@ def _refuse(setting: Setting) -> None:
 def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
     """Train mask and weights, extract the sparse network, rewind; in rounds, go on with the survivors.
 
-    Round k of R ends at the density p^(k/R) for a density p asked for; a given lam decides it by itself.
+    A round after the first keeps the share `keep` of the survivors, so of R rounds the first goes down to
+    p / keep^(R - 1) for a density p asked for; where that is more than p^(1/R), round k ends at p^(k/R). A
+    given lam decides it by itself. What the weights of a small network are worth shows only once they have
+    been trained: a later round that prunes from its first step on ranks them near their initial values.
     """
     o = with_preset(search.options)
     if o["rounds"] < 1:
         raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
+    if not 0 <= o["keep"] < 1:
+        raise ValueError(f"keep must be in [0, 1), got {o['keep']!r}")
+    if o["rounds"] > 1 and not 0 <= o["later_warm_up"] < o["descent"]:
+        raise ValueError(
+            f"later_warm_up must be at least 0 and less than descent, {o['descent']!r}, "
+            f"got {o['later_warm_up']!r}"
+        )
     refuse_rewinding(o["rewinding"])
     _refuse(search)
 
@@ -117,14 +133,16 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
         origin = 1.0
         trace: dict[str, list[float]] = {}
         weights: dict[str, Tensor] | None = None
-        for number in range(1, o["rounds"] + 1):
-            aim = density ** (number / o["rounds"])
+        kept = max(o["keep"], density ** (1 / o["rounds"]))
+        for left in reversed(range(o["rounds"])):
+            aim = density / kept**left
             count = max(search.count(density), round(aim * search.layout.whole))
-            hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
-            loop = _train(search, hook, alive, weights, first=number == 1)
+            own = o if alive is None else {**o, "warm_up": max(o["warm_up"], o["later_warm_up"])}
+            hook = relaxed_mask(own, penalty, aim, alive=alive, origin=origin)
+            loop = _train(search, hook, alive, weights)
             alive, report, curves = _extract(search, loop, hook, count)
             weights = search.flat.snapshot() if o["rewinding"] != "weights" else None
-            append_curves(trace, curves, loop.steps * (number - 1))
+            append_curves(trace, curves, loop.steps * (o["rounds"] - 1 - left))
             origin = search.layout.groups.report(alive).get("flops_density", int(alive.sum()) / search.n)
         assert alive is not None
         if o["rounds"] > 1:
@@ -152,7 +170,6 @@ def _train(
     hook: RelaxedMask | TrainedMask,
     alive: Tensor | None,
     weights: dict[str, Tensor] | None,
-    first: bool,
 ) -> Loop:
     """Train once: from the initial weights at first, later the survivors from where they are rewound to."""
     hooks: list[Hook] = [] if alive is None else [SparseTraining(alive)]
@@ -160,7 +177,7 @@ def _train(
     alone = isinstance(hook, TrainedMask) and hook.trained == "mask"
     if alone:
         training = replace(training, weight_decay=0.0)
-    if first and not alone:
+    if alive is None and not alone:
         return search.train(hook, training=training)
     weights = search.rewound() if weights is None else weights
     return search.train(*hooks, hook, weights=weights, training=training, start=search.rewind)
@@ -301,7 +318,7 @@ CONCAVE = Method(
     options=OPTIONS,
     density_follows=follows,
     granularities=KINDS,
-    revision=1,
+    revision=2,
 )
 
 
@@ -320,5 +337,5 @@ L1_MASK = Method(
     options=OPTIONS,
     density_follows=follows,
     granularities=KINDS,
-    revision=1,
+    revision=2,
 )

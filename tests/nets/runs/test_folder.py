@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 
 from nets import Play
-from nets.runs.canonical import address
+from nets.runs.canonical import address, canonical
 from nets.runs.folder import BadRun, RunBusy, RunFolder, is_address, is_locked, locked, run_folders
 
 PLAY = Play(epochs=3)
@@ -114,7 +114,7 @@ def test_an_unexpected_class_field_or_value_is_refused_and_nothing_is_run(tmp_pa
 def test_a_factory_in_a_config_is_not_imported_when_the_run_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trap_module.py").write_text("open('trap', 'w')\ndef f(): pass\n")
-    form = {"version": 1, "revision": 1, "kind": "play", "data": "trap_module:f", "model": "trap_module:f"}
+    form = canonical(Play()) | {"data": "trap_module:f", "model": "trap_module:f"}
     assert forge(tmp_path, form).play().data == "trap_module:f"
     assert not (tmp_path / "trap").exists()
 
