@@ -55,22 +55,17 @@ OPTIONS = (
     Option("trained", "joint", "gradient and proximal train joint, alternating, or the mask alone"),
     Option("period", 10, "steps of a turn of the alternating training"),
     Option("rounds", 1, "trainings: each extracts a sparser network and rewinds the survivors"),
-    Option("keep", 0.8, "share that rounds after the first keep; 0: all rounds keep the same share"),
-    Option("later_warm_up", 0.5, "warm_up of the rounds after the first"),
+    Option("later_warm_up", 0.5, "curvature: warm_up of the rounds after the first"),
     Option("rewinding", "weights", "what goes back: weights, or the learning-rate alone (they stay trained)"),
     Option("preset", "", "named options, for those left at their defaults: paper or paper-steered"),
 )
 
 #: The algorithm as the paper writes it: projected gradient steps on mask and weights together, lam given, the
 #: entries above a threshold survive, are rewound and trained again; "paper-steered" leads lam to the density.
-_PAPER: dict[str, Scalar] = {
-    "update": "gradient",
-    "optimiser": "sgd",
-    "rounds": 3,
-    "keep": 0.0,
-    "later_warm_up": 0.0,
+PRESETS: dict[str, dict[str, Scalar]] = {
+    "paper": {"update": "gradient", "optimiser": "sgd", "rounds": 3, "lam": 1e-4},
+    "paper-steered": {"update": "gradient", "optimiser": "sgd", "rounds": 3},
 }
-PRESETS = {"paper": {**_PAPER, "lam": 1e-4}, "paper-steered": _PAPER}
 
 #: Options that an update has besides those that all have.
 _OWN = ("law", "gain_memory", "optimiser", "step", "start", "temperature", "reweight", "trained", "period")
@@ -110,21 +105,21 @@ def _refuse(setting: Setting) -> None:
 def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
     """Train mask and weights, extract the sparse network, rewind; in rounds, go on with the survivors.
 
-    A round after the first keeps the share `keep` of the survivors, so of R rounds the first goes down to
-    p / keep^(R - 1) for a density p asked for; where that is more than p^(1/R), round k ends at p^(k/R). A
-    given lam decides it by itself. What the weights of a small network are worth shows only once they have
-    been trained: a later round that prunes from its first step on ranks them near their initial values.
+    Round k of R ends at the density p^(k/R) for a density p asked for; a given lam decides it by itself. By
+    curvature a later round waits with its pruning (`later_warm_up`): what the weights of a small network are
+    worth shows only once they have been trained, not where they have just been rewound to.
     """
     o = with_preset(search.options)
     if o["rounds"] < 1:
         raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
-    if not 0 <= o["keep"] < 1:
-        raise ValueError(f"keep must be in [0, 1), got {o['keep']!r}")
-    if o["rounds"] > 1 and not 0 <= o["later_warm_up"] < o["descent"]:
-        raise ValueError(
-            f"later_warm_up must be at least 0 and less than descent, {o['descent']!r}, "
-            f"got {o['later_warm_up']!r}"
-        )
+    later = o
+    if o["rounds"] > 1 and chosen_update(o) == "curvature":
+        if not 0 <= o["later_warm_up"] < o["descent"]:
+            raise ValueError(
+                f"later_warm_up must be at least 0 and less than descent, {o['descent']!r}, "
+                f"got {o['later_warm_up']!r}"
+            )
+        later = {**o, "warm_up": max(o["warm_up"], o["later_warm_up"])}
     refuse_rewinding(o["rewinding"])
     _refuse(search)
 
@@ -133,16 +128,14 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
         origin = 1.0
         trace: dict[str, list[float]] = {}
         weights: dict[str, Tensor] | None = None
-        kept = max(o["keep"], density ** (1 / o["rounds"]))
-        for left in reversed(range(o["rounds"])):
-            aim = density / kept**left
+        for number in range(1, o["rounds"] + 1):
+            aim = density ** (number / o["rounds"])
             count = max(search.count(density), round(aim * search.layout.whole))
-            own = o if alive is None else {**o, "warm_up": max(o["warm_up"], o["later_warm_up"])}
-            hook = relaxed_mask(own, penalty, aim, alive=alive, origin=origin)
+            hook = relaxed_mask(o if alive is None else later, penalty, aim, alive=alive, origin=origin)
             loop = _train(search, hook, alive, weights)
             alive, report, curves = _extract(search, loop, hook, count)
             weights = search.flat.snapshot() if o["rewinding"] != "weights" else None
-            append_curves(trace, curves, loop.steps * (o["rounds"] - 1 - left))
+            append_curves(trace, curves, loop.steps * (number - 1))
             origin = search.layout.groups.report(alive).get("flops_density", int(alive.sum()) / search.n)
         assert alive is not None
         if o["rounds"] > 1:
