@@ -55,7 +55,7 @@ OPTIONS = (
     Option("trained", "joint", "gradient and proximal train joint, alternating, or the mask alone"),
     Option("period", 10, "steps of a turn of the alternating training"),
     Option("rounds", 1, "trainings: each extracts a sparser network and rewinds the survivors"),
-    Option("later_warm_up", 0.5, "curvature: warm_up of the rounds after the first"),
+    Option("warm_up_in_rounds", 0.5, "curvature: warm_up of every round where there are several"),
     Option("rewinding", "weights", "what goes back: weights, or the learning-rate alone (they stay trained)"),
     Option("preset", "", "named options, for those left at their defaults: paper or paper-steered"),
 )
@@ -106,20 +106,19 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
     """Train mask and weights, extract the sparse network, rewind; in rounds, go on with the survivors.
 
     Round k of R ends at the density p^(k/R) for a density p asked for; a given lam decides it by itself. By
-    curvature a later round waits with its pruning (`later_warm_up`): what the weights of a small network are
+    curvature a round waits with its pruning (`warm_up_in_rounds`): what the weights of a small network are
     worth shows only once they have been trained, not where they have just been rewound to.
     """
     o = with_preset(search.options)
     if o["rounds"] < 1:
         raise ValueError(f"rounds must be at least 1, got {o['rounds']!r}")
-    later = o
     if o["rounds"] > 1 and chosen_update(o) == "curvature":
-        if not 0 <= o["later_warm_up"] < o["descent"]:
+        if not 0 <= o["warm_up_in_rounds"] < o["descent"]:
             raise ValueError(
-                f"later_warm_up must be at least 0 and less than descent, {o['descent']!r}, "
-                f"got {o['later_warm_up']!r}"
+                f"warm_up_in_rounds must be at least 0 and less than descent, {o['descent']!r}, "
+                f"got {o['warm_up_in_rounds']!r}"
             )
-        later = {**o, "warm_up": max(o["warm_up"], o["later_warm_up"])}
+        o = {**o, "warm_up": max(o["warm_up"], o["warm_up_in_rounds"])}
     refuse_rewinding(o["rewinding"])
     _refuse(search)
 
@@ -131,7 +130,7 @@ def find_with(search: Search, penalty: Penalty) -> Iterable[Found]:
         for number in range(1, o["rounds"] + 1):
             aim = density ** (number / o["rounds"])
             count = max(search.count(density), round(aim * search.layout.whole))
-            hook = relaxed_mask(o if alive is None else later, penalty, aim, alive=alive, origin=origin)
+            hook = relaxed_mask(o, penalty, aim, alive=alive, origin=origin)
             loop = _train(search, hook, alive, weights)
             alive, report, curves = _extract(search, loop, hook, count)
             weights = search.flat.snapshot() if o["rewinding"] != "weights" else None

@@ -103,20 +103,26 @@ def test_rounds_go_down_through_ever_sparser_networks(blobs, conv_net, update):
     assert method("concave").cost(0.05, 2.0, {"rounds": 3}) == 6.0
 
 
-def test_a_later_round_begins_to_prune_when_its_weights_have_been_trained(blobs, conv_net):
-    options = {"rounds": 2, "later_warm_up": 0.5, "interval": 1}
-    ticket = find(blobs, conv_net(), density=0.1, options=options, training=Training(epochs=5, batch_size=60))
+def test_each_of_several_rounds_waits_until_its_weights_have_been_trained(blobs, conv_net):
+    training = Training(epochs=5, batch_size=60)
+    given = {"density": 0.1, "training": training}
+    ticket = find(blobs, conv_net(), options={"rounds": 2, "interval": 1}, **given)
     targets, steps = ticket.trace["target"], ticket.trace["step"]
-    half = steps[-1] // 2
-    waiting = [t for t, s in zip(targets, steps) if half < s <= half + half // 2]
-    assert waiting == pytest.approx([0.1**0.5] * len(waiting), abs=1 / ticket.total)
-    assert targets[0] < 1.0  # the first round, of the whole network, does not wait
+    each = steps[-1] // 2
+    for start, origin in ((0, 1.0), (each, 0.1**0.5)):
+        waiting = [t for t, s in zip(targets, steps) if start < s <= start + each // 2]
+        assert waiting == pytest.approx([origin] * len(waiting), abs=1 / ticket.total)
+    at_once = [
+        find(blobs, conv_net(), options=options | {"interval": 1}, **given).trace["target"][0]
+        for options in ({}, {"rounds": 2, "warm_up_in_rounds": 0.0}, {"rounds": 2, "update": "proximal"})
+    ]
+    assert max(at_once) < 1.0
 
 
-def test_a_later_round_must_wait_less_than_its_descent(blobs, conv_net):
-    words = "later_warm_up must be at least 0 and less than descent, 0.8, got 0.8"
+def test_rounds_must_wait_less_than_their_descent(blobs, conv_net):
+    words = "warm_up_in_rounds must be at least 0 and less than descent, 0.8, got 0.8"
     with pytest.raises(ValueError, match=words):
-        find(blobs, conv_net(), options={"rounds": 2, "later_warm_up": 0.8})
+        find(blobs, conv_net(), options={"rounds": 2, "warm_up_in_rounds": 0.8})
 
 
 def test_rounds_start_from_the_rewound_weights(blobs, conv_net):
