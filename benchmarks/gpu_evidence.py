@@ -17,18 +17,17 @@ before training: to the initialisation).
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks import seed_rows
 from nets.configuration import Play, Training
 from nets.data import Augmentation, Dataset, load
 from nets.executors.pool import Ended, Tell
@@ -92,6 +91,12 @@ class Task:
     data: str = "cifar10"
     search_epochs: int = 160
     epochs: int = 160
+    rounds: int = 1
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the method."""
+        return {"rounds": self.rounds} if self.rounds > 1 else {}
 
     @property
     def chain(self) -> str:
@@ -100,7 +105,7 @@ class Task:
 
     def key(self, density: float) -> tuple[Any, ...]:
         """Return what a row is known by."""
-        return (self.data, self.model, self.method, self.search_epochs, density, self.seed)
+        return (self.data, self.model, self.method, self.search_epochs, density, self.seed, self.rounds)
 
     @property
     def parts(self) -> Iterator[Task]:
@@ -112,7 +117,9 @@ class Task:
 def _ground(seed: int, **place: Any) -> Iterator[Task]:
     """Yield the tasks of one seed: the dense network, then method by method."""
     yield Task("dense", (1.0,), seed, **place)
-    for name in ("concave", "l1", "gmp"):
+    yield from Task("concave", DENSITIES, seed, **place).parts
+    yield from Task("concave", DENSITIES, seed, **place, search_epochs=40, rounds=4).parts
+    for name in ("l1", "gmp"):
         yield from Task(name, DENSITIES, seed, **place).parts
     yield Task("imp", DENSITIES, seed, **place, search_epochs=40)  # one chain of trainings
     for name in ("synflow", "snip", "random"):
@@ -167,6 +174,7 @@ def play_of(task: Task, density: float, setting: Setting, steps_per_epoch: int) 
         seed=task.seed,
         epochs=task.epochs,
         search_epochs=task.search_epochs,
+        options=task.options,
         batch_size=16 if setting.tiny else 512,
         lr=0.1,
         weight_decay=1e-3,
@@ -243,6 +251,7 @@ def _search(play: Play, data: Dataset, checkpoint: StoredTrainings | None) -> li
         play.method,
         densities=[play.density],
         penalty=play.penalty,
+        options=dict(play.options),
         seed=play.seed,
         training=play.search_training,
         rewind=play.rewind,
@@ -256,7 +265,7 @@ def cost(task: Task, density: float, setting: Setting) -> float:
     if task.method == "dense":
         return float(task.epochs)
     chosen = method(task.method)
-    search = float(chosen.cost(density, task.search_epochs, chosen.settle({})))
+    search = float(chosen.cost(density, task.search_epochs, chosen.settle(task.options)))
     if chosen.chain:
         found = list((Path(setting.work) / task.chain).glob("*.safetensors"))
         search -= task.search_epochs * max(0, len(found) - 1)  # the last one may not have ended
@@ -282,29 +291,9 @@ def clock(task: Task, setting: Setting) -> float:
     return (marks[1] - marks[0]) / 2
 
 
-def stored(path: Path) -> list[dict[str, Any]]:
-    """Return the rows stored so far; a last line that was cut off is left out."""
-    rows = []
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
-
-
-def store(path: Path, row: Mapping[str, Any]) -> None:
-    """Append a row, so that it outlives whatever comes after."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        file.write(json.dumps(row, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def run(tasks: tuple[Task, ...], setting: Setting, at_once: int, path: Path) -> int:
     """Run tasks until none fits the time that is left; return the number of rows made."""
-    known = {tuple(row["key"]) for row in stored(path)}
+    known = {tuple(row["key"]) for row in seed_rows.stored(path)}
     left = [
         replace(t, densities=d)
         for t in tasks
@@ -337,10 +326,10 @@ def run(tasks: tuple[Task, ...], setting: Setting, at_once: int, path: Path) -> 
         measured.setdefault(task.model, []).append(an_epoch)
         made += 1
         more = {"key": task.key(density), "seconds": spent, "at_once": at_once, "environment": about}
-        store(path, {**row, **more})
+        seed_rows.append(path, {**row, **more})
         print(
-            f"{task.data} {task.model} {task.method} {100 * density:g}% seed {task.seed}: "
-            f"test {100 * row['test_accuracy']:.2f}% in {spent:.0f} s",
+            f"{task.data} {task.model} {_name(task.method, task.rounds)} {100 * density:g}% "
+            f"seed {task.seed}: test {100 * row['test_accuracy']:.2f}% in {spent:.0f} s",
             flush=True,
         )
 
@@ -396,7 +385,7 @@ def _usable(
 
 def table(path: Path = RESULTS) -> str:
     """Return the stored rows beside the published ones, as Markdown: means over the seeds, in %."""
-    rows = stored(path)
+    rows = seed_rows.stored(path)
     blocks = []
     for data, model in dict.fromkeys((row["data"], row["model"]) for row in rows):
         here = [row for row in rows if (row["data"], row["model"]) == (data, model)]
@@ -407,8 +396,11 @@ def table(path: Path = RESULTS) -> str:
             "| --- |" + " --- |" * (len(DENSITIES) + 2),
         ]
         dense = [100 * row["test_accuracy"] for row in here if row["method"] == "dense"]
-        for name in dict.fromkeys([row["method"] for row in here] + list(published)):
-            mine = [row for row in here if row["method"] == name]
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for row in here:
+            by_name.setdefault(_name(row["method"], row["key"][6]), []).append(row)
+        for name in dict.fromkeys([*by_name, *published]):
+            mine = by_name.get(name, [])
             if name == "dense":
                 continue
             if mine:
@@ -431,6 +423,10 @@ def table(path: Path = RESULTS) -> str:
             told += f"; published {published['dense'][100.0]:.2f}"
         blocks.append("\n".join([*lines, "", f"Dense: {told}."]))
     return "\n\n".join(blocks) or "No row is stored yet."
+
+
+def _name(method_name: str, rounds: int) -> str:
+    return f"{method_name}, {rounds} rounds" if rounds > 1 else method_name
 
 
 def _mean(values: list[float]) -> str:
@@ -459,6 +455,7 @@ def main() -> None:
         tasks = (
             Task("dense", (1.0,), epochs=1),
             Task("concave", (0.107,), search_epochs=1, epochs=1),
+            Task("concave", (0.107,), search_epochs=1, epochs=1, rounds=2),
             Task("imp", (0.7, 0.5), search_epochs=1, epochs=1),
         )
         with tempfile.TemporaryDirectory() as folder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,10 +18,24 @@ Row = dict[str, Any]
 
 
 def stored(path: Path) -> list[Row]:
-    """Return the rows there are."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Return the rows there are; a line that was cut off while it was written is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Append a row, so that it outlives whatever comes after; behind a cut-off line on one of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
+        file.write((b"\n" if torn else b"") + json.dumps(row).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def run(path: Path, wanted: Iterable[Row], compute: Callable[[Row], Mapping[str, Any]]) -> None:
@@ -43,8 +58,7 @@ def run(path: Path, wanted: Iterable[Row], compute: Callable[[Row], Mapping[str,
         row = {**key, **compute(key)}
         row["seconds"] = round(time.process_time() - began, 1)
         print(row, flush=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append(path, row)
 
 
 def cell(values: Sequence[float], scale: float = 1.0, sign: bool = False) -> str:

@@ -17,6 +17,7 @@ from unittest.mock import patch
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks import seed_rows
 from figures.style import HEAT, canvas, name_panel
 
 LIMIT, SEEDS, EPS, NOISE = 10.0, 3, 0.1, 0.5
@@ -82,10 +83,7 @@ def _prepare() -> None:
 
 def _kept() -> dict[str, tuple[float, float]]:
     """Return the finished solves, by the text of their cell and seed."""
-    if not RUNS.is_file():
-        return {}
-    rows = [json.loads(line) for line in RUNS.read_text().splitlines()]
-    return {row["solve"]: (row["seconds"], row["gap"]) for row in rows}
+    return {row["solve"]: (row["seconds"], row["gap"]) for row in seed_rows.stored(RUNS)}
 
 
 def compute() -> dict[str, Any]:
@@ -104,8 +102,7 @@ def compute() -> dict[str, Any]:
     cells = [cell for table in tables.values() for row in table for cell in row]
     solves = {json.dumps(one): one for one in ({**cell, "seed": s} for cell in cells for s in range(SEEDS))}
     left = [text for text in solves if text not in _kept()]
-    RUNS.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(WORKERS, get_context("spawn"), _prepare) as pool, open(RUNS, "a") as file:
+    with ProcessPoolExecutor(WORKERS, get_context("spawn"), _prepare) as pool:
         running: dict[Future[tuple[float, float]], str] = {}
         while left or running:
             while left and len(running) < WORKERS and time.perf_counter() - begun < PART:
@@ -115,8 +112,7 @@ def compute() -> dict[str, Any]:
                 raise TimeoutError(f"{len(left)} of {len(solves)} solves are left: run it again.")
             for one in wait(running, return_when=FIRST_COMPLETED).done:
                 seconds, gap = one.result()
-                file.write(json.dumps({"solve": running.pop(one), "seconds": seconds, "gap": gap}) + "\n")
-                file.flush()
+                seed_rows.append(RUNS, {"solve": running.pop(one), "seconds": seconds, "gap": gap})
     kept = _kept()
     data = {name: _medians(table, kept) for name, table in tables.items()}
     RUNS.unlink()

@@ -7,7 +7,6 @@ one cross-validation with five folds, for log(0.1), MCP(3) and l1.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import warnings
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks import seed_rows
 from figures.style import canvas, look, name_panel
 
 # n, d, number of true columns
@@ -81,14 +81,11 @@ def compute() -> dict[str, Any]:
     begun = time.perf_counter()
     kept = _kept()
     left = [one for one in _runs() if one not in kept]
-    RUNS.parent.mkdir(parents=True, exist_ok=True)
-    with open(RUNS, "a") as file:
-        for at, (draw, cell, name) in enumerate(left):
-            if time.perf_counter() - begun > PART:
-                raise TimeoutError(f"{len(left) - at} of {len(left)} runs are left: run it again.")
-            wrong = wrong_columns(cell, _penalties()[name], draw)
-            file.write(json.dumps([draw, cell, name, wrong.tolist()]) + "\n")
-            file.flush()
+    for at, (draw, cell, name) in enumerate(left):
+        if time.perf_counter() - begun > PART:
+            raise TimeoutError(f"{len(left) - at} of {len(left)} runs are left: run it again.")
+        wrong = wrong_columns(cell, _penalties()[name], draw)
+        seed_rows.append(RUNS, {"draw": draw, "cell": cell, "name": name, "wrong": wrong.tolist()})
     kept = _kept()
     rows = []
     for cell in cells():
@@ -119,8 +116,7 @@ def _runs() -> Iterator[tuple[int, tuple[int, int, int, float, float], str]]:
 
 def _kept() -> dict[tuple[int, tuple[Any, ...], str], list[list[int]]]:
     """Return the wrong columns of the finished runs."""
-    rows = map(json.loads, RUNS.read_text().splitlines()) if RUNS.is_file() else ()
-    return {(draw, tuple(cell), name): wrong for draw, cell, name, wrong in rows}
+    return {(r["draw"], tuple(r["cell"]), r["name"]): r["wrong"] for r in seed_rows.stored(RUNS)}
 
 
 def draw(data: dict[str, Any]) -> Figure:

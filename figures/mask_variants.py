@@ -11,7 +11,6 @@ on held-out validation data: nothing here was chosen on test data.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import statistics
@@ -25,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import seed_rows
 from concave_sparsity import L1, Log, Penalty
 from figures import stored
 from nets.configuration import Training
@@ -254,16 +254,16 @@ def make(ground: str, seeds: Sequence[int], names: Sequence[str], minutes: float
                         "test": trained.test_accuracy,
                     }
                 )
-            ROWS.parent.mkdir(parents=True, exist_ok=True)
-            with open(ROWS, "a") as file:
-                file.write("".join(json.dumps(row) + "\n" for row in fresh))
+            for row in fresh:
+                seed_rows.append(ROWS, row)
             told = " ".join(f"{100 * row['validation']:.2f}" for row in fresh)
             print(f"{ground} seed {seed}, {name}: {told} ({time.monotonic() - start:.0f} s)", flush=True)
 
 
 def rows() -> list[dict[str, Any]]:
-    """Return the rows stored so far."""
-    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+    """Return the rows of the runs here, and those stored of others."""
+    every = [*stored.read("mask_variants")["rows"], *seed_rows.stored(ROWS)]
+    return list({(r["data"], r["variant"], r["density"], r["seed"]): r for r in every}.values())
 
 
 def gather() -> dict[str, Any]:
