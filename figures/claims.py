@@ -179,6 +179,12 @@ def _networks() -> list[Claim]:
             for d in densities
         ]
 
+    def for_no_more(other: str, budget: float) -> list[Effect]:
+        pairs = [(d, *front.at_equal_cost(rows, other, d, budget)) for d in front.GROUNDS["mnist"].densities]
+        return [
+            effect(f"{100 * d:g}%", ours.test, theirs.test) for d, ours, theirs in pairs if ours and theirs
+        ]
+
     cheaper = []
     for density in front.GROUNDS["mnist"].densities:
         theirs = front.within(front.points(rows, "imp", density), 200)
@@ -188,24 +194,34 @@ def _networks() -> list[Claim]:
             cheaper.append(
                 effect(f"{100 * density:g}%", {k: v + 0.3 for k, v in ours.test.items()}, theirs.test)
             )
-    peers = ("gmp", "continuous-sparsification", "soft-threshold", "l0", "pilot")
+    ran = "python -m figures --recompute front"
     return [
-        Claim(
-            "Concave masks find better tickets than iterative magnitude pruning, whatever it spends.",
-            "paper", f"{ground}; 5 epochs of search against 70 to 105", "points",
-            against("imp", five, lower), first,
+        *(
+            Claim(
+                "Concave masks find better tickets than iterative magnitude pruning, for no more search, "
+                f"up to {budget} epochs.",
+                "paper", ground, "points", for_no_more("imp", budget), ran,
+            )
+            for budget in front.BUDGETS[1:]
         ),
         Claim(
             "They come within 0.3 points of it for at most a fifth of its search.",
             "README", f"{ground}; effect: difference + 0.3", "points", cheaper,
-            "python -m figures --recompute front", general=False,
+            ran, general=False,
+        ),
+        *(
+            Claim(
+                f"They find better tickets than {peer} for the same search.",
+                "paper", ground, "points", for_no_more(peer, front.BUDGETS[0]), ran,
+            )
+            for peer in ("gmp", "continuous-sparsification", "soft-threshold", "magnitude", "rigl")
         ),
         *(
             Claim(
                 f"They find better tickets than {peer} for the same search.",
                 "paper", ground, "points", against(peer, all_methods, lowest), second,
             )
-            for peer in peers
+            for peer in ("l0", "pilot")
         ),
         Claim(
             "They find better tickets than pruning before training (the best of snip, grasp, synflow).",

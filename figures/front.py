@@ -5,7 +5,7 @@ python -m figures.front gather [DATA]              store the rows of the runs ma
 python -m figures.front table [DATA]               print the documentation's tables from the stored results
 
 LeNet-300-100 on MNIST, usual training, and half of LeNet-5 on CIFAR-10; every ticket, whatever its search, is
-retrained for five epochs (on CIFAR-10 three) from the same initial weights. A setting (a method, its options,
+retrained for five epochs (on CIFAR-10 eight) from the same initial weights. A setting (a method, its options,
 the epochs of one training of its search) is chosen by its mean accuracy on held-out validation data among
 those that a budget pays for; what is shown is its accuracy on the test data. Every finished run is stored at
 once: the command may be stopped and started again at any moment.
@@ -62,10 +62,13 @@ SEEDS = (0, 1, 2, 3, 4)
 
 
 def half_lenet_5(input_shape: tuple[int, ...], n_classes: int, *, width: float = 1.0) -> nn.Module:
-    """LeNet-5 with half of its units: what two cores carry on CIFAR-10."""
+    """LeNet-5 with half of its units: what two cores carry on CIFAR-10.
+
+    10, 24 and 240 of them: a processor's convolutions take whole multiples of eight channels.
+    """
     from nets.models.plain import lenet_5
 
-    return lenet_5(input_shape, n_classes, width=0.5 * width)
+    return lenet_5(input_shape, n_classes, width=0.48 * width)
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,16 @@ GROUNDS: dict[str, Ground] = {
             ((Setting("concave", 10), Setting("concave", 40)), SEEDS),
             (
                 (
+                    Setting("concave", 5, {"rounds": 4}),
+                    Setting("concave", 5, {"rounds": 8}),
+                    Setting("concave", 5, {"rounds": 2}),
+                    Setting("l1", 5, {"rounds": 4}),
+                ),
+                SEEDS,
+            ),
+            ((Setting("concave", 5, {"rounds": 4, "warm_up_in_rounds": 0.0}),), (0, 1, 2)),
+            (
+                (
                     Setting("magnitude"),
                     Setting("continuous-sparsification"),
                     Setting("soft-threshold"),
@@ -159,7 +172,6 @@ GROUNDS: dict[str, Ground] = {
             ),
             ((Setting("layerwise"), Setting("l1", 20), _imp(2, 0.8)), SEEDS),
             ((Setting("gmp", 10), Setting("concave", 2), Setting("gmp", 2)), SEEDS),
-            ((Setting("concave", 5, {"rounds": 2}),), SEEDS),
             (
                 (Setting("magnitude", 20), Setting("rigl", 20), Setting("continuous-sparsification", 20)),
                 (0, 1, 2),
@@ -171,16 +183,28 @@ GROUNDS: dict[str, Ground] = {
         {
             "data": "cifar10",
             "model": "figures.front:half_lenet_5",
-            "epochs": 3,
+            "epochs": 8,
             "lr": 0.05,
             "weight_decay": 5e-4,
+            "precision": "bfloat16",
+            "channels_last": True,
         },
-        (0.05, 0.01),
+        (0.05, 0.02, 0.01, 0.005),
         (
-            ((Setting("concave", 3), _imp(1, 0.55), Setting("gmp", 3), _imp(3, 0.55)), (0, 1, 2)),
-            ((Setting("concave", 12),), (0, 1, 2)),
-            ((Setting("concave", 6), Setting("gmp", 12), Setting("l1", 3)), (0, 1, 2)),
-            ((Setting("magnitude", 3), Setting("synflow", 3)), (0, 1, 2)),
+            (
+                (
+                    Setting("concave", 8),
+                    _imp(2, 0.55),
+                    Setting("gmp", 8),
+                    _imp(8, 0.55),
+                ),
+                (0, 1, 2),
+            ),
+            ((Setting("concave", 8, {"rounds": 4}),), (0, 1, 2)),
+            ((Setting("magnitude", 8),), (0, 1, 2)),
+            ((Setting("l1", 8),), (0, 1, 2)),
+            ((Setting("synflow", 8),), (0, 1, 2)),
+            ((Setting("concave", 8, {"rounds": 2}), Setting("concave", 32)), (0, 1, 2)),
         ),
         "half of LeNet-5",
     ),
@@ -192,13 +216,30 @@ def stored_name(data: str) -> str:
     return "front" if data == "mnist" else f"front_{data}"
 
 
-def make(ground: Ground, minutes: float = math.inf) -> bool:
-    """Make the runs that are missing, and tell whether none is left; a finished run is only read."""
+def kept_rows(name: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return the stored rows of a data set by setting, density and seed, those of the same play alone."""
+    try:
+        data = stored.read(stored_name(name))
+    except FileNotFoundError:
+        return {}
+    rows = data["rows"] if data.get("common") == GROUNDS[name].common else ()
+    return {_key(Setting(r["method"], r["epochs"], r["options"]), r["density"], r["seed"]): r for r in rows}
+
+
+def _key(setting: Setting, density: float, seed: int) -> tuple[Any, ...]:
+    return setting.method, setting.epochs, str(dict(setting.options)), -density, seed
+
+
+def make(name: str, minutes: float = math.inf) -> bool:
+    """Make the runs that are neither finished nor stored, and tell whether none is left."""
     from nets.runs.execution import execute
     from nets.runs.jobs import Job, Keeping
 
+    ground, kept = GROUNDS[name], kept_rows(name)
     begun, keeping = time.monotonic(), Keeping(RUNS, keep_network=False)
     for setting, seed in ground.planned():
+        if all(_key(setting, density, seed) in kept for density in ground.densities):
+            continue
         job = Job(ground.play(setting, ground.densities[0], seed), ground.densities)
         if keeping.finished(job):
             continue
@@ -213,27 +254,26 @@ def make(ground: Ground, minutes: float = math.inf) -> bool:
 
 def compute() -> dict[str, Any]:
     """Make every run on MNIST that is missing, which takes hours of one core, and gather."""
-    make(GROUNDS["mnist"])
+    make("mnist")
     return gather("mnist")
 
 
 def gather(name: str) -> dict[str, Any]:
-    """Return the rows of finished runs, for MNIST those of `mnist_all_methods` besides."""
+    """Return the rows of finished runs and those stored, for MNIST those of `mnist_all_methods` besides."""
     from importlib.metadata import version
 
     from nets.runs.canonical import settled
     from nets.runs.jobs import Keeping
 
-    ground, keeping = GROUNDS[name], Keeping(RUNS)
+    ground, keeping, kept = GROUNDS[name], Keeping(RUNS), kept_rows(name)
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def add(setting: Setting, density: float, seed: int, row: Mapping[str, Any], cost: float) -> None:
-        options = dict(setting.options)
         found.setdefault(
-            (setting.method, setting.epochs, str(options), -density, seed),
+            _key(setting, density, seed),
             {
                 "method": setting.method,
-                "options": options,
+                "options": dict(setting.options),
                 "epochs": setting.epochs,
                 "density": density,
                 "seed": seed,
@@ -243,14 +283,17 @@ def gather(name: str) -> dict[str, Any]:
             },
         )
 
-    dense: dict[int, float] = {}
+    dense = dict(enumerate(stored.read(stored_name(name))["dense"])) if kept else {}
     for setting, seed in ground.planned():
         for density in ground.densities:
             folder = keeping.folder(settled(ground.play(setting, density, seed)))
+            key = _key(setting, density, seed)
             if folder.finished:
                 row = folder.result()
                 add(setting, density, seed, row, row["search_epochs_spent"])
                 dense[seed] = row["dense_test_accuracy"]
+            elif key in kept:
+                found[key] = kept[key]
     if name == "mnist":
         shared = stored.read("mnist_all_methods")
         for row in (*shared["rows"], *layerwise.stored_rows("tickets")):
@@ -260,6 +303,7 @@ def gather(name: str) -> dict[str, Any]:
     return {
         "data": name,
         "model": ground.network,
+        "common": dict(ground.common),
         "torch": version("torch"),
         "dense": [dense[seed] for seed in sorted(dense)],
         "rows": [found[key] for key in sorted(found)],
@@ -308,6 +352,18 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> tuple[flo
 
     differences = [first[seed] - second[seed] for seed in sorted(set(first) & set(second))]
     return (*mean_interval(differences), len(differences))
+
+
+def at_equal_cost(
+    rows: Sequence[Mapping[str, Any]], method: str, density: float, budget: float
+) -> tuple[Point | None, Point | None]:
+    """Return the setting of concave and that of another method which a budget buys at a density.
+
+    Concave never gets more epochs than the other's setting takes, but for methods that take fewer than its
+    cheapest setting.
+    """
+    own, theirs = points(rows, "concave", density), within(points(rows, method, density), budget)
+    return within(own, max(theirs.cost, own[0].cost)) if theirs and own else None, theirs
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
@@ -370,8 +426,7 @@ def table(data: Mapping[str, Any]) -> str:
 def differences(data: Mapping[str, Any]) -> str:
     """Return concave minus each other method at equal budgets, paired over seeds, as Markdown.
 
-    Concave never gets more epochs than the other's setting takes, but for methods that take fewer than its
-    cheapest setting; a budget that buys nothing more of the other method has no line.
+    A budget that buys nothing more of the other method has no line.
     """
     densities = GROUNDS[data["data"]].densities
     heads = [f"{100 * d:g}%" for d in densities]
@@ -382,15 +437,11 @@ def differences(data: Mapping[str, Any]) -> str:
     for method in SHOWN[1:]:
         before: list[str] = []
         for budget in BUDGETS:
-            cells, bought = [], []
-            for density in densities:
-                own = points(data["rows"], "concave", density)
-                theirs = within(points(data["rows"], method, density), budget)
-                bought.append(theirs.label if theirs else "")
-                ours = within(own, max(theirs.cost, own[0].cost)) if theirs and own else None
-                cells.append(
-                    "" if ours is None or theirs is None else _signed(*paired(ours.test, theirs.test))
-                )
+            pairs = [at_equal_cost(data["rows"], method, density, budget) for density in densities]
+            bought = [theirs.label if theirs else "" for _, theirs in pairs]
+            cells = [
+                _signed(*paired(ours.test, theirs.test)) if ours and theirs else "" for ours, theirs in pairs
+            ]
             if any(cells) and bought != before:
                 lines.append(f"| {method} | {budget:g} {_row(cells)}")
             before = bought
@@ -425,7 +476,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=math.inf, help="no run is begun after these")
     given = parser.parse_args()
     if given.act == "run":
-        finished = make(GROUNDS[given.data], given.minutes)
+        finished = make(given.data, given.minutes)
         print("all runs are made" if finished else "runs are missing still: call again")
     elif given.act == "gather":
         command = "" if given.data == "mnist" else f"python -m figures.front run {given.data}"

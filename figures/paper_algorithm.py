@@ -60,13 +60,15 @@ def planned(data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def make(data: str, seeds: int, minutes: float = math.inf) -> None:
-    """Play what is missing, form by form, seed by seed; finished runs are only read."""
+    """Play what is neither finished nor stored, form by form, seed by seed."""
     from nets import run
     from nets.runs.driver import RunFailed
 
-    begun = time.monotonic()
+    begun, before = time.monotonic(), stored_rows()
     order = [form for form, *_ in FORMS]
-    plays = [one for seed in range(seeds) for one in planned(data, seed)]
+    plays = [
+        one for seed in range(seeds) for one in planned(data, seed) if tuple(one[0].values()) not in before
+    ]
     for known, play in sorted(plays, key=lambda one: (order.index(one[0]["form"]), one[0]["seed"])):
         if time.monotonic() - begun > 60 * minutes:
             return
@@ -78,19 +80,28 @@ def make(data: str, seeds: int, minutes: float = math.inf) -> None:
         print(f"{known}: {100 * result.test_accuracy:.2f} at {100 * result.density:.2f}%", flush=True)
 
 
+def stored_rows() -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return the stored rows by what they are known by."""
+    return {
+        tuple(row[name] for name in ("data", "form", "penalty", "seed", "asked", "lam")): row
+        for row in stored.read("paper_algorithm")["rows"]
+    }
+
+
 def gather() -> dict[str, Any]:
-    """Return the rows of all finished runs."""
+    """Return the rows of all finished runs, and those stored of the others."""
     from importlib.metadata import version
 
     from nets.runs.canonical import address, settled
     from nets.runs.folder import RunFolder
 
-    rows = []
+    rows, before = [], stored_rows()
     for data, seeds in SEEDS.items():
         for seed in range(seeds):
             for known, play in planned(data, seed):
                 folder = RunFolder(RUNS / address(settled(play)))
                 if not folder.finished:
+                    rows += [before[key] for key in (tuple(known.values()),) if key in before]
                     continue
                 row = folder.result()
                 named = ("density", "test_accuracy", "validation_accuracy", "dense_test_accuracy")
