@@ -173,7 +173,12 @@ GROUNDS: dict[str, Ground] = {
             ((Setting("layerwise"), Setting("l1", 20), _imp(2, 0.8)), SEEDS),
             ((Setting("gmp", 10), Setting("concave", 2), Setting("gmp", 2)), SEEDS),
             (
-                (Setting("magnitude", 20), Setting("rigl", 20), Setting("continuous-sparsification", 20)),
+                (
+                    Setting("magnitude", 20),
+                    Setting("continuous-sparsification", 20),
+                    Setting("rigl", 20),
+                    Setting("soft-threshold", 20),
+                ),
                 (0, 1, 2),
             ),
         ),
