@@ -31,9 +31,9 @@ def stored(path: Path) -> list[Row]:
 def append(path: Path, row: Mapping[str, Any]) -> None:
     """Append a row, so that it outlives whatever comes after; behind a cut-off line on one of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+") as file:
-        torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-        file.write((b"\n" if torn else b"") + json.dumps(row).encode() + b"\n")
+    torn = path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" * torn + json.dumps(row) + "\n")
         file.flush()
         os.fsync(file.fileno())
 

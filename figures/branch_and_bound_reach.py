@@ -101,7 +101,8 @@ def compute() -> dict[str, Any]:
     tables = _tables()
     cells = [cell for table in tables.values() for row in table for cell in row]
     solves = {json.dumps(one): one for one in ({**cell, "seed": s} for cell in cells for s in range(SEEDS))}
-    left = [text for text in solves if text not in _kept()]
+    kept = _kept()
+    left = [text for text in solves if text not in kept]
     with ProcessPoolExecutor(WORKERS, get_context("spawn"), _prepare) as pool:
         running: dict[Future[tuple[float, float]], str] = {}
         while left or running:

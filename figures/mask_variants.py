@@ -226,14 +226,15 @@ def make(ground: str, seeds: Sequence[int], names: Sequence[str], minutes: float
 
     begun = time.monotonic()
     densities, epochs, common = GROUNDS[ground]
-    done = {(r["data"], r["variant"], r["seed"]) for r in rows()}
+    done = {(r["data"], r["variant"], r["density"], r["seed"]) for r in rows()}
     for seed in seeds:
         # on digits the held-out part is small: every seed holds out others
         data_seed = seed if ground == "digits" else 0
         data = load(ground, seed=data_seed)
         training = Training.usual(ground, **common)
         for name in names:
-            if (ground, name, seed) in done or time.monotonic() - begun > 60 * minutes:
+            finished = all((ground, name, density, seed) in done for density in densities)
+            if finished or time.monotonic() - begun > 60 * minutes:
                 continue
             changes, penalty = VARIANTS[name]
             start, fresh = time.monotonic(), []

@@ -101,7 +101,8 @@ def gather() -> dict[str, Any]:
             for known, play in planned(data, seed):
                 folder = RunFolder(RUNS / address(settled(play)))
                 if not folder.finished:
-                    rows += [before[key] for key in (tuple(known.values()),) if key in before]
+                    if (key := tuple(known.values())) in before:
+                        rows.append(before[key])
                     continue
                 row = folder.result()
                 named = ("density", "test_accuracy", "validation_accuracy", "dense_test_accuracy")
